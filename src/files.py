@@ -1,0 +1,116 @@
+"""Writing files so that a crash, a full disk or a kill never leaves half of one behind."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+# Network and FUSE file systems answer so when a folder cannot be flushed; the rename itself has happened by then.
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write a whole file or leave the old one as it was.
+
+    Args:
+        path: The file; missing parent folders are created. A symbolic link is replaced, not followed.
+        data: Its content; text is written as UTF-8, line ends as they are.
+
+    Raises:
+        OSError: If the file cannot be written or replaced; the temporary file is removed.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(final)
+    try:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        replace_file(temporary, final)
+    except BaseException:
+        # The error being raised matters more than one of the clean-up.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def temporary_path(final: Path) -> Path:
+    """Return a hidden name beside a file that no other writer, process or host uses.
+
+    Args:
+        final: The file that is going to be written.
+
+    Returns:
+        `.<name>.<32 hexadecimal digits>.tmp` in the same folder.
+    """
+    return final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
+
+
+def replace_file(temporary: str | os.PathLike[str], final: str | os.PathLike[str]) -> None:
+    """Put a completely written temporary file in the place of the final one, durably.
+
+    Args:
+        temporary: The closed temporary file, on the same file system as the final one.
+        final: The name that it gets; an existing file is replaced in one step.
+
+    Raises:
+        OSError: If it cannot be flushed or renamed; the temporary file is left to the caller.
+    """
+    # Flushed before the rename: else a power cut could leave the new name with the content still missing.
+    _sync(temporary, os.O_RDWR)
+    os.replace(temporary, final)
+    try:
+        _sync(Path(final).parent, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def move_aside(paths: Sequence[Path], folder: Path) -> Path | None:
+    """Move the files of an earlier run out of the way of a new one.
+
+    Args:
+        paths: Files with different names; those that do not exist are passed over.
+        folder: Where the sub-folder `earlier-<n>` is made, with the first free n from 1.
+
+    Returns:
+        The new sub-folder, or None when there was nothing to move.
+
+    Raises:
+        ValueError: If two of the files have the same name; nothing is moved.
+        OSError: If one cannot be moved.
+    """
+    existing = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
+    if not existing:
+        return None
+    names = [path.name for path in existing]
+    if len(set(names)) < len(names):
+        raise ValueError(f"cannot move files of the same name into one folder: {', '.join(map(str, existing))}")
+    target = _make_numbered_folder(folder)
+    for path in existing:
+        shutil.move(path, target / path.name)
+    return target
+
+
+def _make_numbered_folder(folder: Path) -> Path:
+    """Create and return the first free `earlier-<n>`."""
+    for number in itertools.count(1):
+        target = folder / f"earlier-{number}"
+        # Creating is the test: two processes never get the same folder.
+        with contextlib.suppress(FileExistsError):
+            target.mkdir(parents=True)
+            return target
+    raise AssertionError("unreachable")
+
+
+def _sync(path: str | os.PathLike[str], flags: int) -> None:
+    """Flush a file or folder to the disk."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
