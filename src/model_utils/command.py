@@ -1,0 +1,71 @@
+"""What every command does around its main(): errors become one line and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from src.model_utils.config import ConfigError
+
+_MAX_LENGTH = 600
+
+
+def run_command(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> int:
+    """Run a command and report its failure to a person: one line on stderr, and the traceback with --debug.
+
+    Args:
+        main: The command; takes the arguments and returns its exit status, None for success.
+        argv: Command-line arguments without the program's name; None takes those of the process.
+
+    Returns:
+        The exit status: main's own, 2 for a ConfigError, 1 for any other error, 130 after an interrupt.
+
+    Raises:
+        SystemExit: As main raises it, such as after --help.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        return main(argv) or 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where every error ends
+        # What the command has printed so far belongs above its error.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        debug = _wants_traceback(argv)
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+            return 130
+        print(f"error: {_describe(error, debug)}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+
+
+def _describe(error: Exception, debug: bool) -> str:
+    """Return an error as one line of limited length."""
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        message = ": ".join([error.strerror, *names])
+    expected = isinstance(error, ValueError | OSError)
+    kind = type(error).__name__
+    line = " ".join(message.split())
+    if not line:
+        line = kind
+    elif not expected:
+        line = f"{kind}: {line}"
+    if len(line) > _MAX_LENGTH:
+        line = f"{line[: _MAX_LENGTH - 3]}..."
+    return line if expected or debug else f"{line} (--debug shows the traceback)"
+
+
+def _wants_traceback(argv: Sequence[str]) -> bool:
+    """Tell whether --debug is on; read from the arguments themselves, as the error may be theirs."""
+    wanted = False
+    for word, following in itertools.zip_longest(argv, argv[1:], fillvalue=""):
+        name, equals, value = word.partition("=")
+        if name == "--debug":
+            wanted = (value if equals else following).strip().lower() != "false"
+    return wanted
