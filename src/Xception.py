@@ -1,0 +1,167 @@
+"""The Xception network (F. Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVPR 2017)."""
+
+from mindspore import Tensor, nn, ops
+
+MIN_IMAGE_SIZE = 71
+FEATURES = 2048
+
+# Figure 5 of the paper, one row a block: (input channels, channels after each separable convolution, stride).
+# Block 1 follows an activation of the stem and so begins without one.
+ENTRY_FLOW = (
+    (64, (128, 128), 2),
+    (128, (256, 256), 2),
+    (256, (728, 728), 2),
+)
+MIDDLE_FLOW = ((728, (728, 728, 728), 1),) * 8
+EXIT_FLOW = ((728, (728, 1024), 2),)
+BLOCKS = ENTRY_FLOW + MIDDLE_FLOW + EXIT_FLOW
+
+
+def _conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, **kwargs) -> nn.Conv2d:
+    """A convolution without bias, xavier-uniform initialised, unpadded unless `pad_mode` says otherwise."""
+    pad_mode = kwargs.pop("pad_mode", "valid")
+    return nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride,
+        pad_mode=pad_mode,
+        has_bias=False,
+        weight_init="xavier_uniform",
+        **kwargs,
+    )
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9)
+
+
+class SeparableConv2d(nn.Cell):
+    """A 3 x 3 depthwise convolution followed by a 1 x 1 convolution, with no activation between (section 4.7).
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
+
+    Inputs and outputs are (N, C, H, W) tensors of the same height and width.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv1 = _conv(in_channels, in_channels, 3, pad_mode="pad", padding=1, group=in_channels)
+        self.pointwise = _conv(in_channels, out_channels, 1)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.conv1(x))
+
+
+class Block(nn.Cell):
+    """A residual block: (ReLU, separable convolution, batch norm) repeated, then max pooling if it is strided.
+
+    Args:
+        in_channels (int): channels of the input.
+        widths (tuple[int, ...]): channels after each separable convolution.
+        stride (int): 1 or 2; 2 halves height and width (rounded up).
+        start_with_relu (bool): whether the first separable convolution is preceded by an activation.
+
+    The shortcut is a strided 1 x 1 convolution with batch norm where the shape changes, else the identity.
+    """
+
+    def __init__(self, in_channels: int, widths: tuple[int, ...], stride: int, start_with_relu: bool = True):
+        super().__init__()
+        self.has_skip = stride != 1 or widths[-1] != in_channels
+        if self.has_skip:
+            self.skip = _conv(in_channels, widths[-1], 1, stride)
+            self.skipbn = _batch_norm(widths[-1])
+        layers: list[nn.Cell] = []
+        channels = in_channels
+        for width in widths:
+            layers += [nn.ReLU(), SeparableConv2d(channels, width), _batch_norm(width)]
+            channels = width
+        if not start_with_relu:
+            layers = layers[1:]
+        if stride != 1:
+            layers.append(nn.MaxPool2d(3, stride, pad_mode="same"))
+        self.rep = nn.SequentialCell(layers)
+
+    def construct(self, x: Tensor) -> Tensor:
+        shortcut = self.skipbn(self.skip(x)) if self.has_skip else x
+        return self.rep(x) + shortcut
+
+
+class Xception(nn.Cell):
+    """Xception as in figure 5 of the paper, for images of any size from 71 x 71 (the paper's is 299 x 299).
+
+    Args:
+        num_classes (int): number of classes, at least 1. Default: 1000.
+
+    Inputs:
+        - **x** (Tensor) - float images (N, 3, H, W), RGB, (value - 127.5) / 127.5, so in [-1, 1]; H and W at least 71.
+
+    Outputs:
+        Tensor, float logits (N, num_classes).
+
+    Raises:
+        ValueError: If `num_classes` is below 1, or the input is not (N, 3, H, W) with H and W of at least 71.
+    """
+
+    def __init__(self, num_classes: int = 1000):
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, but got {num_classes}")
+        self.num_classes = num_classes
+        self.conv1 = _conv(3, 32, 3, 2)
+        self.bn1 = _batch_norm(32)
+        self.conv2 = _conv(32, 64, 3)
+        self.bn2 = _batch_norm(64)
+        for number, (in_channels, widths, stride) in enumerate(BLOCKS, start=1):
+            setattr(self, f"block{number}", Block(in_channels, widths, stride, start_with_relu=number > 1))
+        self.conv3 = SeparableConv2d(1024, 1536)
+        self.bn3 = _batch_norm(1536)
+        self.conv4 = SeparableConv2d(1536, FEATURES)
+        self.bn4 = _batch_norm(FEATURES)
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(p=0.5)
+        self.fc = nn.Dense(FEATURES, num_classes)
+        # A plain tuple, so that the loop over the blocks adds no second name to their parameters.
+        self.blocks = tuple(getattr(self, f"block{number}") for number in range(1, len(BLOCKS) + 1))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the feature maps before pooling: (N, 2048, 10, 10) for 299 x 299, (N, 2048, 3, 3) for 71 x 71."""
+        x = self.relu(self.bn1(self.conv1(x)))  # (N, 32, 149, 149)
+        x = self.relu(self.bn2(self.conv2(x)))  # (N, 64, 147, 147)
+        for block in self.blocks:  # 74, 37, 19 x 19 after the entry flow; 10 x 10 after block 12
+            x = block(x)
+        x = self.relu(self.bn3(self.conv3(x)))  # (N, 1536, 10, 10)
+        return self.relu(self.bn4(self.conv4(x)))  # (N, 2048, 10, 10)
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Return the logits (N, num_classes) of feature maps (N, 2048, H, W): global average, dropout, classifier."""
+        return self.fc(self.dropout(ops.mean(features, (2, 3))))
+
+    def construct(self, x: Tensor) -> Tensor:
+        _check_images(x.shape)
+        return self.forward_head(self.forward_features(x))
+
+
+def _check_images(shape: tuple[int, ...]) -> None:
+    # Messages are constants: this also runs inside graph compilation.
+    if len(shape) != 4 or shape[1] != 3:
+        raise ValueError(f"Xception takes images of shape (N, 3, H, W), but got {shape}")
+    if shape[2] < MIN_IMAGE_SIZE or shape[3] < MIN_IMAGE_SIZE:
+        raise ValueError(f"Xception takes images of at least 71 x 71, but got shape {shape}")
+
+
+def xception(num_classes: int = 1000) -> Xception:
+    """Build Xception with freshly initialised weights.
+
+    Args:
+        num_classes (int): number of classes, at least 1. Default: 1000.
+
+    Returns:
+        Xception, the network, in training mode off.
+
+    Examples:
+        >>> net = xception(1000)
+    """
+    return Xception(num_classes)
