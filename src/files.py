@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
+import io
 import itertools
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 # Network and FUSE file systems answer so when a folder cannot be flushed; the rename itself has happened by then.
@@ -36,6 +38,13 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def to_csv(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows of values as the text of a CSV file with Unix line ends."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
 
 
 def temporary_path(final: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy with label smoothing (C. Szegedy et al., "Rethinking the Inception Architecture", section 7)."""
+"""Softmax cross-entropy with label smoothing (Szegedy et al., "Rethinking the Inception Architecture", section 7)."""
 
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype

@@ -68,8 +68,8 @@ def get_lr(
 
     steps = np.arange(total_steps, dtype=np.float64)
     if lr_decay_mode == "steps":
-        drops = sum((steps >= share * total_steps).astype(int) for share in (0.3, 0.6, 0.8))
-        rates = lr_max * 0.1**drops
+        drops = np.searchsorted(np.array([0.3, 0.6, 0.8]) * total_steps, steps, side="right")
+        rates = lr_max * 0.1 ** drops.astype(np.float64)
     else:
         rates = np.empty(total_steps)
         rates[:warmup_steps] = lr_init + (lr_max - lr_init) * steps[:warmup_steps] / max(warmup_steps, 1)

@@ -1,0 +1,30 @@
+"""Evaluate a checkpoint of Xception on image folders: --test_data_dir holds one folder a class."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from src.model_utils.command import run_command
+from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.device_adapter import resolve_device, use_device
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the command; `argv` is without the program's name."""
+    config = parse_config(argv, resolve_device, __doc__)
+    if not config.checkpoint_path:
+        raise ConfigError("no checkpoint given: add --checkpoint_path=FILE.ckpt")
+    use_device(config)
+
+    from src.evaluator import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
+
+    result, written = evaluate_checkpoint(config)
+    print(result.to_line())
+    print(f"evaluated {result.images} images, each once")
+    for path in written:
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

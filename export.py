@@ -1,0 +1,45 @@
+"""Export a checkpoint of Xception for inference: MINDIR, AIR or ONNX."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from src.model_utils.command import run_command
+from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.device_adapter import resolve_device, use_device
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the command; `argv` is without the program's name."""
+    config = parse_config(argv, resolve_device, __doc__)
+    if not config.ckpt_file:
+        raise ConfigError("no checkpoint given: add --ckpt_file=FILE.ckpt")
+    use_device(config)
+
+    from src.checkpoint import load_weights  # MindSpore takes seconds to import: --help does without
+    from src.mindir import CHECKED_BATCHES, export_network
+    from src.Xception import xception
+
+    network = xception(config.num_classes)
+    load_weights(network, config.ckpt_file)
+    exported = export_network(
+        network,
+        config.file_name,
+        config.file_format,
+        config.export_batch_size,
+        config.width,
+        config.height,
+        config.device_target,
+    )
+    size = exported.path.stat().st_size / 1e6
+    print(f"wrote {exported.path}: {size:.1f} MB, input {config.export_batch_size} x 3 x {config.height} x {config.width}")
+    if exported.difference is None:
+        print("not checked: AIR files can be loaded by the Ascend tools only")
+    else:
+        images = CHECKED_BATCHES * config.export_batch_size
+        print(f"checked: loaded back, its logits for {images} images differ by {exported.difference:.1e} at most")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# Shared by the scripts of this folder, which source it. ROOT is the project's folder.
+
+ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
+
+# die STATUS MESSAGE...: print one line on stderr and end the script.
+die() {
+    local status="$1"
+    shift
+    printf 'error: %s\n' "$*" >&2
+    exit "$status"
+}
+
+# find_python: print the first Python from 3.10 to 3.12; PYTHON names another one.
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.10 python3 python; do
+        # A name may exist and still not run, as the shims of version managers do.
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+        [[ -z "${PYTHON:-}" ]] || die 2 "PYTHON=$PYTHON is not a Python from 3.10 to 3.12"
+    done
+    die 2 "no Python from 3.10 to 3.12 found: install one, or name it as PYTHON=/path/to/python"
+}
+
+# setup_venv REQUIREMENTS_FILE...: make .venv and install the files' packages, unless exactly that has been done already.
+# Sets VENV_PYTHON, the Python to use from there on.
+setup_venv() {
+    local venv="$ROOT/.venv" marker python arguments=() file
+    VENV_PYTHON="$venv/bin/python"
+    marker="$venv/installed-$(cd "$ROOT" && cat -- requirements*.txt | cksum | cut -d ' ' -f 1)-$(printf '%s-' "$@" | cksum | cut -d ' ' -f 1)"
+    if [[ -e "$marker" ]] && "$VENV_PYTHON" -c '' 2>/dev/null; then
+        return
+    fi
+    if ! "$VENV_PYTHON" -c '' 2>/dev/null; then
+        python="$(find_python)"
+        printf 'making %s with %s\n' "$venv" "$("$python" --version)"
+        "$python" -m venv --clear "$venv" ||
+            die 1 "cannot make $venv: on Debian and Ubuntu, install the package python3-venv first"
+    fi
+    for file in "$@"; do
+        arguments+=(-r "$ROOT/$file")
+    done
+    printf 'installing %s (MindSpore is an 800 MB download the first time)\n' "$*"
+    "$VENV_PYTHON" -m pip install --disable-pip-version-check --progress-bar auto "${arguments[@]}" ||
+        die 1 "installation failed: see pip's message above"
+    : >"$marker"
+}

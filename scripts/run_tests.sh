@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Sets up .venv with the development requirements, then runs the linters, the type check and every test.
+set -Eeuo pipefail
+
+if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
+    echo "usage: bash scripts/run_tests.sh [options for pytest]"
+    exit 0
+fi
+
+# shellcheck source=scripts/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+setup_venv requirements-dev.txt
+cd "$ROOT"
+bin="$ROOT/.venv/bin"
+
+"$bin/ruff" check .
+"$bin/ruff" format --check .
+"$bin/shellcheck" -x scripts/*.sh .ci/run
+"$bin/mypy"
+"$VENV_PYTHON" -m pytest "$@"

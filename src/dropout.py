@@ -1,0 +1,41 @@
+"""Dropout that a resumed training draws again exactly as the uninterrupted one would have."""
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn
+
+
+class ReplayableDropout(nn.Cell):
+    """Dropout whose mask is set from outside before each step, as a function of seed and step.
+
+    nn.Dropout keeps its random numbers inside a kernel, whose state can be neither saved nor restored.
+
+    Args:
+        p (float): probability of an element to be dropped, in [0, 1).
+        shape (tuple[int, int]): shape of the input, (batch size, features).
+        seed (tuple[int, ...]): seeds of the masks, each at least 0, such as those of the run and of the process.
+
+    Inputs:
+        - **x** (Tensor) - float, of the given shape while training.
+
+    Outputs:
+        Tensor like x; in training with dropped elements 0 and the others divided by 1 - p.
+    """
+
+    def __init__(self, p: float, shape: tuple[int, int], seed: tuple[int, ...]):
+        super().__init__()
+        self.p = p
+        self.seed = seed
+        self.mask = Parameter(Tensor(np.ones(shape), ms.float32), name="mask", requires_grad=False)
+
+    def draw(self, step: int) -> None:
+        """Set the mask of a step.
+
+        Args:
+            step (int): number of the training step from the very beginning, at least 0.
+        """
+        kept = np.random.default_rng((*self.seed, step)).random(self.mask.shape, dtype=np.float32) >= self.p
+        self.mask.set_data(Tensor(kept / np.float32(1 - self.p), ms.float32))
+
+    def construct(self, x: Tensor) -> Tensor:
+        return x * self.mask if self.training else x

@@ -1,0 +1,192 @@
+"""Evaluation: loss, top-1 and top-5 over every image of a data set, each counted exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from src.builders import build_loss, set_evaluation_precision
+from src.checkpoint import load_weights
+from src.dataset import check_folder, create_dataset, readable_errors
+from src.model_utils.config import Config
+from src.progress import Progress
+from src.report import write_evaluation_report
+from src.Xception import xception
+
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evaluation found.
+
+    Args:
+        images: Number of images that were evaluated.
+        loss: Mean loss of an image.
+        top_1: Share of images whose class has the largest logit, 0 to 1.
+        top_5: Share of images whose class is among the five largest logits, 0 to 1; with up to five classes always 1.
+        confusion: Number of images by (true class, predicted class), int64.
+    """
+
+    images: int
+    loss: float
+    top_1: float
+    top_5: float
+    confusion: np.ndarray
+
+    def to_line(self) -> str:
+        """Return the line `result: {'Loss': ..., 'Top_1_Acc': ..., 'Top_5_Acc': ...}`."""
+        figures = {"Loss": self.loss, "Top_1_Acc": self.top_1, "Top_5_Acc": self.top_5}
+        return f"result: {figures}"
+
+
+class _LogitsAndLoss(nn.Cell):
+    """The network followed by a loss for each image."""
+
+    def __init__(self, network: nn.Cell, loss: nn.Cell):
+        super().__init__(auto_prefix=False)
+        self.network = network
+        self.loss = loss
+
+    def construct(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        logits = ops.cast(self.network(image), ms.float32)
+        return logits, self.loss(logits, label)
+
+
+class Evaluator:
+    """Evaluates one network, again and again, and compiles it once.
+
+    Args:
+        network: Maps images to logits (N, num_classes).
+        loss: CrossEntropySmooth with reduction "none".
+        num_classes: Number of classes, 1 or more.
+        batch_size: Images in a batch of the data sets that will be evaluated, 1 or more.
+    """
+
+    def __init__(self, network: nn.Cell, loss: nn.Cell, num_classes: int, batch_size: int):
+        self._network = network
+        self._cell = _LogitsAndLoss(network, loss)
+        self._num_classes = num_classes
+        self._batch_size = batch_size
+
+    def evaluate(self, dataset: ms.dataset.Dataset, images: int) -> Result:
+        """Evaluate every image of a data set and show the progress.
+
+        Args:
+            dataset: An evaluation data set of create_dataset; its last batch may be smaller.
+            images: Number of images that it should hold, 1 or more.
+
+        Returns:
+            The result; the network is left in the mode, training or not, that it was in.
+
+        Raises:
+            ValueError: If a logit is NaN or infinite, or the data set did not hold that many images.
+        """
+        was_training = self._network.training
+        self._network.set_train(False)
+        try:
+            with Progress(images, "evaluate") as progress:
+                result = self._accumulate(dataset, progress)
+        finally:
+            self._network.set_train(was_training)
+        if result.images != images:
+            raise ValueError(f"evaluation saw {result.images} images instead of {images}: has the folder changed?")
+        return result
+
+    def _accumulate(self, dataset: ms.dataset.Dataset, progress: Progress) -> Result:
+        confusion = np.zeros((self._num_classes, self._num_classes), np.int64)
+        loss_sum = in_top = 0.0
+        for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True):
+            logits, losses = self._run(image, label)
+            if not np.isfinite(logits).all():
+                raise ValueError("the network's logits are NaN or infinite: the checkpoint's weights are no good")
+            places = place_of_label(logits, label)
+            np.add.at(confusion, (label, logits.argmax(1)), 1)
+            in_top += (places < TOP).sum()
+            loss_sum += losses.sum(dtype=np.float64)
+            progress.update(len(label))
+        count = int(confusion.sum())
+        top_1 = confusion.trace()
+        share = 1 / max(count, 1)
+        return Result(count, float(loss_sum * share), float(top_1 * share), float(in_top * share), confusion)
+
+    def _run(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return logits and losses of a batch; a smaller one is padded, as each shape is a graph to compile."""
+        count = len(label)
+        padding = self._batch_size - count
+        if padding:
+            image = np.concatenate([image, np.zeros((padding, *image.shape[1:]), image.dtype)])
+            label = np.concatenate([label, np.zeros(padding, label.dtype)])
+        logits, losses = self._cell(Tensor(image), Tensor(label))
+        return logits.asnumpy()[:count], losses.asnumpy()[:count]
+
+
+def place_of_label(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Tell how many classes stand before the true one when classes are sorted by falling logit.
+
+    Args:
+        logits: Float (N, classes), finite.
+        label: Int (N,), true classes.
+
+    Returns:
+        Int (N,), 0 for a correct prediction. Of equal logits the lower class stands first, as argmax has it.
+    """
+    own = logits[np.arange(len(label)), label][:, None]
+    lower = np.arange(logits.shape[1]) < label[:, None]
+    return ((logits > own) | ((logits == own) & lower)).sum(1)
+
+
+def evaluation(config: Config, network: nn.Cell) -> Callable[[], Result]:
+    """Prepare the evaluation of a network on the configured test images.
+
+    Args:
+        config: The configuration.
+        network: The network; evaluated with the weights that it has at each call.
+
+    Returns:
+        A function that evaluates; its first call compiles the network.
+
+    Raises:
+        ValueError: If the folder of the images does not fit.
+    """
+    _, images = check_folder(config.test_data_dir, config.num_classes)
+    evaluator = Evaluator(network, build_loss(config, "none"), config.num_classes, config.batch_size)
+
+    def evaluate() -> Result:
+        dataset = create_dataset(
+            config.test_data_dir,
+            False,
+            config.batch_size,
+            image_size=config.image_size,
+            num_parallel_workers=config.num_parallel_workers or None,
+        )
+        with readable_errors(config.test_data_dir):
+            return evaluator.evaluate(dataset, images)
+
+    return evaluate
+
+
+def evaluate_checkpoint(config: Config) -> tuple[Result, list[Path]]:
+    """Evaluate the configured checkpoint on the configured test images.
+
+    Args:
+        config: The configuration; the device is set already.
+
+    Returns:
+        The result, and the files of the report, none without `eval_report`.
+
+    Raises:
+        ValueError: If the checkpoint or the images do not fit.
+        OSError: If the report cannot be written.
+    """
+    names, _ = check_folder(config.test_data_dir, config.num_classes)
+    network = xception(config.num_classes)
+    load_weights(network, config.checkpoint_path)
+    result = evaluation(config, set_evaluation_precision(config, network))()
+    written = write_evaluation_report(Path(config.eval_report), result.confusion, names) if config.eval_report else []
+    return result, written

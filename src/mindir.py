@@ -1,0 +1,127 @@
+"""Export to MINDIR, AIR and ONNX; a file takes its place only after it has given the network's own logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.files import atomic_write
+from src.logs import silenced_logging
+
+SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
+CHECKED_BATCHES = 3
+# Largest difference of a logit, relative to the largest logit. Ascend convolves in half precision.
+TOLERANCES = {"CPU": 1e-4, "GPU": 1e-3, "Ascend": 2e-2}
+
+Runner = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was exported.
+
+    Args:
+        path: The file.
+        difference: Largest difference between its logits and the network's, relative to the largest logit; None for
+            AIR, which only the Ascend tools can load.
+    """
+
+    path: Path
+    difference: float | None
+
+
+def export_network(
+    network: nn.Cell, file_name: str, file_format: str, batch_size: int, width: int, height: int, device_target: str
+) -> Exported:
+    """Export a network for inference, and compare the written file's logits with the network's.
+
+    Args:
+        network: Maps images, float32 (batch_size, 3, height, width), to logits; is left in evaluation mode.
+        file_name: Path of the file, with or without the suffix of the format; missing folders are created.
+        file_format: "MINDIR", "AIR" or "ONNX".
+        batch_size: Images in a batch, 1 or more.
+        width: Width of the images in pixels.
+        height: Height of the images in pixels.
+        device_target: Device in use, "Ascend", "GPU" or "CPU".
+
+    Returns:
+        The file and how well it agrees.
+
+    Raises:
+        ValueError: If the format is not possible here, or the logits differ or are not finite; the file that was there
+            before is untouched.
+        OSError: If the file cannot be written.
+    """
+    _check_format(file_format, device_target)
+    suffix = SUFFIXES[file_format]
+    path = Path(file_name if file_name.endswith(suffix) else f"{file_name}{suffix}")
+    network.set_train(False)
+    shape = (batch_size, 3, height, width)
+    # MindSpore exports to no path with a space or a letter beyond ASCII, so the file is made elsewhere.
+    with TemporaryDirectory(prefix="xception-") as folder:
+        written = Path(folder, f"new{suffix}")
+        ms.export(network, Tensor(np.zeros(shape, np.float32)), file_name=str(written), file_format=file_format)
+        difference = None
+        if file_format != "AIR":
+            run = _load_mindir(written) if file_format == "MINDIR" else _load_onnx(written)
+            difference = _compare(network, run, shape, TOLERANCES[device_target], path)
+        atomic_write(path, written.read_bytes())
+    return Exported(path, difference)
+
+
+def _check_format(file_format: str, device_target: str) -> None:
+    """Raise for what cannot be exported or checked on this machine, before any work is done."""
+    if file_format == "AIR" and device_target != "Ascend":
+        raise ValueError(f"AIR can be exported on Ascend only, this is {device_target}: use --file_format=MINDIR")
+    if file_format == "ONNX":
+        try:
+            import onnxruntime  # noqa: F401
+        except ImportError as error:
+            raise ValueError(
+                "onnxruntime, which checks the exported ONNX file, is missing: pip install -r requirements-onnx.txt"
+            ) from error
+
+
+def _load_mindir(path: Path) -> Runner:
+    with silenced_logging():
+        cell = nn.GraphCell(ms.load(str(path)))
+    return lambda images: cell(Tensor(images)).asnumpy()
+
+
+def _load_onnx(path: Path) -> Runner:
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
+
+
+def _compare(network: nn.Cell, run: Runner, shape: tuple[int, ...], tolerance: float, path: Path) -> float:
+    """Return the largest relative difference on random images; raise if it is too large."""
+    difference = 0.0
+    for seed in range(CHECKED_BATCHES):
+        images = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+        expected = network(Tensor(images)).asnumpy().astype(np.float32)
+        found = run(images)
+        if not np.isfinite(expected).all():
+            raise ValueError(f"{path} is not written: the network's logits are NaN or infinite; use another checkpoint")
+        if found.shape != expected.shape or found.dtype != np.float32:
+            raise ValueError(
+                f"{path} is not written: the exported file gives {found.dtype} {found.shape} instead of float32 "
+                f"{expected.shape}"
+            )
+        scale = max(float(np.abs(expected).max()), 1e-12)
+        difference = max(difference, float(np.abs(found - expected).max()) / scale)
+    # Written so that a NaN is refused too.
+    if not difference <= tolerance:
+        raise ValueError(
+            f"{path} is not written: its logits differ from the network's by {difference:.2g} of the largest logit, "
+            f"more than {tolerance:g}"
+        )
+    return difference

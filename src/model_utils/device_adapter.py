@@ -1,0 +1,64 @@
+"""Which devices this machine has, and the set-up of the one that a run uses."""
+
+from __future__ import annotations
+
+from src.logs import silenced_logging
+from src.model_utils.config import Config, ConfigError
+
+DEVICES = ("Ascend", "GPU", "CPU")  # best first: the order in which `auto` looks
+
+
+def available_devices() -> list[str]:
+    """Return the devices that MindSpore can use on this machine, best first; CPU is always the last."""
+    from mindspore import hal
+
+    with silenced_logging():  # asking for an absent device logs how its libraries failed to load
+        return [device for device in DEVICES if hal.is_available(device)]
+
+
+def resolve_device(requested: str) -> str:
+    """Choose the device of a run.
+
+    Args:
+        requested: "Ascend", "GPU", "CPU", or "auto" for the best that this machine has.
+
+    Returns:
+        "Ascend", "GPU" or "CPU".
+
+    Raises:
+        ConfigError: This machine does not have the requested device.
+    """
+    if requested == "CPU":
+        return requested
+    available = available_devices()
+    if requested == "auto":
+        return available[0]
+    if requested not in available:
+        raise ConfigError(
+            f"device_target {requested} is not there: MindSpore finds {', '.join(available)} on this machine; "
+            f"use one of these or auto"
+        )
+    return requested
+
+
+def use_device(config: Config) -> None:
+    """Set the device, its index and graph mode for this process; to be called once, before the first tensor.
+
+    Args:
+        config: With `device_target` resolved, and `device_id`.
+
+    Raises:
+        ConfigError: The device exists but cannot be used.
+    """
+    import mindspore as ms
+
+    try:
+        if config.device_target == "CPU":
+            ms.set_device("CPU")
+        else:
+            ms.set_device(config.device_target, config.device_id)
+    except (RuntimeError, ValueError) as error:
+        # The rest of MindSpore's message is a call stack.
+        problem = str(error).partition("\n\n")[0]
+        raise ConfigError(f"cannot use {config.device_target} {config.device_id}: {problem}") from error
+    ms.set_context(mode=ms.GRAPH_MODE)

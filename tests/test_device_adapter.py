@@ -1,0 +1,87 @@
+"""The device of a run: what `auto` takes, and what a person reads when a device is absent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+
+import mindspore as ms
+import pytest
+
+from src.model_utils import device_adapter
+from src.model_utils.config import DEFAULT_FILE, ConfigError, parse_config
+from src.model_utils.device_adapter import available_devices, resolve_device, use_device
+from src.model_utils.local_adapter import Group, join_group
+
+
+def run_python(code: str, **variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=DEFAULT_FILE.parent,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("available", "best"), [(["Ascend", "CPU"], "Ascend"), (["GPU", "CPU"], "GPU"), (["CPU"], "CPU")]
+)
+def test_auto_takes_the_best_device_there_is(monkeypatch, available, best):
+    monkeypatch.setattr(device_adapter, "available_devices", lambda: available)
+    assert resolve_device("auto") == best
+    assert [resolve_device(device) for device in available] == available
+
+
+def test_cpu_is_always_available_and_asking_logs_nothing(capfd):
+    before = logging.root.manager.disable
+    assert available_devices()[-1] == "CPU"
+    assert logging.root.manager.disable == before
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("device", [device for device in ("Ascend", "GPU") if device not in available_devices()])
+def test_an_absent_device_is_one_line_that_names_what_is_there(device):
+    result = run_python(f"import sys, train; sys.exit(train.run_command(train.main, ['--device_target={device}']))")
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        f"error: device_target {device} is not there: MindSpore finds {', '.join(available_devices())} on this "
+        "machine; use one of these or auto"
+    ]
+
+
+def test_use_device_sets_graph_mode(monkeypatch):
+    code = (
+        "from src.model_utils.config import parse_config\n"
+        "from src.model_utils.device_adapter import resolve_device, use_device\n"
+        "use_device(parse_config(['--device_target=CPU'], resolve_device))\n"
+        "import mindspore as ms; print(ms.get_context('device_target'), ms.get_context('mode') == ms.GRAPH_MODE)"
+    )
+    assert run_python(code).stdout == "CPU True\n"
+
+
+def test_a_device_that_refuses_is_one_line(monkeypatch):
+    def refuse(*arguments):
+        raise RuntimeError("device 9 does not exist\n\n---- call stack ----\nfile.cc:1")
+
+    monkeypatch.setattr(ms, "set_device", refuse)
+    config = parse_config(["--device_id=9"], lambda _: "GPU")
+    with pytest.raises(ConfigError, match=r"^cannot use GPU 9: device 9 does not exist$"):
+        use_device(config)
+
+
+def test_a_run_that_is_not_distributed_is_a_group_of_one():
+    assert join_group(parse_config([], lambda _: "CPU")) == Group(0, 1)
+
+
+def test_a_distributed_run_without_a_launcher_says_how_to_start_it():
+    code = "import sys, train; sys.exit(train.run_command(train.main, ['--device_target=CPU', '--is_distributed']))"
+    result = run_python(code)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(
+        "error: is_distributed is true, but this process was started alone"
+    )
+    assert "msrun" in result.stderr
