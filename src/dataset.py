@@ -177,11 +177,11 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        found = re.search(r"data file is: (.*?)\. (\w.*?)(?: Dump the abnormal image.*)?$", str(error), re.MULTILINE)
+        found = re.search(r"data file is: (.*?)\. (\W?\w.*?)(?: Dump the abnormal.*)?$", str(error), re.MULTILINE)
         if not found:
             raise
         raise ValueError(
-            f"cannot read image {found[1]}: {found[2].rstrip('.')}; "
+            f"cannot read image {found[1]}: {found[2].removeprefix('[Internal ERROR] ').rstrip('.')}; "
             f"`python tools/check_dataset.py {dataset_path}` lists every bad image"
         ) from error
 

@@ -1,0 +1,41 @@
+"""What all tests share: the device, graph mode, and a small real data set."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import mindspore as ms
+import pytest
+
+from tools.make_sample_dataset import make_sample_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _device():
+    """Users train in graph mode; PyNative would be another program."""
+    ms.set_device("CPU")
+    ms.set_context(mode=ms.GRAPH_MODE)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    """The whole sample data set, only to be read."""
+    out = tmp_path_factory.mktemp("digits") / "digits"
+    make_sample_dataset(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits, tmp_path_factory) -> Path:
+    """Three classes of the sample data set, with 7 images each in train and 37 images in val; only to be read."""
+    out = tmp_path_factory.mktemp("few") / "few digits"
+    for split, counts in (("train", (7, 7, 7)), ("val", (12, 12, 13))):
+        for label, count in enumerate(counts):
+            folder = out / split / str(label)
+            folder.mkdir(parents=True)
+            for path in sorted((digits / split / str(label)).iterdir())[:count]:
+                shutil.copy(path, folder)
+    return out

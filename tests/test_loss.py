@@ -1,0 +1,98 @@
+"""The loss equals its formula in double precision, for every option."""
+
+from __future__ import annotations
+
+import inspect
+
+import mindspore as ms
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mindspore import Tensor
+
+from src.loss import CrossEntropySmooth
+
+QUICK = settings(max_examples=40, deadline=None)
+REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
+
+
+def formula(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy of each row, in float64."""
+    logits = logits.astype(np.float64)
+    shifted = logits - logits.max(1, keepdims=True)
+    return -(target * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))).sum(1)
+
+
+def smoothed(label: np.ndarray, classes: int, smooth: float) -> np.ndarray:
+    if classes == 1:
+        return np.ones((len(label), 1))
+    target = np.full((len(label), classes), smooth / (classes - 1))
+    target[np.arange(len(label)), label] = 1 - smooth
+    return target
+
+
+def test_the_signature_is_the_model_zoos():
+    parameters = inspect.signature(CrossEntropySmooth).parameters.values()
+    expected = [("sparse", True), ("reduction", "mean"), ("smooth_factor", 0.0), ("num_classes", 1000)]
+    assert [(parameter.name, parameter.default) for parameter in parameters] == expected
+
+
+@QUICK
+@given(
+    images=st.integers(1, 5),
+    classes=st.integers(1, 12),
+    smooth=st.floats(0, 0.99),
+    reduction=st.sampled_from(sorted(REDUCE)),
+    scale=st.sampled_from([0.1, 5.0, 100.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_sparse_labels_follow_the_formula(images, classes, smooth, reduction, scale, seed):
+    random = np.random.RandomState(seed)
+    logits = (scale * random.standard_normal((images, classes))).astype(np.float32)
+    label = random.randint(0, classes, images).astype(np.int32)
+    loss = CrossEntropySmooth(True, reduction, smooth, classes)(Tensor(logits), Tensor(label)).asnumpy()
+    expected = REDUCE[reduction](formula(logits, smoothed(label, classes, smooth)))
+    assert loss.shape == np.shape(expected)
+    assert np.allclose(loss, expected, rtol=1e-4, atol=1e-4)
+
+
+@QUICK
+@given(st.integers(1, 5), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_dense_labels_are_taken_as_they_are(images, classes, seed):
+    random = np.random.RandomState(seed)
+    logits = random.standard_normal((images, classes)).astype(np.float32)
+    target = random.dirichlet(np.ones(classes), images).astype(np.float32)
+    loss = CrossEntropySmooth(False, "none", 0.1, classes)(Tensor(logits), Tensor(target)).asnumpy()
+    assert np.allclose(loss, formula(logits, target), rtol=1e-4, atol=1e-5)
+
+
+def test_half_precision_logits_are_computed_in_single():
+    logits = np.array([[6e4, -6e4, 0]], np.float16)
+    loss = CrossEntropySmooth(num_classes=3)(Tensor(logits), Tensor(np.array([1], np.int32)))
+    assert loss.dtype == ms.float32
+    assert np.isclose(float(loss.asnumpy()), 1.2e5, rtol=1e-3)
+
+
+def test_the_gradient_is_softmax_minus_target():
+    random = np.random.RandomState(0)
+    logits = random.standard_normal((4, 6)).astype(np.float32)
+    label = random.randint(0, 6, 4).astype(np.int32)
+    gradient = ms.grad(CrossEntropySmooth(True, "sum", 0.1, 6))(Tensor(logits), Tensor(label)).asnumpy()
+    softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert np.allclose(gradient, softmax - smoothed(label, 6, 0.1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"reduction": "max"}, "one of mean, sum, none, but got 'max'"),
+        ({"smooth_factor": 1.0}, r"\[0, 1\), but got 1.0"),
+        ({"smooth_factor": -0.1}, r"\[0, 1\), but got -0.1"),
+        ({"smooth_factor": float("nan")}, "but got nan"),
+        ({"num_classes": 0}, "at least 1, but got 0"),
+    ],
+)
+def test_an_impossible_argument_is_an_error(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CrossEntropySmooth(**arguments)

@@ -1,0 +1,201 @@
+"""The network is the reference's: parameters, numbers, gradients; and it takes any image from 71 x 71."""
+
+from __future__ import annotations
+
+import csv
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from src.loss import CrossEntropySmooth
+from src.lr_generator import get_lr
+from src.Xception import Block, SeparableConv2d, Xception, xception
+from tests.deterministic import GOLDEN, random_images, set_weights
+
+
+@pytest.fixture(scope="module")
+def network() -> Xception:
+    """Ten classes, deterministic weights, evaluation mode."""
+    network = xception(10)
+    set_weights(network)
+    return network.set_train(False)
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+# Parameters
+
+
+def test_parameters_are_those_of_the_reference_in_its_order():
+    with (GOLDEN / "parameters.tsv").open(newline="") as stream:
+        expected = [tuple(row.values()) for row in csv.DictReader(stream, delimiter="\t")]
+    network = xception(1000)
+    found = [
+        (parameter.name, "x".join(map(str, parameter.shape)), str(int(parameter.requires_grad)))
+        for parameter in network.get_parameters()
+    ]
+    assert found == expected
+    assert sum(parameter.size for parameter in network.trainable_params()) == 22_855_952
+
+
+def test_convolutions_are_xavier_uniform_and_batch_norms_as_published():
+    network = xception(10)
+    convolutions = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d)]
+    norms = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
+    assert (len(convolutions), len(norms)) == (74, 40)
+    for cell in convolutions:
+        weight = cell.weight.asnumpy()
+        area = weight.shape[2] * weight.shape[3]
+        bound = np.sqrt(6 / ((weight.shape[0] + weight.shape[1]) * area))
+        assert np.abs(weight).max() <= bound * (1 + 1e-6)
+        # The spread of a uniform distribution, to five standard errors of it.
+        assert abs(weight.std() / (bound / np.sqrt(3)) - 1) < 5 / np.sqrt(weight.size), cell.param_prefix
+        assert not cell.has_bias
+    assert {(cell.eps, round(1 - float(cell.momentum), 6)) for cell in norms} == {(1e-5, 0.9)}
+
+
+def test_the_same_seed_gives_the_same_weights():
+    def weights(seed: int) -> np.ndarray:
+        ms.set_seed(seed)
+        return xception(2).conv2.weight.asnumpy()
+
+    assert np.array_equal(weights(1), weights(1))
+    assert not np.array_equal(weights(1), weights(2))
+
+
+# Numbers
+
+
+def test_logits_equal_the_references_at_299():
+    network = xception(1000)
+    set_weights(network)
+    logits = network.set_train(False)(random_images(0, 2, 3, 299, 299)).asnumpy()
+    assert relative_error(logits, np.load(GOLDEN / "forward.npz")["logits"]) < 1e-4
+
+
+def test_six_training_steps_equal_the_references():
+    golden = np.load(GOLDEN / "training.npz")
+    network = xception(10)
+    set_weights(network)
+    network.dropout = nn.Dropout(p=0.0)
+    schedule = get_lr(4e-5, 4e-5, 4e-3, 1, 3, 2, "linear")
+    assert np.allclose(schedule, golden["lr"], rtol=1e-6, atol=0)
+    optimizer = nn.Momentum(network.trainable_params(), Tensor(schedule), 0.9, weight_decay=1e-4)
+    loss = CrossEntropySmooth(smooth_factor=0.1, num_classes=10)
+    step = nn.TrainOneStepCell(nn.WithLossCell(network, loss), optimizer).set_train()
+    losses = []
+    for k in range(6):
+        random = np.random.RandomState(k)
+        images = Tensor(random.uniform(-1, 1, (4, 3, 299, 299)).astype(np.float32))
+        losses.append(float(step(images, Tensor(random.randint(0, 10, 4).astype(np.int32))).asnumpy()))
+    assert np.allclose(losses, golden["losses"], rtol=1e-3, atol=0)
+    found = network.parameters_dict()
+    slices = {
+        "fc_weight_head": found["fc.weight"].asnumpy()[:, :8],
+        "bn1_moving_mean": found["bn1.moving_mean"].asnumpy(),
+        "conv1_head": found["conv1.weight"].asnumpy().ravel()[:32],
+    }
+    assert slices.keys() | {"losses", "lr"} == set(golden.files)
+    for name, value in slices.items():
+        assert relative_error(value, golden[name]) < 1e-3, name
+
+
+def test_every_trainable_parameter_gets_a_gradient(network):
+    loss = nn.WithLossCell(network, CrossEntropySmooth(num_classes=10))
+    gradient = ops.GradOperation(get_by_list=True)(loss, network.trainable_params())
+    images, labels = random_images(1, 2, 3, 71, 71), Tensor(np.array([3, 7], np.int32))
+    for parameter, value in zip(network.trainable_params(), gradient(images, labels), strict=True):
+        assert np.isfinite(value.asnumpy()).all(), parameter.name
+        assert np.abs(value.asnumpy()).max() > 0, parameter.name
+
+
+# Shapes
+
+
+@pytest.mark.parametrize(("height", "width", "features"), [(71, 71, (3, 3)), (71, 120, (3, 4))])
+def test_any_image_from_71_pixels_gives_logits_through_both_parts(network, height, width, features):
+    images = random_images(2, 1, 3, height, width)
+    maps = network.forward_features(images)
+    assert maps.shape == (1, 2048, *features)
+    assert maps.asnumpy().min() >= 0
+    logits = network.forward_head(maps).asnumpy()
+    assert logits.shape == (1, 10)
+    assert np.allclose(network(images).asnumpy(), logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_classes", [1, 37])
+def test_the_classifier_has_the_given_number_of_classes(num_classes):
+    network = xception(num_classes)
+    assert network.fc.weight.shape == (num_classes, 2048)
+    assert network.forward_head(Tensor(np.ones((2, 2048, 3, 3), np.float32))).shape == (2, num_classes)
+
+
+def test_head_is_a_global_average_and_a_dense_layer(network):
+    features = np.random.RandomState(0).uniform(0, 1, (2, 2048, 4, 5)).astype(np.float32)
+    expected = features.mean((2, 3)) @ network.fc.weight.asnumpy().T + network.fc.bias.asnumpy()
+    assert np.allclose(network.forward_head(Tensor(features)).asnumpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
+@pytest.mark.parametrize("shape", [(1, 3, 70, 71), (1, 3, 71, 70), (1, 1, 71, 71), (3, 71, 71)])
+def test_an_input_that_does_not_fit_is_a_clear_error(network, shape, mode):
+    ms.set_context(mode=mode)
+    try:
+        with pytest.raises(ValueError, match=r"Xception takes images of (at least 71 x 71|shape \(N, 3, H, W\))"):
+            network(random_images(0, *shape))
+    finally:
+        ms.set_context(mode=ms.GRAPH_MODE)
+
+
+@pytest.mark.parametrize("num_classes", [0, -1])
+def test_less_than_one_class_is_an_error(num_classes):
+    with pytest.raises(ValueError, match=f"at least 1, but got {num_classes}"):
+        xception(num_classes)
+
+
+# Parts
+
+
+def test_nothing_stands_between_the_two_convolutions_of_a_separable_one():
+    cell = SeparableConv2d(2, 3)
+    for convolution in (cell.conv1, cell.pointwise):
+        convolution.weight.set_data(Tensor(-np.ones(convolution.weight.shape, np.float32)))
+    # The depthwise sum of nine ones is -9; an activation would have made it 0.
+    assert cell(Tensor(np.ones((1, 2, 3, 3), np.float32))).asnumpy()[0, :, 1, 1].tolist() == [18.0] * 3
+
+
+@pytest.mark.parametrize(("size", "pads"), [(5, (1, 1)), (6, (0, 1))])
+def test_max_pooling_pads_as_tensorflow_does(size, pads):
+    pool = Block(4, (4,), 2).rep[-1]
+    images = np.random.RandomState(0).uniform(-2, -1, (1, 4, size, size)).astype(np.float32)
+    padded = np.pad(images, ((0, 0), (0, 0), pads, pads), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))[:, :, ::2, ::2]
+    assert np.array_equal(pool(Tensor(images)).asnumpy(), windows.max((-1, -2)))
+
+
+def test_the_first_block_begins_without_an_activation_and_the_middle_ones_keep_their_input():
+    network = xception(2)
+    assert not isinstance(network.block1.rep[0], nn.ReLU)
+    assert isinstance(network.block2.rep[0], nn.ReLU)
+    assert [getattr(network, f"block{number}").has_skip for number in range(1, 13)] == [True] * 3 + [False] * 8 + [True]
+
+
+def test_dropout_acts_on_half_of_the_features_in_training_only():
+    ones = Tensor(np.ones((64, 2048), np.float32))
+    evaluated, trained = xception(2).set_train(False).dropout, xception(2).set_train(True).dropout
+    assert evaluated.p == trained.p == 0.5
+    assert np.array_equal(evaluated(ones).asnumpy(), ones.asnumpy())
+    assert abs((trained(ones).asnumpy() == 0).mean() - 0.5) < 0.01
+
+
+def test_half_precision_stays_close_to_single():
+    ms.set_seed(1)
+    network = xception(10).set_train(False)
+    images = random_images(3, 2, 3, 71, 71)
+    expected = network(images).asnumpy()
+    half = ms.amp.auto_mixed_precision(network, "O2")(images).asnumpy().astype(np.float32)
+    assert relative_error(half, expected) < 5e-3
