@@ -33,7 +33,8 @@ def main(argv: Sequence[str]) -> None:
         config.device_target,
     )
     size = exported.path.stat().st_size / 1e6
-    print(f"wrote {exported.path}: {size:.1f} MB, input {config.export_batch_size} x 3 x {config.height} x {config.width}")
+    shape = f"{config.export_batch_size} x 3 x {config.height} x {config.width}"
+    print(f"wrote {exported.path}: {size:.1f} MB, input {shape}")
     if exported.difference is None:
         print("not checked: AIR files can be loaded by the Ascend tools only")
     else:

@@ -1,0 +1,168 @@
+"""An exported file gives the network's logits, and a bad export never takes the place of a good file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+from onnxruntime import InferenceSession
+
+import export
+from src import mindir
+from src.checkpoint import save_checkpoint
+from src.mindir import Exported, export_network
+from src.model_utils.command import run_command
+from src.Xception import Xception, xception
+from tests.conftest import ROOT
+from tests.deterministic import random_images
+
+
+def write(network: nn.Cell, name: Path | str, file_format: str = "MINDIR", batch: int = 2, side: int = 3) -> Exported:
+    return export_network(network, str(name), file_format, batch, side, side, "CPU")
+
+
+class Small(nn.Cell):
+    """A network that exports in an instant."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.dropout = nn.Dropout(p=0.5)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.dropout(self.conv(x)).mean((2, 3))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Xception, Path]:
+    """Xception with ten classes whose statistics one training step has moved, and its checkpoint."""
+    ms.set_seed(1)
+    network = xception(10)
+    for name, parameter in network.parameters_and_names():
+        if "moving" in name or name.endswith("beta"):
+            parameter.set_data(Tensor(np.random.RandomState(len(name)).uniform(0.5, 1, parameter.shape), ms.float32))
+    path = tmp_path_factory.mktemp("trained") / "net.ckpt"
+    save_checkpoint(path, network)
+    return network, path
+
+
+@pytest.mark.parametrize("file_format", ["MINDIR", "ONNX"])
+def test_the_command_writes_a_file_that_agrees_with_the_network(trained, tmp_path, file_format):
+    network, checkpoint = trained
+    result = subprocess.run(
+        [
+            sys.executable, ROOT / "export.py", "--device_target=CPU", f"--ckpt_file={checkpoint}", "--num_classes=10",
+            "--batch_size=2", "--width=90", "--height=71", "--file_name=a folder/net", f"--file_format={file_format}",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    suffix = file_format.lower()
+    path = tmp_path / "a folder" / f"net.{suffix}"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert f"wrote a folder/net.{suffix}: 8" in result.stdout
+    assert "input 2 x 3 x 71 x 90" in result.stdout
+    assert "checked: loaded back, its logits for 6 images differ by" in result.stdout
+    images = random_images(9, 2, 3, 71, 90)
+    expected = network.set_train(False)(images).asnumpy()
+    if file_format == "MINDIR":
+        found = nn.GraphCell(ms.load(str(path)))(images).asnumpy()
+    else:
+        session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        assert session.get_inputs()[0].shape == [2, 3, 71, 90]
+        (found,) = session.run(None, {session.get_inputs()[0].name: images.asnumpy()})
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_dropout_is_absent_and_the_difference_is_reported(tmp_path):
+    exported = write(Small().set_train(True), tmp_path / "small")
+    assert exported.path == tmp_path / "small.mindir"
+    assert 0 <= exported.difference <= 1e-6
+
+
+@pytest.mark.parametrize("name", ["net", "net.mindir"])
+def test_the_suffix_is_added_once(tmp_path, name):
+    assert write(Small(), tmp_path / name).path == tmp_path / "net.mindir"
+
+
+def test_the_file_is_an_ordinary_one(tmp_path):
+    (tmp_path / "usual").touch()
+    assert write(Small(), tmp_path / "net").path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.fixture
+def good(tmp_path) -> tuple[Path, bytes]:
+    path = write(Small(), tmp_path / "net").path
+    return path, path.read_bytes()
+
+
+def assert_untouched(good: tuple[Path, bytes]) -> None:
+    path, content = good
+    assert path.read_bytes() == content
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_file_that_disagrees_is_refused_and_the_old_one_stays(good, monkeypatch):
+    def load_another(path: Path) -> mindir.Runner:
+        other = Small().set_train(False)
+        return lambda images: other(Tensor(images)).asnumpy()
+
+    monkeypatch.setattr(mindir, "_load_mindir", load_another)
+    with pytest.raises(ValueError, match=r"net\.mindir is not written: its logits differ .* more than 0\.0001"):
+        write(Small(), good[0])
+    assert_untouched(good)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_network_of_no_good_weights_is_refused(good, value):
+    network = Small()
+    network.conv.weight.set_data(Tensor(np.full(network.conv.weight.shape, value), ms.float32))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        write(network, good[0])
+    assert_untouched(good)
+
+
+def test_air_without_ascend_is_one_line_before_any_work(tmp_path):
+    with pytest.raises(ValueError, match=r"AIR can be exported on Ascend only, this is CPU"):
+        write(Small(), tmp_path / "new folder" / "net", "AIR")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnx_without_its_checker_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ValueError, match=r"pip install -r requirements-onnx\.txt"):
+        write(Small(), tmp_path / "net", "ONNX")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
+        write(Small(), tmp_path / "file" / "net")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        ([], 2, "error: no checkpoint given: add --ckpt_file=FILE.ckpt"),
+        (["--ckpt_file=absent.ckpt"], 1, "error: no checkpoint file absent.ckpt: check the path"),
+        (["--ckpt_file={checkpoint}"], 1, "it has 10 classes: use --num_classes=10"),
+        (
+            ["--ckpt_file={checkpoint}", "--num_classes=10", "--width=70"],
+            2,
+            "option --width: expected an integer >= 71",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(trained, tmp_path, monkeypatch, capsys, options, status, message):
+    monkeypatch.chdir(tmp_path)
+    words = [word.format(checkpoint=trained[1]) for word in options]
+    assert run_command(export.main, ["--device_target=CPU", *words]) == status
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert message in error
+    assert os.listdir(tmp_path) == []
