@@ -128,6 +128,7 @@ class Xception(nn.Cell):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the feature maps before pooling: (N, 2048, 10, 10) for 299 x 299, (N, 2048, 3, 3) for 71 x 71."""
+        _check_images(x.shape)
         x = self.relu(self.bn1(self.conv1(x)))  # (N, 32, 149, 149)
         x = self.relu(self.bn2(self.conv2(x)))  # (N, 64, 147, 147)
         for block in self.blocks:  # 74, 37, 19 x 19 after the entry flow; 10 x 10 after block 12
@@ -140,12 +141,11 @@ class Xception(nn.Cell):
         return self.fc(self.dropout(ops.mean(features, (2, 3))))
 
     def construct(self, x: Tensor) -> Tensor:
-        _check_images(x.shape)
         return self.forward_head(self.forward_features(x))
 
 
 def _check_images(shape: tuple[int, ...]) -> None:
-    # Messages are constants: this also runs inside graph compilation.
+    # Also runs while a graph is compiled, so only on what is known then.
     if len(shape) != 4 or shape[1] != 3:
         raise ValueError(f"Xception takes images of shape (N, 3, H, W), but got {shape}")
     if shape[2] < MIN_IMAGE_SIZE or shape[3] < MIN_IMAGE_SIZE:
@@ -159,7 +159,7 @@ def xception(num_classes: int = 1000) -> Xception:
         num_classes (int): number of classes, at least 1. Default: 1000.
 
     Returns:
-        Xception, the network, in training mode off.
+        Xception, the network, in evaluation mode; `set_train()` switches dropout and batch statistics on.
 
     Examples:
         >>> net = xception(1000)

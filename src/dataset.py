@@ -29,13 +29,15 @@ def create_dataset(
     num_parallel_workers: int | None = None,
     seed: int | None = None,
     skip_batches: int = 0,
+    crop_min_area: float = 0.08,
+    flip_probability: float = 0.5,
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class.
 
-    Training: a random crop of 8 % to 100 % of the area is resized, flipped with probability 0.5 and changed in
-    brightness, contrast and saturation by up to 40 %; the order is random; the images left over by the last whole batch
-    are dropped; every rank gets the same number of batches. Evaluation: the shorter side is resized to 320 (in
-    proportion for another image size) and the centre is cropped; over all ranks every image comes exactly once.
+    Training: a random crop is resized, perhaps flipped, and changed in brightness, contrast and saturation by up to
+    40 %; the order is random; the images left over by the last whole batch are dropped; every rank gets the same number
+    of batches. Evaluation: the shorter side is resized to 320 (in proportion for another image size) and the centre is
+    cropped; over all ranks every image comes exactly once.
 
     Args:
         dataset_path: Folder of the class folders; the labels are their positions in sorted order.
@@ -50,6 +52,8 @@ def create_dataset(
             global seed for data sets, which counts when iteration begins: iterate before building the next data set.
             None leaves that as it is.
         skip_batches: Batches of the epoch to leave out at its beginning, 0 or more.
+        crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
+        flip_probability: Share of the training images that are flipped left to right, 0 to 1.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
@@ -72,7 +76,10 @@ def create_dataset(
         class_indexing={name: label for label, name in enumerate(names)},
         **_sharding(dataset_path, do_train, device_num, rank),
     )
-    operations = _train_transforms(image_size) if do_train else _eval_transforms(image_size)
+    if do_train:
+        operations = _train_transforms(image_size, crop_min_area, flip_probability)
+    else:
+        operations = _eval_transforms(image_size)
     images = images.map(operations, "image", num_parallel_workers=workers)
     images = images.map(transforms.TypeCast(mstype.int32), "label", num_parallel_workers=workers)
     images = images.batch(batch_size, drop_remainder=do_train, num_parallel_workers=workers)
@@ -210,10 +217,10 @@ def _sharding(dataset_path: str, do_train: bool, device_num: int, rank: int) -> 
     return {"sampler": ds.SubsetSampler(list(range(rank, total, device_num)))}
 
 
-def _train_transforms(image_size: int) -> list:
+def _train_transforms(image_size: int, crop_min_area: float, flip_probability: float) -> list:
     return [
-        vision.RandomCropDecodeResize(image_size, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)),
-        vision.RandomHorizontalFlip(0.5),
+        vision.RandomCropDecodeResize(image_size, scale=(crop_min_area, 1.0), ratio=(3 / 4, 4 / 3)),
+        vision.RandomHorizontalFlip(float(flip_probability)),
         vision.RandomColorAdjust(brightness=0.4, contrast=0.4, saturation=0.4),
         *_normalisation(),
     ]

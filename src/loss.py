@@ -25,7 +25,7 @@ class CrossEntropySmooth(nn.Cell):
         Tensor, float32, a scalar, or (N,) with reduction "none".
 
     Raises:
-        ValueError: If an argument is outside its range.
+        ValueError: If an argument is outside its range, or labels and logits differ in images or classes.
     """
 
     def __init__(
@@ -51,6 +51,9 @@ class CrossEntropySmooth(nn.Cell):
             target = ops.one_hot(label, self.num_classes, self.on_value, self.off_value)
         else:
             target = ops.cast(label, mstype.float32)
+        # Broadcasting would turn some of these mistakes into a wrong loss.
+        if target.shape != log_probabilities.shape:
+            raise ValueError(f"labels of shape {target.shape} (images, classes) do not fit logits of {logits.shape}")
         loss = -ops.sum(target * log_probabilities, -1)
         if self.reduction == "mean":
             return ops.mean(loss)

@@ -34,8 +34,9 @@ def get_lr(
         lr_init (float): learning rate of the first step when there is a warm-up, at least 0.
         lr_end (float): learning rate that "linear" and "cosine" decay to, at least 0.
         lr_max (float): learning rate at the end of the warm-up, at least 0.
-        warmup_epochs (int): epochs of linear warm-up, 0 <= warmup_epochs <= total_epochs.
-        total_epochs (int): epochs of the whole training, at least 1.
+        warmup_epochs (int): epochs of linear warm-up, 0 <= warmup_epochs <= total_epochs; a fraction counts in whole
+            steps, rounded down.
+        total_epochs (int): epochs of the whole training, at least 1; a fraction likewise.
         steps_per_epoch (int): steps of one epoch, at least 1.
         lr_decay_mode (str): "linear"; "poly" (to the power of 2, to 0); "steps" (a tenth after 30 %, 60 % and 80 % of
             all steps, without warm-up); "cosine" (half a period; its last step has lr_end). "liner" is an old spelling
@@ -53,14 +54,15 @@ def get_lr(
         lr_decay_mode = "linear"
     if lr_decay_mode not in DECAY_MODES:
         raise ValueError(f"lr_decay_mode must be one of {', '.join(DECAY_MODES)}, but got {lr_decay_mode!r}")
-    total_steps = int(total_epochs * steps_per_epoch)
-    warmup_steps = int(warmup_epochs * steps_per_epoch)
-    if total_epochs < 1 or steps_per_epoch < 1:
+    # Written so that NaN and infinity fail them too.
+    if not (1 <= total_epochs < np.inf and 1 <= steps_per_epoch < np.inf):
         raise ValueError(
             f"training needs at least one step, but got {total_epochs} epochs of {steps_per_epoch} steps each"
         )
-    if not 0 <= warmup_steps <= total_steps:
+    if not 0 <= warmup_epochs <= total_epochs:
         raise ValueError(f"warmup_epochs must be in [0, {total_epochs}] (total_epochs), but got {warmup_epochs}")
+    total_steps = int(total_epochs * steps_per_epoch)
+    warmup_steps = int(warmup_epochs * steps_per_epoch)
     if not 0 <= global_step <= total_steps:
         raise ValueError(f"global_step must be in [0, {total_steps}] (all steps), but got {global_step}")
     if not all(np.isfinite(rate) and rate >= 0 for rate in (lr_init, lr_end, lr_max)):

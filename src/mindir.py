@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import mindspore as ms
 import numpy as np
@@ -19,6 +20,7 @@ CHECKED_BATCHES = 3
 # Largest difference of a logit, relative to the largest logit. Ascend convolves in half precision.
 TOLERANCES = {"CPU": 1e-4, "GPU": 1e-3, "Ascend": 2e-2}
 
+_EXPORTABLE = re.compile(r"[\w@.:/\\-]+", re.ASCII)
 Runner = Callable[[np.ndarray], np.ndarray]
 
 
@@ -54,19 +56,24 @@ def export_network(
         The file and how well it agrees.
 
     Raises:
-        ValueError: If the format is not possible here, or the logits differ or are not finite; the file that was there
-            before is untouched.
+        ValueError: If the format is not possible here, the name is empty, the weights do not fit into one file (1 GiB
+            for MINDIR, 2 GiB for ONNX), or the logits differ or are not finite; the file that was there before is
+            untouched.
         OSError: If the file cannot be written.
     """
-    _check_format(file_format, device_target)
+    _check_possible(file_format, device_target)
     suffix = SUFFIXES[file_format]
     path = Path(file_name if file_name.endswith(suffix) else f"{file_name}{suffix}")
+    if path.name == suffix:
+        raise ValueError(f"the file name '{file_name}' has no name in it: give one, such as xception")
     network.set_train(False)
     shape = (batch_size, 3, height, width)
     # MindSpore exports to no path with a space or a letter beyond ASCII, so the file is made elsewhere.
     with TemporaryDirectory(prefix="xception-") as folder:
         written = Path(folder, f"new{suffix}")
-        ms.export(network, Tensor(np.zeros(shape, np.float32)), file_name=str(written), file_format=file_format)
+        _write(network, Tensor(np.zeros(shape, np.float32)), written, file_format)
+        if list(written.parent.iterdir()) != [written]:
+            raise ValueError(f"{path} is not written: MindSpore splits weights this large over several files")
         difference = None
         if file_format != "AIR":
             run = _load_mindir(written) if file_format == "MINDIR" else _load_onnx(written)
@@ -75,7 +82,7 @@ def export_network(
     return Exported(path, difference)
 
 
-def _check_format(file_format: str, device_target: str) -> None:
+def _check_possible(file_format: str, device_target: str) -> None:
     """Raise for what cannot be exported or checked on this machine, before any work is done."""
     if file_format == "AIR" and device_target != "Ascend":
         raise ValueError(f"AIR can be exported on Ascend only, this is {device_target}: use --file_format=MINDIR")
@@ -86,6 +93,19 @@ def _check_format(file_format: str, device_target: str) -> None:
             raise ValueError(
                 "onnxruntime, which checks the exported ONNX file, is missing: pip install -r requirements-onnx.txt"
             ) from error
+    if not _EXPORTABLE.fullmatch(gettempdir()):
+        raise ValueError(
+            f"MindSpore cannot export in the temporary folder {gettempdir()}: set TMPDIR to a path of ASCII letters, "
+            "digits and -_.:@ only"
+        )
+
+
+def _write(network: nn.Cell, images: Tensor, path: Path, file_format: str) -> None:
+    """Write the network for inputs like the images, without any check."""
+    if file_format == "ONNX":
+        ms.onnx.export(network, images, file_name=str(path), input_names=["images"], output_names=["logits"])
+    else:
+        ms.export(network, images, file_name=str(path), file_format=file_format)
 
 
 def _load_mindir(path: Path) -> Runner:
@@ -98,8 +118,7 @@ def _load_onnx(path: Path) -> Runner:
     from onnxruntime import InferenceSession
 
     session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
+    return lambda images: session.run(["logits"], {"images": images})[0]
 
 
 def _compare(network: nn.Cell, run: Runner, shape: tuple[int, ...], tolerance: float, path: Path) -> float:
@@ -117,8 +136,8 @@ def _compare(network: nn.Cell, run: Runner, shape: tuple[int, ...], tolerance: f
                 f"{expected.shape}"
             )
         scale = max(float(np.abs(expected).max()), 1e-12)
-        difference = max(difference, float(np.abs(found - expected).max()) / scale)
-    # Written so that a NaN is refused too.
+        # Unlike max, it keeps a NaN of the file, which the comparison below then refuses.
+        difference = float(np.maximum(difference, np.abs(found - expected).max() / scale))
     if not difference <= tolerance:
         raise ValueError(
             f"{path} is not written: its logits differ from the network's by {difference:.2g} of the largest logit, "

@@ -150,6 +150,8 @@ def _train_dataset(config: Config, group: Group, position: Position) -> ms.datas
         config.num_parallel_workers or None,
         int(seed),
         position.step,
+        config.crop_min_area,
+        config.flip_probability,
     )
 
 

@@ -1,10 +1,13 @@
-"""Weights and inputs that follow from names and numbers alone, as the golden files were made with."""
+"""Weights and inputs that follow from names and numbers alone, as the golden files were made with, and the two modes."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -33,3 +36,13 @@ def _scaled(name: str, random: np.ndarray) -> np.ndarray:
 def random_images(seed: int, *shape: int) -> Tensor:
     """Return uniform images in [-1, 1], float32."""
     return Tensor(np.random.RandomState(seed).uniform(-1, 1, shape).astype(np.float32))
+
+
+@contextmanager
+def execution_mode(mode: int) -> Iterator[None]:
+    """Run in GRAPH_MODE or PYNATIVE_MODE, then again in the graph mode of all tests."""
+    ms.set_context(mode=mode)
+    try:
+        yield
+    finally:
+        ms.set_context(mode=ms.GRAPH_MODE)

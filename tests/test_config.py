@@ -306,6 +306,14 @@ def test_effective_configuration_reads_back_equal(write, device, words):
     assert parse("--config_path", write(config.to_yaml())) == config
 
 
+@pytest.mark.parametrize(
+    "text", ["\x85", "a\u2028b", "tab\t", "two\nlines", "\ufeff", "猫 'x' \"y\"", "null", "1e3", ""]
+)
+def test_text_of_any_kind_reads_back_equal(write, text):
+    config = parse(f"--file_name={text}")
+    assert parse("--config_path", write(config.to_yaml())) == config
+
+
 @QUICK
 @given(st.one_of(st.text(), st.binary(), st.text(alphabet="seed:config_cpu &*<!-[]{}\n?'\"0123|>%")))
 def test_any_file_parses_or_is_a_config_error(write, content):

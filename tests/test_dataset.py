@@ -101,6 +101,15 @@ def test_training_flips_crops_and_changes_colours(tmp_path):
     assert np.ptp(images.mean((1, 2, 3))) > 0.2  # brightness differs
 
 
+def test_whole_crops_without_flips_keep_the_picture(tmp_path):
+    ramp = np.tile(np.linspace(0, 255, 80).astype(np.uint8)[None, :, None], (80, 1, 3))
+    for number in range(20):
+        write_image(tmp_path / "a" / f"{number}.png", ramp)
+    ((images, _),) = batches(str(tmp_path), True, 20, seed=3, crop_min_area=1.0, flip_probability=0.0)
+    slopes = images[:, 0, 30, -1] - images[:, 0, 30, 0]
+    assert slopes.min() > 0.4  # the whole ramp, at its least contrast, and none of them flipped
+
+
 def test_labels_follow_the_sorted_names_of_the_folders(tmp_path):
     for name in ("2", "10", "b", "A", ".hidden"):
         write_image(tmp_path / name / "x.png", 9)

@@ -7,13 +7,13 @@ import inspect
 import mindspore as ms
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mindspore import Tensor
 
-from src.loss import CrossEntropySmooth
+from src.loss import REDUCTIONS, CrossEntropySmooth
+from tests.deterministic import execution_mode
 
-QUICK = settings(max_examples=40, deadline=None)
 REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
 
 
@@ -38,7 +38,6 @@ def test_the_signature_is_the_model_zoos():
     assert [(parameter.name, parameter.default) for parameter in parameters] == expected
 
 
-@QUICK
 @given(
     images=st.integers(1, 5),
     classes=st.integers(1, 12),
@@ -47,24 +46,40 @@ def test_the_signature_is_the_model_zoos():
     scale=st.sampled_from([0.1, 5.0, 100.0]),
     seed=st.integers(0, 2**32 - 1),
 )
+@example(images=3, classes=1, smooth=0.1, reduction="mean", scale=5.0, seed=0)
 def test_sparse_labels_follow_the_formula(images, classes, smooth, reduction, scale, seed):
     random = np.random.RandomState(seed)
     logits = (scale * random.standard_normal((images, classes))).astype(np.float32)
     label = random.randint(0, classes, images).astype(np.int32)
-    loss = CrossEntropySmooth(True, reduction, smooth, classes)(Tensor(logits), Tensor(label)).asnumpy()
+    # Each shape would be compiled anew in graph mode.
+    with execution_mode(ms.PYNATIVE_MODE):
+        loss = CrossEntropySmooth(True, reduction, smooth, classes)(Tensor(logits), Tensor(label)).asnumpy()
     expected = REDUCE[reduction](formula(logits, smoothed(label, classes, smooth)))
     assert loss.shape == np.shape(expected)
     assert np.allclose(loss, expected, rtol=1e-4, atol=1e-4)
 
 
-@QUICK
 @given(st.integers(1, 5), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_dense_labels_are_taken_as_they_are(images, classes, seed):
     random = np.random.RandomState(seed)
     logits = random.standard_normal((images, classes)).astype(np.float32)
     target = random.dirichlet(np.ones(classes), images).astype(np.float32)
-    loss = CrossEntropySmooth(False, "none", 0.1, classes)(Tensor(logits), Tensor(target)).asnumpy()
+    with execution_mode(ms.PYNATIVE_MODE):
+        loss = CrossEntropySmooth(False, "none", 0.1, classes)(Tensor(logits), Tensor(target)).asnumpy()
     assert np.allclose(loss, formula(logits, target), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_compiled_loss_follows_the_formula(sparse, reduction):
+    random = np.random.RandomState(0)
+    logits = random.standard_normal((4, 6)).astype(np.float32)
+    label = random.randint(0, 6, 4).astype(np.int32)
+    target = smoothed(label, 6, 0.1)
+    given_label = label if sparse else target.astype(np.float32)
+    loss = CrossEntropySmooth(sparse, reduction, 0.1, 6)(Tensor(logits), Tensor(given_label))
+    assert loss.dtype == ms.float32
+    assert np.allclose(loss.asnumpy(), REDUCE[reduction](formula(logits, target)), rtol=1e-5)
 
 
 def test_half_precision_logits_are_computed_in_single():
@@ -96,3 +111,19 @@ def test_the_gradient_is_softmax_minus_target():
 def test_an_impossible_argument_is_an_error(arguments, message):
     with pytest.raises(ValueError, match=message):
         CrossEntropySmooth(**arguments)
+
+
+@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
+@pytest.mark.parametrize(
+    ("arguments", "logits", "label"),
+    [
+        ({"num_classes": 3}, (2, 10), np.zeros(2, np.int32)),
+        ({"num_classes": 1}, (2, 10), np.zeros(2, np.int32)),
+        ({"num_classes": 2, "sparse": False}, (2, 2), np.zeros(2, np.float32)),
+        ({"num_classes": 2}, (2, 2), np.zeros(1, np.int32)),
+    ],
+)
+def test_labels_that_do_not_fit_the_logits_are_an_error_and_not_broadcast(mode, arguments, logits, label):
+    loss = CrossEntropySmooth(**arguments)
+    with execution_mode(mode), pytest.raises(ValueError, match=r"labels of shape .* do not fit logits of"):
+        loss(Tensor(np.zeros(logits, np.float32)), Tensor(label))

@@ -47,6 +47,17 @@ def test_steps_falls_to_a_tenth_three_times():
     assert np.allclose(get_lr(0.0, 0.0, 1.0, 0, 10, 1, "steps"), expected)
 
 
+def test_steps_has_no_warm_up():
+    assert np.array_equal(get_lr(0.0, 0.0, 1.0, 3, 10, 2, "steps"), get_lr(0.0, 0.0, 1.0, 0, 10, 2, "steps"))
+
+
+def test_numpy_numbers_are_numbers_and_half_an_epoch_is_counted_in_whole_steps():
+    expected = get_lr(0.0, 0.1, 1.0, 1, 5, 7, "linear", 3)
+    found = get_lr(np.float32(0), 0.1, np.float64(1), np.int64(1), np.int32(5), np.int64(7), "linear", np.int64(3))
+    assert np.allclose(found, expected, rtol=1e-6)
+    assert np.argmax(get_lr(0.0, 0.1, 1.0, 0.5, 5, 7, "linear")) == 3
+
+
 numbers = {
     "rates": st.tuples(*[st.floats(0, 10, width=32, allow_subnormal=False)] * 3),
     "warmup": st.integers(0, 4),
@@ -101,9 +112,13 @@ def test_the_old_spelling_of_linear_warns():
     [
         ({"lr_decay_mode": "square"}, "one of linear, poly, steps, cosine, but got 'square'"),
         ({"warmup_epochs": 6}, r"\[0, 5\] \(total_epochs\), but got 6"),
-        ({"warmup_epochs": -1}, "but got -1"),
+        ({"warmup_epochs": 5.1}, r"\[0, 5\] \(total_epochs\), but got 5.1"),
+        ({"warmup_epochs": -0.1}, "but got -0.1"),
+        ({"warmup_epochs": float("nan")}, "but got nan"),
         ({"total_epochs": 0}, "got 0 epochs"),
+        ({"total_epochs": float("inf")}, "got inf epochs"),
         ({"steps_per_epoch": 0}, "of 0 steps"),
+        ({"steps_per_epoch": float("nan")}, "of nan steps"),
         ({"global_step": 36}, r"\[0, 35\] \(all steps\), but got 36"),
         ({"global_step": -1}, "but got -1"),
         ({"lr_max": -0.1}, "-0.1"),

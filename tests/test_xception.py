@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 
 import mindspore as ms
 import numpy as np
@@ -11,8 +12,8 @@ from mindspore import Tensor, nn, ops
 
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
-from src.Xception import Block, SeparableConv2d, Xception, xception
-from tests.deterministic import GOLDEN, random_images, set_weights
+from src.Xception import FEATURES, Block, SeparableConv2d, Xception, xception
+from tests.deterministic import GOLDEN, execution_mode, random_images, set_weights
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,15 @@ def network() -> Xception:
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def golden_slices(network: Xception) -> dict[str, np.ndarray]:
+    """Return copies of the parts of parameters that training.npz has."""
+    return {
+        "fc_weight_head": network.fc.weight.asnumpy()[:, :8].copy(),
+        "bn1_moving_mean": network.bn1.moving_mean.asnumpy().copy(),
+        "conv1_head": network.conv1.weight.asnumpy().ravel()[:32].copy(),
+    }
 
 
 # Parameters
@@ -43,6 +53,7 @@ def test_parameters_are_those_of_the_reference_in_its_order():
 
 
 def test_convolutions_are_xavier_uniform_and_batch_norms_as_published():
+    ms.set_seed(1)
     network = xception(10)
     convolutions = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.Conv2d)]
     norms = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
@@ -52,8 +63,8 @@ def test_convolutions_are_xavier_uniform_and_batch_norms_as_published():
         area = weight.shape[2] * weight.shape[3]
         bound = np.sqrt(6 / ((weight.shape[0] + weight.shape[1]) * area))
         assert np.abs(weight).max() <= bound * (1 + 1e-6)
-        # The spread of a uniform distribution, to five standard errors of it.
-        assert abs(weight.std() / (bound / np.sqrt(3)) - 1) < 5 / np.sqrt(weight.size), cell.param_prefix
+        # The spread of a uniform distribution; its estimate has a standard error of 0.45 / sqrt(n).
+        assert abs(weight.std() / (bound / np.sqrt(3)) - 1) < 2.5 / np.sqrt(weight.size), cell.param_prefix
         assert not cell.has_bias
     assert {(cell.eps, round(1 - float(cell.momentum), 6)) for cell in norms} == {(1e-5, 0.9)}
 
@@ -73,14 +84,19 @@ def test_the_same_seed_gives_the_same_weights():
 def test_logits_equal_the_references_at_299():
     network = xception(1000)
     set_weights(network)
-    logits = network.set_train(False)(random_images(0, 2, 3, 299, 299)).asnumpy()
-    assert relative_error(logits, np.load(GOLDEN / "forward.npz")["logits"]) < 1e-4
+    images = random_images(0, 2, 3, 299, 299)
+    expected = np.load(GOLDEN / "forward.npz")["logits"]
+    assert relative_error(network.set_train(False)(images).asnumpy(), expected) < 1e-4
+    maps = network.forward_features(images)
+    assert maps.shape == (2, 2048, 10, 10)
+    assert relative_error(network.forward_head(maps).asnumpy(), expected) < 1e-4
 
 
 def test_six_training_steps_equal_the_references():
     golden = np.load(GOLDEN / "training.npz")
     network = xception(10)
     set_weights(network)
+    start = golden_slices(network)
     network.dropout = nn.Dropout(p=0.0)
     schedule = get_lr(4e-5, 4e-5, 4e-3, 1, 3, 2, "linear")
     assert np.allclose(schedule, golden["lr"], rtol=1e-6, atol=0)
@@ -93,18 +109,18 @@ def test_six_training_steps_equal_the_references():
         images = Tensor(random.uniform(-1, 1, (4, 3, 299, 299)).astype(np.float32))
         losses.append(float(step(images, Tensor(random.randint(0, 10, 4).astype(np.int32))).asnumpy()))
     assert np.allclose(losses, golden["losses"], rtol=1e-3, atol=0)
-    found = network.parameters_dict()
-    slices = {
-        "fc_weight_head": found["fc.weight"].asnumpy()[:, :8],
-        "bn1_moving_mean": found["bn1.moving_mean"].asnumpy(),
-        "conv1_head": found["conv1.weight"].asnumpy().ravel()[:32],
-    }
-    assert slices.keys() | {"losses", "lr"} == set(golden.files)
-    for name, value in slices.items():
-        assert relative_error(value, golden[name]) < 1e-3, name
+    # Against the way they went, as six small steps leave most of a weight as it was. The way of conv1 is the sum of
+    # what comes back through all layers in single precision: measured here are 3e-4, 2e-6 and 3e-2.
+    allowed = {"fc_weight_head": 3e-3, "bn1_moving_mean": 1e-4, "conv1_head": 0.1}
+    assert allowed.keys() | {"losses", "lr"} == set(golden.files)
+    end = golden_slices(network)
+    for name, tolerance in allowed.items():
+        assert relative_error(end[name] - start[name], golden[name] - start[name]) < tolerance, name
 
 
-def test_every_trainable_parameter_gets_a_gradient(network):
+def test_every_trainable_parameter_gets_a_gradient_in_training():
+    network = xception(10).set_train()
+    set_weights(network)
     loss = nn.WithLossCell(network, CrossEntropySmooth(num_classes=10))
     gradient = ops.GradOperation(get_by_list=True)(loss, network.trainable_params())
     images, labels = random_images(1, 2, 3, 71, 71), Tensor(np.array([3, 7], np.int32))
@@ -116,7 +132,7 @@ def test_every_trainable_parameter_gets_a_gradient(network):
 # Shapes
 
 
-@pytest.mark.parametrize(("height", "width", "features"), [(71, 71, (3, 3)), (71, 120, (3, 4))])
+@pytest.mark.parametrize(("height", "width", "features"), [(71, 71, (3, 3)), (72, 100, (3, 3)), (71, 120, (3, 4))])
 def test_any_image_from_71_pixels_gives_logits_through_both_parts(network, height, width, features):
     images = random_images(2, 1, 3, height, width)
     maps = network.forward_features(images)
@@ -127,7 +143,7 @@ def test_any_image_from_71_pixels_gives_logits_through_both_parts(network, heigh
     assert np.allclose(network(images).asnumpy(), logits, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("num_classes", [1, 37])
+@pytest.mark.parametrize("num_classes", [1, 2, 37])
 def test_the_classifier_has_the_given_number_of_classes(num_classes):
     network = xception(num_classes)
     assert network.fc.weight.shape == (num_classes, 2048)
@@ -143,12 +159,10 @@ def test_head_is_a_global_average_and_a_dense_layer(network):
 @pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
 @pytest.mark.parametrize("shape", [(1, 3, 70, 71), (1, 3, 71, 70), (1, 1, 71, 71), (3, 71, 71)])
 def test_an_input_that_does_not_fit_is_a_clear_error(network, shape, mode):
-    ms.set_context(mode=mode)
-    try:
-        with pytest.raises(ValueError, match=r"Xception takes images of (at least 71 x 71|shape \(N, 3, H, W\))"):
-            network(random_images(0, *shape))
-    finally:
-        ms.set_context(mode=ms.GRAPH_MODE)
+    message = r"Xception takes images of (at least 71 x 71|shape \(N, 3, H, W\)), but got .*" + re.escape(str(shape))
+    for part in (network, network.forward_features):
+        with execution_mode(mode), pytest.raises(ValueError, match=message):
+            part(random_images(0, *shape))
 
 
 @pytest.mark.parametrize("num_classes", [0, -1])
@@ -185,17 +199,22 @@ def test_the_first_block_begins_without_an_activation_and_the_middle_ones_keep_t
 
 
 def test_dropout_acts_on_half_of_the_features_in_training_only():
-    ones = Tensor(np.ones((64, 2048), np.float32))
-    evaluated, trained = xception(2).set_train(False).dropout, xception(2).set_train(True).dropout
-    assert evaluated.p == trained.p == 0.5
-    assert np.array_equal(evaluated(ones).asnumpy(), ones.asnumpy())
-    assert abs((trained(ones).asnumpy() == 0).mean() - 0.5) < 0.01
+    network = xception(FEATURES)
+    network.fc.weight.set_data(Tensor(np.eye(FEATURES, dtype=np.float32)))  # the logits are what dropout leaves
+    network.fc.bias.set_data(Tensor(np.zeros(FEATURES, np.float32)))
+    ones = Tensor(np.ones((32, FEATURES, 3, 3), np.float32))
+    evaluated = network.set_train(False).forward_head(ones).asnumpy()
+    trained = network.set_train(True).forward_head(ones).asnumpy()
+    assert np.allclose(evaluated, 1, rtol=1e-5)
+    assert np.allclose(trained[trained != 0], 2, rtol=1e-5)
+    assert abs((trained == 0).mean() - 0.5) < 0.01
 
 
-def test_half_precision_stays_close_to_single():
+@pytest.mark.parametrize("level", ["O2", "O3"])
+def test_half_precision_stays_close_to_single(level):
     ms.set_seed(1)
     network = xception(10).set_train(False)
     images = random_images(3, 2, 3, 71, 71)
     expected = network(images).asnumpy()
-    half = ms.amp.auto_mixed_precision(network, "O2")(images).asnumpy().astype(np.float32)
+    half = ms.amp.auto_mixed_precision(network, level)(images).asnumpy().astype(np.float32)
     assert relative_error(half, expected) < 5e-3

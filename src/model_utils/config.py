@@ -86,7 +86,17 @@ class Config:
             (section if name in self._section_keys else document)[key] = value
         document[_SECTIONS[self.device_target]] = section
         # An unbounded width keeps each value on one line.
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=math.inf)
+        return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes what a plain scalar loses: reading folds line separators such as U+0085 into spaces."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], description: str = "") -> Config:
