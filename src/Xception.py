@@ -103,6 +103,10 @@ class Xception(nn.Cell):
 
     Raises:
         ValueError: If `num_classes` is below 1, or the input is not (N, 3, H, W) with H and W of at least 71.
+
+    Note:
+        Call `forward_features` and `forward_head` from the `construct` of a Cell to switch between training and
+        evaluation. Called by themselves in graph mode, their layers stay in the mode of the first call.
     """
 
     def __init__(self, num_classes: int = 1000):

@@ -17,6 +17,12 @@ MEAN = STD = (127.5, 127.5, 127.5)  # RGB: maps 0..255 to -1..1
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 # MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
 _SUFFIXES = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
+# What MindSpore says of a file, and why. The path ends with its suffix, as ". " may stand inside it.
+_BAD_FILE = re.compile(
+    r"(?:data file is|Failed to open file|Invalid file found): "
+    rf"(.+(?:{'|'.join(map(re.escape, _SUFFIXES))}))(?:[.,] (.*?)(?: Dump the abnormal.*)?)?$",
+    re.MULTILINE,
+)
 
 
 def create_dataset(
@@ -116,7 +122,8 @@ def count_images(dataset_path: str) -> dict[str, int]:
         Number of images by class name, in sorted order.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, or one of them cannot be read.
+        ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
+            image.
     """
     return {name: _count_files(os.path.join(dataset_path, name)) for name in class_names(dataset_path)}
 
@@ -184,21 +191,26 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        found = re.search(r"data file is: (.*?)\. (\W?\w.*?)(?: Dump the abnormal.*)?$", str(error), re.MULTILINE)
+        found = _BAD_FILE.search(str(error))
         if not found:
             raise
+        reason = (found[2] or "the file cannot be opened").removeprefix("[Internal ERROR] ").rstrip(".")
         raise ValueError(
-            f"cannot read image {found[1]}: {found[2].removeprefix('[Internal ERROR] ').rstrip('.')}; "
+            f"cannot read image {found[1]}: {reason}; "
             f"`python tools/check_dataset.py {dataset_path}` lists every bad image"
         ) from error
 
 
 def _count_files(folder: str) -> int:
     try:
-        with os.scandir(folder) as entries:
-            return sum(entry.name.endswith(_SUFFIXES) for entry in entries)
+        names = [name for name in os.listdir(folder) if name.endswith(_SUFFIXES)]
     except OSError as error:
         raise ValueError(f"cannot read the class folder {folder}: {error.strerror}") from error
+    hidden = min((name for name in names if name.startswith(".")), default="")
+    if hidden:
+        # MindSpore would train on it; macOS's "._" files are no images at all.
+        raise ValueError(f"{os.path.join(folder, hidden)} is hidden, yet training would read it: remove or rename it")
+    return len(names)
 
 
 def _sharding(dataset_path: str, do_train: bool, device_num: int, rank: int) -> dict[str, object]:

@@ -79,9 +79,10 @@ def read_metrics(path: Path) -> list[Row]:
         ValueError: If it is no metrics file; the message names the line.
     """
     text = path.read_bytes().decode("utf-8", "replace")
-    lines = text.split("\n")[:-1]  # what stands behind the last line end is incomplete
+    *lines, incomplete = text.split("\n")
     header = ",".join(_NAMES)
-    if lines and lines[0].rstrip("\r") != header:
+    first = lines[0].rstrip("\r") if lines else incomplete
+    if first != header and (lines or not header.startswith(first)):
         raise ValueError(f"{path}, line 1: expected the header {header}: move the file away")
     rows = []
     for number, cells in enumerate(csv.reader(lines[1:]), start=2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -79,6 +80,19 @@ def test_evaluation_resizes_the_shorter_side_and_crops_the_centre(tmp_path, imag
     top, left = (resized - image_size) // 2, (resized + 40 - image_size) // 2
     expected = pixels[top : top + image_size, left : left + image_size].astype(np.float32)
     assert np.abs(image[0].transpose(1, 2, 0) * 127.5 + 127.5 - expected).max() < 1e-4
+
+
+def test_37_images_in_batches_of_8_are_all_evaluated(few_digits):
+    found = batches(str(few_digits / "val"), False, 8)
+    assert [len(label) for _, label in found] == [8, 8, 8, 8, 5]
+    assert Counter(value for _, label in found for value in label) == {0: 12, 1: 12, 2: 13}
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_images_are_299_pixels_wide_unless_told_otherwise(numbered, train):
+    dataset = create_dataset(str(numbered), train, 2, num_parallel_workers=1)
+    image, label = next(dataset.create_tuple_iterator(num_epochs=1, output_numpy=True))
+    assert (image.shape, image.dtype, label.dtype) == ((2, 3, 299, 299), np.float32, np.int32)
 
 
 def test_training_gives_whole_batches_within_the_range(digits):
@@ -173,24 +187,30 @@ def test_an_epoch_begun_in_the_middle_goes_on_with_the_same_batches(digits):
         assert np.array_equal(left[1], right[1])
 
 
-@FAST
-@given(st.integers(1, 9), st.integers(1, 12))
-def test_evaluation_counts_every_image_once_over_any_ranks(numbered, ranks, batch_size):
-    found = [
-        number for rank in range(ranks) for number in numbers(batches(str(numbered), False, batch_size, ranks, rank))
-    ]
-    assert sorted(found) == list(range(40))
+def first_images(numbered: Path, count: int) -> str:
+    """Return a folder of the first images of `numbered`."""
+    folder = numbered.with_name(f"first {count}")
+    for path in sorted(numbered.rglob("*.png"), key=lambda path: path.name)[:count]:
+        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.parent.name)
+    return str(folder)
 
 
 @FAST
-@given(st.integers(1, 7), st.integers(1, 5))
-def test_every_rank_trains_the_same_number_of_steps(numbered, ranks, batch_size):
-    sizes = {
-        create_dataset(str(numbered), True, batch_size, ranks, rank, SIZE, 1).get_dataset_size()
-        for rank in range(ranks)
-    }
-    assert len(sizes) == 1
-    assert sizes.pop() == -(-40 // ranks) // batch_size
+@given(st.data(), st.integers(1, 40), st.integers(1, 12))
+def test_evaluation_counts_every_image_once_over_any_ranks(numbered, data, images, batch_size):
+    ranks = data.draw(st.integers(1, min(images, 9)))
+    folder = first_images(numbered, images)
+    found = [number for rank in range(ranks) for number in numbers(batches(folder, False, batch_size, ranks, rank))]
+    assert sorted(found) == list(range(images))
+
+
+@FAST
+@given(st.integers(1, 40), st.integers(1, 7), st.integers(1, 5))
+def test_every_rank_trains_the_same_number_of_steps(numbered, images, ranks, batch_size):
+    folder = first_images(numbered, images)
+    sizes = {create_dataset(folder, True, batch_size, ranks, rank, SIZE, 1).get_dataset_size() for rank in range(ranks)}
+    assert sizes == {-(-images // ranks) // batch_size}
 
 
 def test_ranks_train_on_different_images_of_the_same_shuffle(tmp_path):
@@ -249,6 +269,14 @@ def test_images_in_a_hidden_folder_are_an_error_as_mindspore_would_miscount_them
         check_folder(str(tmp_path), 1)
 
 
+@pytest.mark.parametrize("name", ["._x.JPEG", ".x.jpg"])
+def test_a_hidden_image_is_an_error_as_training_would_read_it(tmp_path, name):
+    write_image(tmp_path / "a" / "x.png", 1)
+    write_image(tmp_path / "a" / name, 1)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'a' / name} is hidden")):
+        check_folder(str(tmp_path), 1)
+
+
 @pytest.mark.parametrize("workers", [0, -1, 10_000])
 def test_an_impossible_number_of_workers_names_the_cores(numbered, workers):
     with pytest.raises(ValueError, match=f"from 1 to {os.cpu_count()}, .* got {workers}"):
@@ -267,11 +295,12 @@ def test_more_ranks_than_images_is_an_error_in_evaluation(tmp_path):
         create_dataset(str(tmp_path), False, 1, 2, 1)
 
 
+@pytest.mark.parametrize("workers", sorted({1, available_workers()}))
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("content", [b"", b"no image at all" * 20, b"half"])
-def test_an_unreadable_image_is_named_in_one_line(tmp_path, monkeypatch, content, train):
+def test_an_unreadable_image_is_named_in_one_line(tmp_path, monkeypatch, content, train, workers):
     monkeypatch.chdir(tmp_path)  # MindSpore dumps what it cannot read into the current folder
-    folder = tmp_path / "data set"
+    folder = tmp_path / "data set no. 1"
     for number in range(6):
         write_image(
             folder / "a" / f"{number}.jpg", np.random.RandomState(number).randint(0, 255, (90, 90, 3), np.uint8)
@@ -283,9 +312,28 @@ def test_an_unreadable_image_is_named_in_one_line(tmp_path, monkeypatch, content
         pytest.raises(ValueError, match=re.escape(f"cannot read image {bad}: ")) as caught,
         readable_errors(str(folder)),
     ):
-        batches(str(folder), train, 1)
+        batches(str(folder), train, 1, num_parallel_workers=workers)
     assert "\n" not in str(caught.value)
     assert f"python tools/check_dataset.py {folder}" in str(caught.value)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.symlink_to("absent"), "the file cannot be opened"),
+        (lambda path: path.mkdir(), "should be file, but got directory"),
+    ],
+    ids=["broken link", "folder"],
+)
+def test_what_cannot_be_opened_as_an_image_is_named_in_one_line(tmp_path, spoil, reason, train):
+    write_image(tmp_path / "a" / "1.jpg", 1)
+    spoil(tmp_path / "a" / "2.jpg")
+    with (
+        pytest.raises(ValueError, match=re.escape(f"cannot read image {tmp_path / 'a' / '2.jpg'}: {reason}; ")),
+        readable_errors(str(tmp_path)),
+    ):
+        batches(str(tmp_path), train, 1)
 
 
 def test_other_errors_of_a_loop_pass_unchanged():

@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,10 @@ from src.metrics_log import MetricsLog, Row, read_metrics
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = "epoch,step,lr,loss,images_per_second,val_top_1,val_top_5\n"
 
-finite = st.floats(allow_nan=False)
+number = st.floats(allow_nan=False)
 share = st.none() | st.floats(0, 1)
 rows_strategy = st.lists(
-    st.builds(Row, st.integers(1, 300), st.integers(1, 10**6), finite, finite, finite, share, share), max_size=6
+    st.builds(Row, st.integers(1, 300), st.integers(1, 10**6), number, number, number, share, share), max_size=6
 )
 
 
@@ -54,6 +53,9 @@ def test_a_file_cut_anywhere_reads_as_its_first_rows(tmp_path_factory, rows, pla
     found = read_metrics(path)
     assert found == rows[: len(found)]
     assert len(found) >= path.read_bytes().count(b"\n") - 1
+    added = Row(301, 10**6 + 1, 0.1, 2.0, 3.0)
+    MetricsLog(path, keep_until_step=10**6).append(added)
+    assert read_metrics(path) == [*found, added]
 
 
 def test_a_loss_that_is_not_a_number_is_kept(tmp_path):
@@ -81,6 +83,7 @@ def test_a_new_run_begins_an_empty_file(tmp_path):
     ("text", "message"),
     [
         ("a,b\n1,2\n", "line 1: expected the header epoch,step"),
+        ("notes without a line end", "line 1: expected the header epoch,step"),
         (HEADER + "1,2,3\n", "line 2: expected 7 values, got 3"),
         (HEADER + "1,2,x,4,5,,\n", "line 2: could not convert"),
         (HEADER + "1,2,,4,5,,\n", "line 2: lr, loss or images_per_second is missing"),
@@ -103,9 +106,8 @@ def test_rows_survive_a_kill_right_after_they_were_appended(tmp_path):
         "for step in range(1, 10**6): log.append(Row(1, step, 0.1, 2.0, 3.0)); print(step, flush=True)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    said = [int(process.stdout.readline()) for _ in range(20)]
     process.kill()
-    said = [int(line) for line in process.communicate()[0].split("\n")[:-1] if line]
-    assert said
+    said += [int(line) for line in process.communicate()[0].split("\n")[:-1]]
     assert [row.step for row in read_metrics(path)][: len(said)] == said
     assert os.path.getsize(path) > len(HEADER)

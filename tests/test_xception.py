@@ -198,14 +198,23 @@ def test_the_first_block_begins_without_an_activation_and_the_middle_ones_keep_t
     assert [getattr(network, f"block{number}").has_skip for number in range(1, 13)] == [True] * 3 + [False] * 8 + [True]
 
 
+class Head(nn.Cell):
+    def __init__(self, network: Xception):
+        super().__init__()
+        self.network = network
+
+    def construct(self, features: Tensor) -> Tensor:
+        return self.network.forward_head(features)
+
+
 def test_dropout_acts_on_half_of_the_features_in_training_only():
     network = xception(FEATURES)
     network.fc.weight.set_data(Tensor(np.eye(FEATURES, dtype=np.float32)))  # the logits are what dropout leaves
     network.fc.bias.set_data(Tensor(np.zeros(FEATURES, np.float32)))
     ones = Tensor(np.ones((32, FEATURES, 3, 3), np.float32))
-    evaluated = network.set_train(False).forward_head(ones).asnumpy()
-    trained = network.set_train(True).forward_head(ones).asnumpy()
-    assert np.allclose(evaluated, 1, rtol=1e-5)
+    head = Head(network)
+    trained = head.set_train(True)(ones).asnumpy()
+    assert np.allclose(head.set_train(False)(ones).asnumpy(), 1, rtol=1e-5)
     assert np.allclose(trained[trained != 0], 2, rtol=1e-5)
     assert abs((trained == 0).mean() - 0.5) < 0.01
 

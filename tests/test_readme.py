@@ -1,0 +1,101 @@
+"""What the README says is so: its commands run, its lists are complete, and both languages say the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from src.model_utils.config import DEFAULT_FILE
+from tests.conftest import ROOT
+
+PAGES = ("README.md", "README_CN.md")
+BLOCK = re.compile(r"(<!-- tested -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
+
+
+def blocks(page: str) -> list[tuple[bool, str, str]]:
+    """Return (tested, language, text) of every code block."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [(bool(marker), language, code) for marker, language, code in BLOCK.findall(text)]
+
+
+def default_of(key: str, values: dict) -> set[str]:
+    found = [values[key]] if key in values else []
+    found += [section[key] for section in values.values() if isinstance(section, dict) and key in section]
+    return {str(value).lower() if isinstance(value, bool) else str(value) for value in found}
+
+
+def test_both_languages_have_the_same_code_output_and_pictures():
+    patterns = (r"```\w+\n.*?```", r"\]\(docs/[^)]*\)", r"@@\w+@@")
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
+    for pattern in patterns:
+        found = [re.findall(pattern, text, re.DOTALL) for text in texts]
+        if pattern.startswith("```"):
+            # Comments of the file list are translated; what stands before them is not.
+            found = [[re.sub(r"(?m) {2,}\S.*$", "", block) for block in page] for page in found]
+        assert found[0] == found[1]
+    assert "@@" not in texts[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_parameter_is_listed_with_its_default(page):
+    values, groups, _ = yaml.safe_load_all(DEFAULT_FILE.read_text(encoding="utf-8"))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE))
+    keys = {key for entries in groups.values() for key in entries}
+    assert rows.keys() == keys
+    for key in keys:
+        for default in default_of(key, values):
+            assert default in rows[key], key
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_is_named_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    listed = re.search(r"```text\n(train\.py.*?)```", text, re.DOTALL)[1]
+    folder, paths = "", []
+    for line in listed.splitlines():
+        names = re.split(r"\s{3,}", line.strip())[0].split()
+        if line.startswith(" "):
+            paths += [folder + name for name in names]
+        else:
+            folder = names[0] if names[0].endswith("/") else ""
+            paths += names
+    assert len(paths) > 25
+    assert all(list(ROOT.glob(path)) for path in paths), paths
+    links = re.findall(r"\]\(((?!http|#)[^)]+)\)", text)
+    assert all((ROOT / link).exists() for link in links), links
+
+
+def test_the_commands_for_cpu_run_as_they_stand(tmp_path):
+    """On a few images a class, which is all that is left out."""
+    work = Path(
+        shutil.copytree(ROOT, tmp_path / "work", ignore=shutil.ignore_patterns(".*", "__pycache__", "quickstart"))
+    )
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(*words: str) -> str:
+        result = subprocess.run(words, cwd=work, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, (words, result.stdout, result.stderr)
+        return result.stdout
+
+    tested = [(language, code) for is_tested, language, code in blocks("README.md") if is_tested]
+    assert [language for language, _ in tested] == ["bash", "python"]
+    commands = tested[0][1].splitlines()
+    run("bash", "-c", commands[0])
+    for split, count in (("train", 2), ("val", 1)):
+        for folder in (work / "digits" / split).iterdir():
+            for path in sorted(folder.iterdir())[count:]:
+                path.unlink()
+    outputs = [run("bash", "-c", command) for command in commands[1:]]
+    assert "30 images in 10 classes: 0 bad" in outputs[0]
+    assert "finished: checkpoints and metrics are in cpu-ckpt/model_0" in outputs[1]
+    assert "evaluated 10 images, each once" in outputs[2]
+    assert "wrote xception.mindir" in outputs[3]
+    assert "wrote xception.onnx" in outputs[4]
+    assert run("python", "-c", tested[1][1]).strip() in set("0123456789")
