@@ -41,8 +41,8 @@ class CrossEntropySmooth(nn.Cell):
         self.sparse = sparse
         self.reduction = reduction
         self.num_classes = num_classes
-        # With a single class there is no other one to share with.
-        self.on_value = Tensor(1.0 - smooth_factor if num_classes > 1 else 1.0, mstype.float32)
+        self.on_value = Tensor(1.0 - smooth_factor, mstype.float32)
+        # A single class has no other one to share with; its log-probability and so its loss are 0.
         self.off_value = Tensor(smooth_factor / max(num_classes - 1, 1), mstype.float32)
 
     def construct(self, logits: Tensor, label: Tensor) -> Tensor:

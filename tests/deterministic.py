@@ -1,4 +1,4 @@
-"""Weights and inputs that follow from names and numbers alone, as the golden files were made with, and the two modes."""
+"""Weights and inputs that follow from names and numbers alone, as for the golden files; the two execution modes."""
 
 from __future__ import annotations
 

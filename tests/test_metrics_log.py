@@ -98,6 +98,18 @@ def test_a_file_of_another_kind_is_an_error_that_names_the_line(tmp_path, text, 
     assert path.read_text() == text
 
 
+def test_each_row_is_flushed_to_the_disk_whole(tmp_path, monkeypatch):
+    log = MetricsLog(tmp_path / "m.csv")
+    flushed = []
+    # A power cut cannot be had here.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_size))
+    sizes = []
+    for step in (1, 2):
+        log.append(Row(1, step, 0.1, 2.0, 3.0))
+        sizes.append(log.path.stat().st_size)
+    assert flushed == sizes
+
+
 def test_rows_survive_a_kill_right_after_they_were_appended(tmp_path):
     path = tmp_path / "metrics.csv"
     code = (

@@ -219,6 +219,14 @@ def test_only_the_newest_checkpoints_are_kept(own_copy, few_digits, tmp_path):
     assert names == {"Xception-rank0-2_5.ckpt", "Xception-rank0-3_5.ckpt", "Xception-best.ckpt"}
 
 
+def test_profiling_writes_a_trace_beside_the_metrics(few_digits, tmp_path):
+    words = options(few_digits, Path("out"), "--enable_profiling=True", "--epoch_size=1", "--save_checkpoint=False")
+    result = run("train.py", words, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "out" / "model_0" / "profile").rglob("trace_view.json"))) == 1
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
 @pytest.mark.parametrize(
     ("device", "words", "folder"),
     [

@@ -51,7 +51,9 @@ def use_device(config: Config) -> None:
         ConfigError: The device exists but cannot be used, or the configuration asks for ModelArts.
     """
     if config.enable_modelarts:
-        raise ConfigError("enable_modelarts is true, but copying from and to ModelArts is not available yet: set it false")
+        raise ConfigError(
+            "enable_modelarts is true, but copying from and to ModelArts is not available yet: set it false"
+        )
     import mindspore as ms
 
     try:
