@@ -44,7 +44,7 @@ setup_venv() {
         arguments+=(-r "$ROOT/$file")
     done
     printf 'installing %s (MindSpore is an 800 MB download the first time)\n' "$*"
-    "$VENV_PYTHON" -m pip install --disable-pip-version-check --progress-bar auto "${arguments[@]}" ||
+    "$VENV_PYTHON" -m pip install --disable-pip-version-check "${arguments[@]}" ||
         die 1 "installation failed: see pip's message above"
     : >"$marker"
 }

@@ -211,7 +211,8 @@ class EpochEnd(ms.train.Callback):
                 print(f"best validation top-1 so far: {result.top_1:.4f}", flush=True)
         top_1 = -1.0 if row.val_top_1 is None else row.val_top_1
         self._position = replace(self._position, epoch=epoch, step=0, best_top_1=max(top_1, best))
-        self._metrics.append(row)
-        write_curves(self._metrics.path)
+        # The checkpoint first: it is what a full disk must not cost.
         if self._keeper:
             self._keeper.save(self._position, top_1 > best)
+        self._metrics.append(row)
+        write_curves(self._metrics.path)
