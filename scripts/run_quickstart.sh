@@ -47,7 +47,8 @@ timed() {
 
 # newest_checkpoint: print the checkpoint of the latest epoch, if there is one.
 newest_checkpoint() {
-    find "$model" -maxdepth 1 -name 'Xception-rank0-*.ckpt' 2>/dev/null | sort -V | tail -n 1
+    [[ -d "$model" ]] || return 0
+    find "$model" -maxdepth 1 -name 'Xception-rank0-*.ckpt' | sort -V | tail -n 1
 }
 
 train() {
