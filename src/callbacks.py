@@ -106,7 +106,8 @@ class TrainingLog(ms.train.Callback):
         # The loss waits for the device, so the count comes after it.
         done = (position.step - self._counted) * self._images_per_step
         self._counted = position.step
-        self._progress.update(done, f"epoch {position.epoch + 1}, loss {self.last_row.loss:.4f}")
+        loss = f", loss {self.last_row.loss:.4f}" if self.last_row.step else ""
+        self._progress.update(done, f"epoch {position.epoch + 1}{loss}")
 
     def on_train_epoch_end(self, run_context: ms.train.RunContext) -> None:
         parameters = run_context.original_args()

@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 from src.files import atomic_write
 from src.logs import silenced_logging
+from src.progress import Progress
 
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 CHECKED_BATCHES = 3
@@ -69,15 +70,17 @@ def export_network(
     network.set_train(False)
     shape = (batch_size, 3, height, width)
     # MindSpore exports to no path with a space or a letter beyond ASCII, so the file is made elsewhere.
-    with TemporaryDirectory(prefix="xception-") as folder:
+    steps = 1 if file_format == "AIR" else 1 + CHECKED_BATCHES
+    with TemporaryDirectory(prefix="xception-") as folder, Progress(steps, "export", unit="steps") as progress:
         written = Path(folder, f"new{suffix}")
         _write(network, Tensor(np.zeros(shape, np.float32)), written, file_format)
         if list(written.parent.iterdir()) != [written]:
             raise ValueError(f"{path} is not written: MindSpore splits weights this large over several files")
+        progress.update(note="written")
         difference = None
         if file_format != "AIR":
             run = _load_mindir(written) if file_format == "MINDIR" else _load_onnx(written)
-            difference = _compare(network, run, shape, TOLERANCES[device_target], path)
+            difference = _compare(network, run, shape, TOLERANCES[device_target], path, progress)
         atomic_write(path, written.read_bytes())
     return Exported(path, difference)
 
@@ -121,7 +124,9 @@ def _load_onnx(path: Path) -> Runner:
     return lambda images: session.run(["logits"], {"images": images})[0]
 
 
-def _compare(network: nn.Cell, run: Runner, shape: tuple[int, ...], tolerance: float, path: Path) -> float:
+def _compare(
+    network: nn.Cell, run: Runner, shape: tuple[int, ...], tolerance: float, path: Path, progress: Progress
+) -> float:
     """Return the largest relative difference on random images; raise if it is too large."""
     difference = 0.0
     for seed in range(CHECKED_BATCHES):
@@ -138,6 +143,7 @@ def _compare(network: nn.Cell, run: Runner, shape: tuple[int, ...], tolerance: f
         scale = max(float(np.abs(expected).max()), 1e-12)
         # Unlike max, it keeps a NaN of the file, which the comparison below then refuses.
         difference = float(np.maximum(difference, np.abs(found - expected).max() / scale))
+        progress.update(note="compared")
     if not difference <= tolerance:
         raise ValueError(
             f"{path} is not written: its logits differ from the network's by {difference:.2g} of the largest logit, "
