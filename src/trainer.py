@@ -114,11 +114,11 @@ def _run(
     """Train from a position to the last epoch.
 
     Each epoch has a data set of its own, so that its images depend on seed and epoch alone and a resumed run sees the
-    same ones. A sinking device is compiled for its data set, and so keeps one for all epochs.
+    same ones. A sinking device is compiled for its data set, and so keeps one for all whole epochs.
     """
     position = start
     while position.epoch < epochs:
-        last = epochs if sink else position.epoch + 1
+        last = epochs if sink and not position.step else position.epoch + 1
         model.train(last, new_dataset(position), callbacks, sink, initial_epoch=position.epoch)
         position = Position(last)
 

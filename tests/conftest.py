@@ -11,6 +11,12 @@ import pytest
 from tools.make_sample_dataset import make_sample_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
+SLOW = ("test_xception.py", "test_export.py", "test_training.py", "test_readme.py", "test_scripts.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files that compile or train the whole network last, in the order above."""
+    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else -1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ from src.dataset import create_dataset
 from src.metrics_log import read_metrics
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
-from src.trainer import checkpoint_folder
+from src.trainer import _run, checkpoint_folder
 from src.Xception import xception
 from tests.conftest import ROOT
 
@@ -205,9 +205,14 @@ def test_a_loss_that_diverges_stops_with_step_and_rate_and_keeps_the_checkpoints
 
 @pytest.mark.parametrize("level", ["O2", "O3"])
 def test_mixed_precision_trains_and_writes_ordinary_checkpoints(few_digits, tmp_path, capsys, level):
-    words = options(few_digits, tmp_path, f"--amp_level={level}", "--epoch_size=1", "--keep_checkpoint_max=1")
+    words = options(
+        few_digits, tmp_path, f"--amp_level={level}", "--epoch_size=1", f"--eval_while_train={level == 'O2'}"
+    )
     assert run_command(train_door.main, words) == 0
-    assert all(0 < float(loss) < 20 for loss in losses(capsys.readouterr().out).values())
+    output = capsys.readouterr().out
+    assert len(losses(output)) == 3
+    assert all(0 < float(loss) < 20 for loss in losses(output).values())
+    assert len(RESULT.findall(output)) == (level == "O2")
     load_weights(xception(3), tmp_path / "model_0" / "Xception-rank0-1_5.ckpt")
 
 
@@ -225,6 +230,30 @@ def test_profiling_writes_a_trace_beside_the_metrics(few_digits, tmp_path):
     assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / "out" / "model_0" / "profile").rglob("trace_view.json"))) == 1
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("sink", "start", "calls"),
+    [
+        (False, Position(0), [(0, 0, 1), (1, 0, 2), (2, 0, 3)]),
+        (False, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
+        (True, Position(0), [(0, 0, 3)]),
+        (True, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
+        (True, Position(3), []),
+    ],
+)
+def test_each_epoch_has_a_data_set_of_its_own_unless_the_device_sinks_data(sink, start, calls):
+    """`calls` are the epoch and step a data set begins with, and the epoch that training on it ends with."""
+    found = []
+
+    class Recorder:
+        def train(self, last, position, callbacks, sink_mode, initial_epoch):
+            assert sink_mode is sink
+            assert initial_epoch == position.epoch
+            found.append((position.epoch, position.step, last))
+
+    _run(Recorder(), lambda position: position, start, 3, [], sink)
+    assert found == calls
 
 
 @pytest.mark.parametrize(
