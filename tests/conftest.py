@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import mindspore as ms
 import pytest
+from hypothesis import settings
 
 from tools.make_sample_dataset import make_sample_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = ("test_xception.py", "test_export.py", "test_training.py", "test_readme.py", "test_scripts.py")
+
+
+def pytest_configure() -> None:
+    """Give random examples no time limit; continuous integration draws the same ones each time, a person new ones."""
+    settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
+    settings.load_profile("here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
