@@ -6,11 +6,12 @@ namespace infer {
 namespace {
 
 // Of the message ModelProto in MindSpore's mind_ir.proto.
-constexpr uint64_t kVersionField = 12;
+constexpr uint64_t kVersionField = 13;
 
 // Wire types of protobuf's encoding.
 constexpr uint64_t kVarint = 0;
 constexpr uint64_t kLengthDelimited = 2;
+constexpr uint64_t kLargestLength = uint64_t{1} << 31;  // protobuf's own limit
 
 std::optional<uint64_t> ReadVarint(std::istream *file) {
   uint64_t value = 0;
@@ -39,6 +40,9 @@ std::optional<uint64_t> ReadMindirVersion(const std::filesystem::path &path) {
       return std::nullopt;
     }
     if (wire_type == kLengthDelimited) {
+      if (*value > kLargestLength) {
+        return std::nullopt;
+      }
       file.seekg(static_cast<std::streamoff>(*value), std::ios::cur);
     } else if (*key >> 3 == kVersionField) {
       return value;

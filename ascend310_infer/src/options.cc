@@ -13,28 +13,31 @@
 #include "errors.h"
 
 namespace infer {
+namespace {
+
+const std::map<std::string, DeviceType> kDevices = {{"Ascend310", DeviceType::kAscend310},
+                                                    {"Ascend310P", DeviceType::kAscend310P},
+                                                    {"GPU", DeviceType::kGpu},
+                                                    {"CPU", DeviceType::kCpu}};
+
+}  // namespace
 
 std::optional<Options> ParseOptions(int argc, const char *const *argv) {
   Options options;
   options.threads = AvailableCores();
-  const std::map<std::string, DeviceType> devices = {{"Ascend310", DeviceType::kAscend310},
-                                                     {"Ascend310P", DeviceType::kAscend310P},
-                                                     {"GPU", DeviceType::kGpu},
-                                                     {"CPU", DeviceType::kCpu}};
   CLI::App app("Classify every image of a folder with an exported Xception.\n"
                "Exit status: 0 all images predicted, 1 failure, 2 wrong usage, 3 some images skipped.",
                "xception_infer");
   app.option_defaults()->always_capture_default();
   app.add_option("--model_path", options.model_path, "The exported .mindir file")
       ->required()
-      ->check(CLI::ExistingFile)
-      ->capture_default_str();
+      ->check(CLI::ExistingFile);
   app.add_option("--dataset_path", options.dataset_path, "The folder of images; sub-folders are read too")
       ->required()
       ->check(CLI::ExistingDirectory);
-  app.add_option("--device_type", options.device_type, "Ascend310, Ascend310P, GPU or CPU [Ascend310]")
-      ->transform(CLI::CheckedTransformer(devices).description(""))
-      ->default_str("");
+  std::string device = "Ascend310";
+  app.add_option("--device_type", device, "Ascend310, Ascend310P, GPU or CPU")
+      ->check(CLI::IsMember(kDevices).description(""));
   app.add_option("--device_id", options.device_id, "The number of the device")
       ->check(CLI::Range(uint32_t{0}, std::numeric_limits<uint32_t>::max()).description(""));
   app.add_option("--result_path", options.result_path,
@@ -54,6 +57,7 @@ std::optional<Options> ParseOptions(int argc, const char *const *argv) {
   } catch (const CLI::ParseError &error) {
     throw UsageError(std::string(error.what()) + " (--help lists the options)");
   }
+  options.device_type = kDevices.at(device);
   return options;
 }
 
