@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Builds the C++ program; see usage below.
+set -Eeuo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash build.sh [--out FOLDER] [--tests] [--no-app] [--sanitize] [--old-abi] [--packages] [CMake option...]
+
+Builds the program as FOLDER/main; FOLDER is ascend310_infer/out if not given. The MindSpore runtime is looked for in
+LITE_HOME, MS_LITE_HOME, .lite (see scripts/setup_lite.sh) and the mindspore package of python3, in this order.
+
+  --tests      build and run the unit tests too
+  --no-app     leave the program out, which needs the runtime
+  --sanitize   with AddressSanitizer and UndefinedBehaviorSanitizer
+  --old-abi    with the C++ ABI from before GCC 5
+  --packages   do nothing but install or name the missing packages of Debian and Ubuntu
+TEXT
+}
+
+# The header or command that tells whether a package is there, and the package.
+PACKAGES=(
+    cmake:cmake
+    c++:g++
+    make:make
+    CLI/CLI.hpp:libcli11-dev
+    gtest/gtest.h:libgtest-dev
+    jpeglib.h:libjpeg-dev
+    opencv2/imgcodecs.hpp:libopencv-imgcodecs-dev
+)
+
+# is_there HEADER_OR_COMMAND
+is_there() {
+    case "$1" in
+        *.h | *.hpp) printf '#include <cstdio>\n#include <%s>\n' "$1" |
+            "${CXX:-c++}" -std=c++17 -fsyntax-only -I/usr/include/opencv4 -x c++ - 2>/dev/null ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+install_packages() {
+    local entry missing=()
+    for entry in "${PACKAGES[@]}"; do
+        is_there "${entry%%:*}" || missing+=("${entry##*:}")
+    done
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        printf 'error: packages are missing: install %s\n' "${missing[*]}" >&2
+        exit 1
+    fi
+    printf 'installing %s\n' "${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+source_folder="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
+out="$source_folder/out"
+# Every option is given each time: CMake remembers those of the last build.
+app=ON tests=OFF sanitize=OFF old_abi=OFF
+more=()
+while [[ $# -gt 0 ]]; do
+    case "$1" in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --out)
+            [[ -n "${2:-}" ]] || { usage >&2 && exit 2; }
+            out="$(realpath -m -- "$2")"
+            shift
+            ;;
+        --tests) tests=ON ;;
+        --no-app) app=OFF ;;
+        --sanitize) sanitize=ON ;;
+        --old-abi) old_abi=ON ;;
+        --packages)
+            install_packages
+            exit 0
+            ;;
+        -D?*) more+=("$1") ;;
+        *)
+            printf 'error: unknown option %s\n' "$1" >&2
+            usage >&2
+            exit 2
+            ;;
+    esac
+    shift
+done
+
+install_packages
+cmake -S "$source_folder" -B "$out" -DBUILD_APP=$app -DBUILD_TESTING=$tests -DSANITIZE=$sanitize -DOLD_ABI=$old_abi \
+    ${more[@]+"${more[@]}"}
+cmake --build "$out" --parallel "$(nproc)"
+if [[ $tests == ON ]]; then
+    (cd -- "$out" && ctest --output-on-failure)
+fi

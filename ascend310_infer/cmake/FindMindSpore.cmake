@@ -1,0 +1,40 @@
+# Finds the C++ interface of a MindSpore runtime. Sets MINDSPORE_ROOT, the folder with include/api, and
+# MINDSPORE_LIBRARY. Looks in, and takes the first that has both:
+#   1. LITE_HOME, then MS_LITE_HOME: a MindSpore Lite tarball, unpacked
+#   2. .lite of the project: a MindSpore Lite wheel, unzipped by scripts/setup_lite.sh
+#   3. the mindspore package of python3: up to 2.1 it has the interface
+
+set(roots)
+foreach(home IN ITEMS "$ENV{LITE_HOME}" "$ENV{MS_LITE_HOME}")
+  if(home)
+    list(APPEND roots "${home}/runtime" "${home}")
+  endif()
+endforeach()
+list(APPEND roots "${CMAKE_CURRENT_SOURCE_DIR}/../.lite/mindspore_lite")
+execute_process(
+  COMMAND python3 -c "import importlib.util; print(importlib.util.find_spec('mindspore').submodule_search_locations[0])"
+  OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(package)
+  list(APPEND roots "${package}")
+endif()
+
+foreach(root IN LISTS roots)
+  # Not cached: another LITE_HOME must count in a folder that was configured before.
+  unset(MINDSPORE_ROOT CACHE)
+  unset(MINDSPORE_LIBRARY CACHE)
+  find_path(MINDSPORE_ROOT include/api/model.h PATHS "${root}" NO_DEFAULT_PATH)
+  find_library(MINDSPORE_LIBRARY NAMES mindspore-lite mindspore-extendrt_python mindspore
+    PATHS "${root}/lib" NO_DEFAULT_PATH)
+  if(MINDSPORE_ROOT AND MINDSPORE_LIBRARY)
+    break()
+  endif()
+endforeach()
+
+if(NOT MINDSPORE_ROOT OR NOT MINDSPORE_LIBRARY)
+  string(REPLACE ";" "\n  " looked "${roots}")
+  message(FATAL_ERROR "no MindSpore runtime with a C++ interface found. "
+    "Looked for include/api/model.h and lib/libmindspore-lite.so (or libmindspore-extendrt_python.so, libmindspore.so) in\n"
+    "  ${looked}\n"
+    "Set LITE_HOME to a MindSpore Lite tarball, or run scripts/setup_lite.sh for a runtime on CPU.")
+endif()
+message(STATUS "MindSpore runtime: ${MINDSPORE_LIBRARY}")

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "image_loader.h"
+
+namespace infer {
+
+// Joins images to the batches of a network with a fixed batch size.
+class Batcher {
+ public:
+  using Source = std::function<std::optional<LoadedImage>()>;
+  using Skip = std::function<void(const LoadedImage &)>;
+
+  // source: Gives the images one by one, and nothing after the last.
+  // batch_size: Images in a batch, 1 or more.
+  // elements: Values of an image.
+  // skip: Is told of every unusable image, which is left out.
+  Batcher(Source source, size_t batch_size, size_t elements, Skip skip);
+
+  // Makes the next batch; returns whether there was an image for it.
+  bool Fill();
+
+  // Positions of the batch's images in the list; fewer than the batch size in the last batch.
+  const std::vector<size_t> &indices() const { return indices_; }
+
+  // The images one after the other; the places of the missing ones are zero.
+  const std::vector<float> &values() const { return values_; }
+
+ private:
+  Source source_;
+  size_t batch_size_;
+  size_t elements_;
+  Skip skip_;
+  std::vector<size_t> indices_;
+  std::vector<float> values_;
+};
+
+}  // namespace infer

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "options.h"
+#include "preprocess.h"
+
+namespace infer {
+
+// A model on a device. What fails throws std::runtime_error.
+class ModelRunner {
+ public:
+  // Loads a model with one input, float32 N x 3 x H x W, and one output, float32 N x classes, and runs it once.
+  ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id);
+  ~ModelRunner();
+
+  size_t batch_size() const;
+  ImageSize image_size() const;
+  size_t classes() const;
+
+  // Runs the network on a whole batch of images; returns the logits of all of them.
+  std::vector<float> Predict(const std::vector<float> &images);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace infer

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+namespace infer {
+
+enum class DeviceType { kAscend310, kAscend310P, kGpu, kCpu };
+
+struct Options {
+  std::filesystem::path model_path;
+  std::filesystem::path dataset_path;
+  DeviceType device_type = DeviceType::kAscend310;
+  uint32_t device_id = 0;
+  std::filesystem::path result_path = "result_Files";
+  std::filesystem::path time_path = "time_Result";
+  unsigned threads = 1;  // that decode; the parser sets the number of cores
+  size_t topk = 5;
+  std::filesystem::path class_names;  // empty: the classes have no names
+};
+
+// Returns the options of the command line, or nothing after --help, which is printed.
+// Throws UsageError for a wrong or missing option.
+std::optional<Options> ParseOptions(int argc, const char *const *argv);
+
+// Number of cores that this process may use, 1 or more.
+unsigned AvailableCores();
+
+}  // namespace infer

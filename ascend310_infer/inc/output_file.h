@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+namespace infer {
+
+// A file that appears under its name whole or not at all. What fails throws std::system_error with the path.
+class OutputFile {
+ public:
+  explicit OutputFile(std::filesystem::path path);
+  ~OutputFile();  // without Commit, nothing is left behind
+  OutputFile(const OutputFile &) = delete;
+  OutputFile &operator=(const OutputFile &) = delete;
+
+  void Write(const void *data, size_t size);
+  void Write(const std::string &text) { Write(text.data(), text.size()); }
+
+  // Gives the file its name; an existing file is replaced.
+  void Commit();
+
+ private:
+  [[noreturn]] void Fail() const;
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  std::FILE *file_;
+  bool is_committed_ = false;
+};
+
+}  // namespace infer

@@ -1,0 +1,124 @@
+#include "jpeg.h"
+
+#include <csetjmp>
+#include <cstddef>
+#include <cstdio>
+#include <string>
+
+#include <jpeglib.h>  // after <cstdio>, which it needs
+
+#include <jerror.h>
+
+#include "errors.h"
+
+namespace infer {
+namespace {
+
+constexpr int kMaxValue = 255;
+
+struct ErrorManager {
+  jpeg_error_mgr base;
+  std::jmp_buf return_point;
+  char message[JMSG_LENGTH_MAX];
+};
+
+[[noreturn]] void LeaveDecoder(j_common_ptr info) {
+  auto *errors = reinterpret_cast<ErrorManager *>(info->err);
+  info->err->format_message(info, errors->message);
+  std::longjmp(errors->return_point, 1);
+}
+
+void IgnoreMessage(j_common_ptr) {}
+
+void IgnoreWarning(j_common_ptr, int) {}
+
+// The library would go on with grey where the data end.
+boolean FailAtEnd(j_decompress_ptr info) {
+  ERREXIT(info, JERR_INPUT_EOF);
+  return FALSE;
+}
+
+// Wraps libjpeg. Its errors jump out of it, so no function that calls setjmp owns anything that needs a destructor.
+class Decoder {
+ public:
+  Decoder() {
+    info_.err = jpeg_std_error(&errors_.base);
+    errors_.base.error_exit = LeaveDecoder;
+    errors_.base.output_message = IgnoreMessage;
+    errors_.base.emit_message = IgnoreWarning;
+  }
+  ~Decoder() { jpeg_destroy_decompress(&info_); }
+  Decoder(const Decoder &) = delete;
+  Decoder &operator=(const Decoder &) = delete;
+
+  bool ReadHeader(const uint8_t *data, size_t size) {
+    if (setjmp(errors_.return_point)) {
+      return false;
+    }
+    jpeg_create_decompress(&info_);
+    jpeg_mem_src(&info_, data, size);
+    info_.src->fill_input_buffer = FailAtEnd;
+    jpeg_read_header(&info_, TRUE);
+    info_.out_color_space = info_.num_components == 4 ? JCS_CMYK : JCS_RGB;
+    return true;
+  }
+
+  // Writes the rows one after the other, of 4 bytes a pixel for CMYK, else of 3.
+  bool ReadPixels(uint8_t *pixels) {
+    if (setjmp(errors_.return_point)) {
+      return false;
+    }
+    jpeg_start_decompress(&info_);
+    while (info_.output_scanline < info_.output_height) {
+      JSAMPROW row = pixels + static_cast<size_t>(info_.output_scanline) * info_.output_width * info_.output_components;
+      jpeg_read_scanlines(&info_, &row, 1);
+    }
+    return true;
+  }
+
+  const jpeg_decompress_struct &info() const { return info_; }
+  std::string message() const { return errors_.message; }
+
+ private:
+  jpeg_decompress_struct info_{};
+  ErrorManager errors_{};
+};
+
+// Adobe's programs write CMYK inverted.
+cv::Mat CmykToRgb(const cv::Mat &cmyk, bool inverted) {
+  cv::Mat rgb(cmyk.rows, cmyk.cols, CV_8UC3);
+  for (int row = 0; row < cmyk.rows; ++row) {
+    const uint8_t *in = cmyk.ptr(row);
+    uint8_t *out = rgb.ptr(row);
+    for (int column = 0; column < cmyk.cols; ++column, in += 4, out += 3) {
+      const int light = inverted ? in[3] : kMaxValue - in[3];
+      for (int channel = 0; channel < 3; ++channel) {
+        const int colour = inverted ? in[channel] : kMaxValue - in[channel];
+        out[channel] = static_cast<uint8_t>(colour * light / kMaxValue);
+      }
+    }
+  }
+  return rgb;
+}
+
+}  // namespace
+
+cv::Mat DecodeJpeg(const std::vector<uint8_t> &bytes) {
+  Decoder decoder;
+  if (!decoder.ReadHeader(bytes.data(), bytes.size())) {
+    throw ImageError("cannot be decoded: " + decoder.message());
+  }
+  const jpeg_decompress_struct &info = decoder.info();
+  if (static_cast<int64_t>(info.image_width) * info.image_height > kMaxPixels) {
+    throw ImageError("too large: " + std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
+                     " pixels");
+  }
+  const bool is_cmyk = info.out_color_space == JCS_CMYK;
+  cv::Mat image(static_cast<int>(info.image_height), static_cast<int>(info.image_width), is_cmyk ? CV_8UC4 : CV_8UC3);
+  if (!decoder.ReadPixels(image.ptr())) {
+    throw ImageError("cannot be decoded: " + decoder.message());
+  }
+  return is_cmyk ? CmykToRgb(image, info.saw_Adobe_marker) : image;
+}
+
+}  // namespace infer

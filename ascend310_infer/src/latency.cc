@@ -1,0 +1,30 @@
+#include "latency.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+
+namespace infer {
+
+double Percentile(const std::vector<double> &sorted, double percent) {
+  const double rank = std::ceil(percent / 100 * static_cast<double>(sorted.size()));
+  return sorted[static_cast<size_t>(std::max(rank, 1.0)) - 1];
+}
+
+std::string LatencyReport(std::vector<double> milliseconds, size_t images, size_t batch_size) {
+  std::string report = "count: " + std::to_string(milliseconds.size()) + "\nimages: " + std::to_string(images) +
+                       "\nbatch_size: " + std::to_string(batch_size) + '\n';
+  if (milliseconds.empty()) {
+    return report;
+  }
+  std::sort(milliseconds.begin(), milliseconds.end());
+  const double sum = std::accumulate(milliseconds.begin(), milliseconds.end(), 0.0);
+  char text[160];
+  std::snprintf(text, sizeof(text), "average_ms: %.3f\np50_ms: %.3f\np95_ms: %.3f\np99_ms: %.3f\n",
+                sum / static_cast<double>(milliseconds.size()), Percentile(milliseconds, 50),
+                Percentile(milliseconds, 95), Percentile(milliseconds, 99));
+  return report + text;
+}
+
+}  // namespace infer

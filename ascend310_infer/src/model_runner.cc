@@ -1,0 +1,121 @@
+#include "model_runner.h"
+
+#include <include/api/context.h>
+#include <include/api/model.h>
+#include <include/api/types.h>
+
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "mindir_version.h"
+
+namespace infer {
+namespace {
+
+std::string ToText(const std::vector<int64_t> &shape) {
+  std::string text;
+  for (const int64_t side : shape) {
+    text += (text.empty() ? "" : " x ") + std::to_string(side);
+  }
+  return text.empty() ? "(no shape)" : text;
+}
+
+std::shared_ptr<mindspore::DeviceInfoContext> MakeDevice(DeviceType type, uint32_t id) {
+  switch (type) {
+    case DeviceType::kCpu:
+      return std::make_shared<mindspore::CPUDeviceInfo>();
+    case DeviceType::kGpu: {
+      auto device = std::make_shared<mindspore::GPUDeviceInfo>();
+      device->SetDeviceID(id);
+      return device;
+    }
+    case DeviceType::kAscend310:
+    case DeviceType::kAscend310P: {
+      // The runtime finds out itself which of the two it is.
+      auto device = std::make_shared<mindspore::AscendDeviceInfo>();
+      device->SetDeviceID(id);
+      return device;
+    }
+  }
+  throw std::invalid_argument("unknown device type");
+}
+
+// What to tell a person whose model the runtime has refused.
+std::string WhyRefused(const std::filesystem::path &model_path, const mindspore::Status &status) {
+  const std::optional<uint64_t> version = ReadMindirVersion(model_path);
+  std::string text = "cannot load " + model_path.string();
+  if (version && *version > 1) {
+    return text + ": it is MindIR version " + std::to_string(*version) +
+           ", which runtimes of that age do not read; export with --mindir_version 1";
+  }
+  if (!version) {
+    return text + ": it is not a MINDIR file, or it is damaged";
+  }
+  return text + ": " + status.ToString();
+}
+
+}  // namespace
+
+struct ModelRunner::Impl {
+  mindspore::Model model;
+  std::string input_name;
+  std::vector<int64_t> input_shape;
+  size_t classes = 0;
+};
+
+ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id)
+    : impl_(std::make_unique<Impl>()) {
+  auto context = std::make_shared<mindspore::Context>();
+  context->SetThreadNum(static_cast<int32_t>(AvailableCores()));
+  context->MutableDeviceInfo().push_back(MakeDevice(device_type, device_id));
+  const mindspore::Status status = impl_->model.Build(model_path.string(), mindspore::kMindIR, context);
+  if (!status.IsOk()) {
+    throw std::runtime_error(WhyRefused(model_path, status));
+  }
+  const std::vector<mindspore::MSTensor> inputs = impl_->model.GetInputs();
+  if (inputs.size() != 1) {
+    throw std::runtime_error(model_path.string() + " has " + std::to_string(inputs.size()) +
+                             " inputs: a model with one, the images, is needed");
+  }
+  impl_->input_name = inputs[0].Name();
+  impl_->input_shape = inputs[0].Shape();
+  const std::vector<int64_t> &shape = impl_->input_shape;
+  const bool is_float = inputs[0].DataType() == mindspore::DataType::kNumberTypeFloat32;
+  if (!is_float || shape.size() != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] < 1 || shape[3] < 1) {
+    throw std::runtime_error("the input of " + model_path.string() + " is " + (is_float ? "float32 " : "not float32, ") +
+                             ToText(shape) + ": float32 images of N x 3 x H x W are needed");
+  }
+  // The first run is slower than the others, and it tells the number of classes.
+  impl_->classes = Predict(std::vector<float>(batch_size() * image_size().elements())).size() / batch_size();
+}
+
+ModelRunner::~ModelRunner() = default;
+
+size_t ModelRunner::batch_size() const { return static_cast<size_t>(impl_->input_shape[0]); }
+
+ImageSize ModelRunner::image_size() const {
+  return {static_cast<int>(impl_->input_shape[2]), static_cast<int>(impl_->input_shape[3])};
+}
+
+size_t ModelRunner::classes() const { return impl_->classes; }
+
+std::vector<float> ModelRunner::Predict(const std::vector<float> &images) {
+  const mindspore::MSTensor input(impl_->input_name, mindspore::DataType::kNumberTypeFloat32, impl_->input_shape,
+                                  images.data(), images.size() * sizeof(float));
+  std::vector<mindspore::MSTensor> outputs;
+  const mindspore::Status status = impl_->model.Predict({input}, &outputs);
+  if (!status.IsOk()) {
+    throw std::runtime_error("the model failed to run: " + status.ToString());
+  }
+  if (outputs.size() != 1 || outputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32 ||
+      outputs[0].Shape().size() != 2 || outputs[0].Shape()[0] != impl_->input_shape[0] || !outputs[0].Data()) {
+    throw std::runtime_error("the model does not give one output, float32 logits of N x classes");
+  }
+  std::vector<float> logits(outputs[0].DataSize() / sizeof(float));
+  std::memcpy(logits.data(), outputs[0].Data().get(), logits.size() * sizeof(float));
+  return logits;
+}
+
+}  // namespace infer

@@ -1,0 +1,50 @@
+#include "output_file.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace fs = std::filesystem;
+
+namespace infer {
+
+OutputFile::OutputFile(fs::path path)
+    : path_(std::move(path)),
+      // Not derived from the name, which may be as long as a name can be. A program writes its files of a kind one at a time.
+      temporary_(path_.parent_path() / (".writing-" + std::to_string(getpid()) + path_.extension().string())),
+      file_(std::fopen(temporary_.c_str(), "wb")) {
+  if (!file_) {
+    Fail();
+  }
+}
+
+OutputFile::~OutputFile() {
+  if (file_) {
+    std::fclose(file_);
+  }
+  if (!is_committed_) {
+    std::remove(temporary_.c_str());
+  }
+}
+
+void OutputFile::Write(const void *data, size_t size) {
+  if (std::fwrite(data, 1, size, file_) != size) {
+    Fail();
+  }
+}
+
+void OutputFile::Commit() {
+  // Some file systems tell only here that they are full.
+  if (std::fclose(std::exchange(file_, nullptr)) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    Fail();
+  }
+  is_committed_ = true;
+}
+
+void OutputFile::Fail() const {
+  throw std::system_error(errno, std::generic_category(), "cannot write " + path_.string());
+}
+
+}  // namespace infer
