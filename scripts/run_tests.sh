@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up .venv with the development requirements, then runs the linters, the type check and every test.
+# Sets up .venv with the development requirements and MindSpore Lite for the C++ program, then runs the linters, the type check and every test.
 set -Eeuo pipefail
 
 if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
@@ -17,4 +17,5 @@ bin="$ROOT/.venv/bin"
 "$bin/ruff" format --check .
 "$bin/shellcheck" -x scripts/*.sh .ci/run
 "$bin/mypy"
+bash scripts/setup_lite.sh
 "$VENV_PYTHON" -m pytest "$@"
