@@ -53,8 +53,9 @@ _OPS: Mapping[str, tuple[_Setting, ...]] = {
 def rewrite_version(model: ModelProto, version: int) -> None:
     """Change a model in place from the version that MindSpore writes to an older one.
 
-    Version 2 differs from 3 by the formulas of dynamic shapes alone. Version 1 has no primitive functions either: the
-    settings that are their last inputs become attributes of ordinary primitives.
+    Version 2 differs from 3 by the formulas of dynamic shapes alone; it is untried in the runtimes of its time. Version
+    1 has no primitive functions either: the settings that are their last inputs become attributes of ordinary
+    primitives.
 
     Args:
         model: The exported model, with or without weights; of no use after an error.
