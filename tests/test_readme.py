@@ -75,7 +75,9 @@ def test_every_file_that_is_named_exists(page):
 def test_the_commands_for_cpu_run_as_they_stand(tmp_path):
     """On a few images a class, which is all that is left out."""
     work = Path(
-        shutil.copytree(ROOT, tmp_path / "work", ignore=shutil.ignore_patterns(".*", "__pycache__", "quickstart"))
+        shutil.copytree(
+            ROOT, tmp_path / "work", ignore=shutil.ignore_patterns(".*", "__pycache__", "quickstart", "out")
+        )
     )
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
