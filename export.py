@@ -31,6 +31,7 @@ def main(argv: Sequence[str]) -> None:
         config.width,
         config.height,
         config.device_target,
+        config.mindir_version,
     )
     size = exported.path.stat().st_size / 1e6
     shape = f"{config.export_batch_size} x 3 x {config.height} x {config.width}"

@@ -11,10 +11,11 @@ import mindspore.dataset as ds
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
+from src.image_folders import IMAGE_SUFFIXES, class_names
+
 DEFAULT_IMAGE_SIZE = 299
 RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop, as a multiple of the crop
 MEAN = STD = (127.5, 127.5, 127.5)  # RGB: maps 0..255 to -1..1
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 # MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
 _SUFFIXES = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
 # What MindSpore says of a file, and why. The path ends with its suffix, as ". " may stand inside it.
@@ -90,26 +91,6 @@ def create_dataset(
     images = images.map(transforms.TypeCast(mstype.int32), "label", num_parallel_workers=workers)
     images = images.batch(batch_size, drop_remainder=do_train, num_parallel_workers=workers)
     return images.skip(skip_batches) if skip_batches else images
-
-
-def class_names(dataset_path: str) -> list[str]:
-    """Return the names of the class folders, sorted; hidden folders are passed over.
-
-    Args:
-        dataset_path: Folder of the class folders.
-
-    Raises:
-        ValueError: If the folder is missing or has no class folders.
-    """
-    try:
-        with os.scandir(dataset_path or "") as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    except OSError as error:
-        name = dataset_path or "(none given)"
-        raise ValueError(f"cannot read the data set folder {name}: {error.strerror}; check the path") from error
-    if not names:
-        raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
-    return names
 
 
 def count_images(dataset_path: str) -> dict[str, int]:

@@ -16,9 +16,8 @@ from src.dataset import check_folder, create_dataset, readable_errors
 from src.model_utils.config import Config
 from src.progress import Progress
 from src.report import write_evaluation_report
+from src.scoring import Accuracy
 from src.Xception import xception
-
-TOP = 5
 
 
 @dataclass(frozen=True)
@@ -99,21 +98,18 @@ class Evaluator:
         return result
 
     def _accumulate(self, dataset: ms.dataset.Dataset, progress: Progress) -> Result:
-        confusion = np.zeros((self._num_classes, self._num_classes), np.int64)
-        loss_sum = in_top = 0.0
+        accuracy = Accuracy(self._num_classes)
+        loss_sum = 0.0
         for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True):
             logits, losses = self._run(image, label)
             if not np.isfinite(logits).all():
                 raise ValueError("the network's logits are NaN or infinite: the checkpoint's weights are no good")
-            places = place_of_label(logits, label)
-            np.add.at(confusion, (label, logits.argmax(1)), 1)
-            in_top += (places < TOP).sum()
+            accuracy.add(logits, label)
             loss_sum += losses.sum(dtype=np.float64)
             progress.update(len(label))
-        count = int(confusion.sum())
-        top_1 = confusion.trace()
-        share = 1 / max(count, 1)
-        return Result(count, float(loss_sum * share), float(top_1 * share), float(in_top * share), confusion)
+        images = accuracy.images
+        loss = float(loss_sum / max(images, 1))
+        return Result(images, loss, accuracy.top_1, accuracy.top_5, accuracy.confusion)
 
     def _run(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return logits and losses of a batch; a smaller one is padded, as each shape is a graph to compile."""
@@ -124,21 +120,6 @@ class Evaluator:
             label = np.concatenate([label, np.zeros(padding, label.dtype)])
         logits, losses = self._cell(Tensor(image), Tensor(label))
         return logits.asnumpy()[:count], losses.asnumpy()[:count]
-
-
-def place_of_label(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Tell how many classes stand before the true one when classes are sorted by falling logit.
-
-    Args:
-        logits: Float (N, classes), finite.
-        label: Int (N,), true classes.
-
-    Returns:
-        Int (N,), 0 for a correct prediction. Of equal logits the lower class stands first, as argmax has it.
-    """
-    own = logits[np.arange(len(label)), label][:, None]
-    lower = np.arange(logits.shape[1]) < label[:, None]
-    return ((logits > own) | ((logits == own) & lower)).sum(1)
 
 
 def evaluation(config: Config, network: nn.Cell) -> Callable[[], Result]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
@@ -14,6 +15,7 @@ from mindspore import Tensor, nn
 
 from src.files import atomic_write
 from src.logs import silenced_logging
+from src.mindir_version import rewrite_version
 
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 CHECKED_BATCHES = 3
@@ -39,7 +41,14 @@ class Exported:
 
 
 def export_network(
-    network: nn.Cell, file_name: str, file_format: str, batch_size: int, width: int, height: int, device_target: str
+    network: nn.Cell,
+    file_name: str,
+    file_format: str,
+    batch_size: int,
+    width: int,
+    height: int,
+    device_target: str,
+    mindir_version: int = 0,
 ) -> Exported:
     """Export a network for inference, and compare the written file's logits with the network's.
 
@@ -51,17 +60,18 @@ def export_network(
         width: Width of the images in pixels.
         height: Height of the images in pixels.
         device_target: Device in use, "Ascend", "GPU" or "CPU".
+        mindir_version: Version of the MINDIR format, 1 or 2; 0 takes the one that MindSpore writes.
 
     Returns:
         The file and how well it agrees.
 
     Raises:
-        ValueError: If the format is not possible here, the name is empty, the weights do not fit into one file (1 GiB
-            for MINDIR, 2 GiB for ONNX), or the logits differ or are not finite; the file that was there before is
-            untouched.
+        ValueError: If the format or its version is not possible here, the name is empty, the weights do not fit into
+            one file (1 GiB for MINDIR, 2 GiB for ONNX), or the logits differ or are not finite; the file that was there
+            before is untouched.
         OSError: If the file cannot be written.
     """
-    _check_possible(file_format, device_target)
+    _check_possible(file_format, device_target, mindir_version)
     suffix = SUFFIXES[file_format]
     path = Path(file_name if file_name.endswith(suffix) else f"{file_name}{suffix}")
     if path.name == suffix:
@@ -71,7 +81,7 @@ def export_network(
     # MindSpore exports to no path with a space or a letter beyond ASCII, so the file is made elsewhere.
     with TemporaryDirectory(prefix="xception-") as folder:
         written = Path(folder, f"new{suffix}")
-        _write(network, Tensor(np.zeros(shape, np.float32)), written, file_format)
+        _write(network, Tensor(np.zeros(shape, np.float32)), written, file_format, mindir_version)
         if list(written.parent.iterdir()) != [written]:
             raise ValueError(f"{path} is not written: MindSpore splits weights this large over several files")
         difference = None
@@ -82,8 +92,12 @@ def export_network(
     return Exported(path, difference)
 
 
-def _check_possible(file_format: str, device_target: str) -> None:
+def _check_possible(file_format: str, device_target: str, mindir_version: int) -> None:
     """Raise for what cannot be exported or checked on this machine, before any work is done."""
+    if mindir_version and file_format != "MINDIR":
+        raise ValueError(
+            f"{file_format} has no MINDIR version: leave out --mindir_version, or use --file_format=MINDIR"
+        )
     if file_format == "AIR" and device_target != "Ascend":
         raise ValueError(f"AIR can be exported on Ascend only, this is {device_target}: use --file_format=MINDIR")
     if file_format == "ONNX":
@@ -100,12 +114,13 @@ def _check_possible(file_format: str, device_target: str) -> None:
         )
 
 
-def _write(network: nn.Cell, images: Tensor, path: Path, file_format: str) -> None:
+def _write(network: nn.Cell, images: Tensor, path: Path, file_format: str, mindir_version: int) -> None:
     """Write the network for inputs like the images, without any check."""
     if file_format == "ONNX":
         ms.onnx.export(network, images, file_name=str(path), input_names=["images"], output_names=["logits"])
     else:
-        ms.export(network, images, file_name=str(path), file_format=file_format)
+        rewrite = partial(rewrite_version, version=mindir_version) if mindir_version else None
+        ms.export(network, images, file_name=str(path), file_format=file_format, custom_func=rewrite)
 
 
 def _load_mindir(path: Path) -> Runner:

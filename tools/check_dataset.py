@@ -23,13 +23,14 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.files import atomic_write
+from src.image_folders import IMAGE_SUFFIXES
 from src.model_utils.config import ConfigError
 from src.progress import Progress
 
 Check = Callable[[Path], str]
 Results = list[tuple[Path, str]]  # (image, reason), an empty reason for a good image
 
-_READ_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
+_READ_SUFFIXES = set(IMAGE_SUFFIXES)
 _SKIPPED_SUFFIXES = {".gif", ".webp"}
 _FORMATS = {"JPEG", "MPO", "PNG", "BMP", "TIFF"}  # MPO is a camera's JPEG with a second picture behind it
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"

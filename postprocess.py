@@ -1,0 +1,70 @@
+"""Score the result files of the inference program in ascend310_infer against a label file: top-1 and top-5 accuracy."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.label_file import parse_labels
+from src.model_utils.command import run_command
+from src.model_utils.config import ConfigError
+from src.report import write_evaluation_report
+from src.scoring import score_results
+
+MAX_LISTED = 10
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Command-line arguments without the program's name.
+
+    Returns:
+        The exit status: 0 if every image has a label and a good result, 1 if not.
+
+    Raises:
+        ConfigError: If the folder or the label file is missing.
+        ValueError: If no result belongs to a labelled image.
+    """
+    parser = argparse.ArgumentParser(prog="postprocess.py", description=__doc__)
+    parser.add_argument("--result_path", type=Path, required=True, metavar="DIR", help="folder of the result files")
+    parser.add_argument(
+        "--label_file",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="lines of 'path:label' or 'path label', the path relative to the data set's folder",
+    )
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write per_class.csv and the confusion matrix here")
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    args = parser.parse_args(argv)
+    if not args.result_path.is_dir():
+        raise ConfigError(f"no folder {args.result_path}: give the folder that the inference program wrote")
+    if not args.label_file.is_file():
+        raise ConfigError(f"no label file {args.label_file}: tools/imgid2label.py writes one")
+    # The signature that some editors begin a file with is no part of a path; a file name need not be valid UTF-8.
+    labels = parse_labels(args.label_file.read_text("utf-8-sig", "surrogateescape"))
+    scored = score_results(args.result_path, labels)
+    for kind, messages in scored.problems.items():
+        print(f"{len(messages)} {kind}:", *_shortened(messages), sep="\n  ", file=sys.stderr)
+    if args.report:
+        names = labels.class_names(len(scored.accuracy.confusion))
+        for path in write_evaluation_report(args.report, scored.accuracy.confusion, names):
+            print(f"wrote {path}")
+    print(scored.accuracy.to_line())
+    print(f"scored {scored.accuracy.images} images of {len(labels.by_path)} in the label file")
+    return 1 if scored.problems else 0
+
+
+def _shortened(messages: Sequence[str]) -> list[str]:
+    """Return the first messages in a form that every terminal prints, and how many more there are."""
+    shown = [message.encode(errors="backslashreplace").decode() for message in messages[:MAX_LISTED]]
+    more = len(messages) - len(shown)
+    return [*shown, f"and {more} more"] if more else shown
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# From an exported model to its accuracy: builds the inference program, runs it on every image and scores the results.
+set -Eeuo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/run_infer_310.sh MINDIR_PATH DATA_PATH LABEL_FILE [DEVICE_ID] [option...]
+
+Runs the model on every image below DATA_PATH with the program of ascend310_infer/, which is built first, and prints
+the accuracy. The model is exported with --mindir_version 1, LABEL_FILE is written by tools/imgid2label.py.
+DEVICE_ID is 0 if not given. The options go to the program, such as --device_type CPU, --threads 4 or --class_names FILE.
+
+The current folder receives result_Files/, time_Result/, build.log, infer.log and acc.log; those of an earlier run are
+moved to earlier-1, earlier-2 and so on.
+TEXT
+}
+
+wrong_usage() {
+    usage >&2
+    die 2 "$@"
+}
+
+# shellcheck source=scripts/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+for word in "$@"; do
+    if [[ "$word" == "-h" || "$word" == "--help" ]]; then
+        usage
+        exit 0
+    fi
+done
+[[ $# -ge 3 ]] || wrong_usage "MINDIR_PATH, DATA_PATH and LABEL_FILE are needed"
+model="$(realpath -m -- "$1")" data="$(realpath -m -- "$2")" labels="$(realpath -m -- "$3")"
+shift 3
+device_id=0
+if [[ $# -gt 0 && "$1" != -* ]]; then
+    device_id="$1"
+    shift
+fi
+[[ -f "$model" && -r "$model" ]] || wrong_usage "MINDIR_PATH is not a file that can be read: $model"
+[[ -d "$data" && -x "$data" ]] || wrong_usage "DATA_PATH is not a folder that can be read: $data"
+[[ -f "$labels" && -r "$labels" ]] || wrong_usage "LABEL_FILE is not a file that can be read: $labels"
+[[ "$device_id" =~ ^[0-9]{1,9}$ ]] || wrong_usage "DEVICE_ID is not a number of a device: $device_id"
+[[ $# -eq 0 || "$1" == -* ]] || wrong_usage "not an option: $1"
+for word in "$@"; do
+    case "$word" in
+        --model_path* | --dataset_path* | --device_id* | --result_path* | --time_path*)
+            wrong_usage "$word cannot be given here: this script sets it" ;;
+    esac
+done
+
+# The device's machine need not have .venv: scoring takes NumPy and PyYAML, no MindSpore.
+python="$ROOT/.venv/bin/python"
+[[ -z "${PYTHON:-}" && -x "$python" ]] || python="$(find_python)"
+"$python" -c 'import numpy, yaml' 2>/dev/null ||
+    die 2 "$python has no NumPy or no PyYAML: install them with $python -m pip install numpy pyyaml"
+
+# step NAME LOG COMMAND...: run a command into its log; if it fails, show the log's end and stop with its status.
+step() {
+    local name="$1" log="$PWD/$2" status=0
+    shift 2
+    printf '%s, log in %s\n' "$name" "$log"
+    "$@" >"$log" 2>&1 || status=$?
+    [[ $status -ne 0 ]] || return 0
+    tail -n 20 -- "$log" >&2
+    die "$status" "$name failed with status $status: above is the end of $log"
+}
+
+PYTHONPATH="$ROOT" "$python" - <<'CODE'
+from pathlib import Path
+from src.files import move_aside
+
+names = ("result_Files", "time_Result", "build.log", "infer.log", "acc.log")
+earlier = move_aside([Path(name) for name in names], Path())
+if earlier:
+    print(f"moved the results of an earlier run to {earlier}")
+CODE
+step "build" build.log bash "$ROOT/ascend310_infer/build.sh"
+step "inference" infer.log "$ROOT/ascend310_infer/out/main" --model_path "$model" --dataset_path "$data" \
+    --device_id "$device_id" --result_path result_Files --time_path time_Result "$@"
+step "scoring" acc.log "$python" "$ROOT/postprocess.py" --result_path result_Files --label_file "$labels"
+cat acc.log
