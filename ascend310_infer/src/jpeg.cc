@@ -20,6 +20,7 @@ struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf return_point;
   char message[JMSG_LENGTH_MAX];
+  bool is_at_end;  // the library has been told that the image ends where the data do
 };
 
 [[noreturn]] void LeaveDecoder(j_common_ptr info) {
@@ -30,12 +31,25 @@ struct ErrorManager {
 
 void IgnoreMessage(j_common_ptr) {}
 
-void IgnoreWarning(j_common_ptr, int) {}
+// Other warnings are passed over, as the Python pipeline does: files of ImageNet have some.
+void FailIfPixelsAreMissing(j_common_ptr info, int) {
+  if (info->err->msg_code == JWRN_HIT_MARKER && reinterpret_cast<ErrorManager *>(info->err)->is_at_end) {
+    ERREXIT(info, JERR_INPUT_EOF);
+  }
+}
 
-// The library would go on with grey where the data end.
-boolean FailAtEnd(j_decompress_ptr info) {
-  ERREXIT(info, JERR_INPUT_EOF);
-  return FALSE;
+// The library would go on with grey where the data end. With a single scan, all pixels may still be there and only the
+// end marker be missing; then the library is given that marker.
+boolean HandleEnd(j_decompress_ptr info) {
+  static const JOCTET kEndMarker[] = {0xff, JPEG_EOI};
+  auto *errors = reinterpret_cast<ErrorManager *>(info->err);
+  if (info->input_scan_number != 1 || jpeg_has_multiple_scans(info) || errors->is_at_end) {
+    ERREXIT(info, JERR_INPUT_EOF);
+  }
+  errors->is_at_end = true;
+  info->src->next_input_byte = kEndMarker;
+  info->src->bytes_in_buffer = sizeof(kEndMarker);
+  return TRUE;
 }
 
 // Wraps libjpeg. Its errors jump out of it, so no function that calls setjmp owns anything that needs a destructor.
@@ -45,7 +59,7 @@ class Decoder {
     info_.err = jpeg_std_error(&errors_.base);
     errors_.base.error_exit = LeaveDecoder;
     errors_.base.output_message = IgnoreMessage;
-    errors_.base.emit_message = IgnoreWarning;
+    errors_.base.emit_message = FailIfPixelsAreMissing;
   }
   ~Decoder() { jpeg_destroy_decompress(&info_); }
   Decoder(const Decoder &) = delete;
@@ -57,7 +71,7 @@ class Decoder {
     }
     jpeg_create_decompress(&info_);
     jpeg_mem_src(&info_, data, size);
-    info_.src->fill_input_buffer = FailAtEnd;
+    info_.src->fill_input_buffer = HandleEnd;
     jpeg_read_header(&info_, TRUE);
     info_.out_color_space = info_.num_components == 4 ? JCS_CMYK : JCS_RGB;
     return true;

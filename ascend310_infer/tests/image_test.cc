@@ -66,6 +66,14 @@ TEST(Image, EveryTruncationOfAJpegIsRefused) {
   }
 }
 
+TEST(Image, ABaselineJpegWithoutItsEndMarkerIsWhole) {
+  const Bytes whole = Encode(".jpg", HalfRed(16, 16));
+  for (const long missing : {1, 2}) {
+    const cv::Mat image = DecodeImage(Bytes(whole.begin(), whole.end() - missing));
+    EXPECT_EQ(cv::norm(image, DecodeImage(whole), cv::NORM_INF), 0) << missing;
+  }
+}
+
 TEST(Image, HugeJpegIsRefusedBeforeMemoryIsTaken) {
   Bytes bytes = Encode(".jpg", HalfRed(16, 16));
   for (size_t place = 0; place + 9 < bytes.size(); ++place) {
