@@ -13,7 +13,16 @@ from hypothesis import settings
 from tools.make_sample_dataset import make_sample_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = ("test_xception.py", "test_export.py", "test_training.py", "test_readme.py", "test_scripts.py")
+SLOW = (
+    "test_mindir_version.py",
+    "test_xception.py",
+    "test_export.py",
+    "test_training.py",
+    "test_ascend310_infer.py",
+    "test_infer_route.py",
+    "test_readme.py",
+    "test_scripts.py",
+)
 
 
 def pytest_configure() -> None:
