@@ -97,7 +97,7 @@ def test_the_logits_are_the_networks_and_a_partial_batch_is_padded(run, network,
     assert logits.shape == (10, CLASSES)
     assert np.abs(logits - expected).max() <= 1e-4 * np.abs(expected).max()
 
-    rows = list(csv.DictReader((tmp_path / "result_Files" / "predictions.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "result_Files" / "predictions.csv").read_text().splitlines()))
     assert [row["path"] for row in rows] == [image for image in images for _ in range(2)]
     first = rows[::2]
     assert [int(row["class"]) for row in first] == logits.argmax(1).tolist()
