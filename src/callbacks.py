@@ -21,7 +21,6 @@ from src.progress import Progress, format_duration
 from src.report import write_curves
 
 METRICS = "metrics.csv"
-CURVES = "curves.png"
 BEST_CHECKPOINT = "Xception-best.ckpt"
 
 

@@ -122,20 +122,17 @@ class Evaluator:
         return logits.asnumpy()[:count], losses.asnumpy()[:count]
 
 
-def evaluation(config: Config, network: nn.Cell) -> Callable[[], Result]:
+def evaluation(config: Config, network: nn.Cell, images: int) -> Callable[[], Result]:
     """Prepare the evaluation of a network on the configured test images.
 
     Args:
         config: The configuration.
         network: The network; evaluated with the weights that it has at each call.
+        images: Number of test images, as check_folder counted them.
 
     Returns:
         A function that evaluates; its first call compiles the network.
-
-    Raises:
-        ValueError: If the folder of the images does not fit.
     """
-    _, images = check_folder(config.test_data_dir, config.num_classes)
     evaluator = Evaluator(network, build_loss(config, "none"), config.num_classes, config.batch_size)
 
     def evaluate() -> Result:
@@ -165,9 +162,9 @@ def evaluate_checkpoint(config: Config) -> tuple[Result, list[Path]]:
         ValueError: If the checkpoint or the images do not fit.
         OSError: If the report cannot be written.
     """
-    names, _ = check_folder(config.test_data_dir, config.num_classes)
+    names, images = check_folder(config.test_data_dir, config.num_classes)
     network = xception(config.num_classes)
     load_weights(network, config.checkpoint_path)
-    result = evaluation(config, set_evaluation_precision(config, network))()
+    result = evaluation(config, set_evaluation_precision(config, network), images)()
     written = write_evaluation_report(Path(config.eval_report), result.confusion, names) if config.eval_report else []
     return result, written

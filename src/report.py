@@ -14,6 +14,8 @@ import numpy as np
 from src.files import atomic_write, to_csv
 from src.metrics_log import Row, read_metrics
 
+CURVES = "curves.png"  # beside metrics.csv
+
 _MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
 
 _MAX_NUMBERED = 20  # more classes leave no room for numbers in the cells
@@ -66,7 +68,7 @@ def write_curves(metrics: Path) -> Path | None:
     """
     if not has_matplotlib():
         return None
-    picture = metrics.with_name("curves.png")
+    picture = metrics.with_name(CURVES)
     try:
         rows = read_metrics(metrics)
         if not rows:

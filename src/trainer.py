@@ -14,7 +14,6 @@ from mindspore import nn
 from src.builders import amp_level, build_model, build_optimizer, build_schedule
 from src.callbacks import (
     BEST_CHECKPOINT,
-    CURVES,
     METRICS,
     CheckpointKeeper,
     DropoutMasks,
@@ -30,6 +29,7 @@ from src.metrics_log import MetricsLog
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group
 from src.progress import Progress
+from src.report import CURVES
 from src.Xception import FEATURES, Xception, xception
 
 CLASS_NAMES = "class_names.txt"
@@ -50,7 +50,7 @@ def train(config: Config, group: Group) -> Path:
         ValueError: If an option, the data or the checkpoint to resume from does not fit.
         OSError: If a file cannot be written.
     """
-    names = _check_data(config, group)
+    names, test_images = _check_data(config, group)
     new_dataset = partial(_train_dataset, config, group)
     steps_per_epoch = new_dataset(Position()).get_dataset_size()
     ms.set_seed(config.seed)
@@ -77,7 +77,7 @@ def train(config: Config, group: Group) -> Path:
         log = TrainingLog(schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics)
         callbacks.append(log)
         if metrics:
-            validate = evaluation(config, network) if config.eval_while_train else None
+            validate = evaluation(config, network, test_images) if config.eval_while_train else None
             keeper = _build_keeper(config, folder, network, optimizer)
             callbacks.append(EpochEnd(log, metrics, start, validate, keeper))
         with readable_errors(config.train_data_dir):
@@ -123,18 +123,19 @@ def _run(
         position = Position(last)
 
 
-def _check_data(config: Config, group: Group) -> list[str]:
-    """Check the folders of a training; return the class names."""
+def _check_data(config: Config, group: Group) -> tuple[list[str], int]:
+    """Check the folders of a training; return the class names and the number of test images, 0 without validation."""
     names, _ = check_folder(config.train_data_dir, config.num_classes, config.batch_size, group.size)
+    test_images = 0
     if config.eval_while_train:
-        test_names, _ = check_folder(config.test_data_dir, config.num_classes)
+        test_names, test_images = check_folder(config.test_data_dir, config.num_classes)
         different = sorted(set(names) ^ set(test_names))
         if different:
             raise ConfigError(
                 f"class folder {different[0]} is in only one of {config.train_data_dir} and {config.test_data_dir}: "
                 f"both need the same classes"
             )
-    return names
+    return names, test_images
 
 
 def _train_dataset(config: Config, group: Group, position: Position) -> ms.dataset.Dataset:
