@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.local_adapter import join_group
 
 
 def main(argv: Sequence[str]) -> None:
@@ -16,10 +17,13 @@ def main(argv: Sequence[str]) -> None:
     if not config.checkpoint_path:
         raise ConfigError("no checkpoint given: add --checkpoint_path=FILE.ckpt")
     use_device(config)
+    group = join_group(config)
 
     from src.evaluator import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
 
-    result, written = evaluate_checkpoint(config)
+    result, written = evaluate_checkpoint(config, group)
+    if group.rank:  # all have the same result: the first says it
+        return
     print(result.to_line())
     print(f"evaluated {result.images} images, each once")
     for path in written:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -16,12 +17,17 @@ from src.files import replace_file, temporary_path
 from src.logs import silenced_logging
 
 _MAX_NAMES = 10
+_CHECKSUM, _CHECKSUM_BYTES = b"crc_num", 17  # what save_checkpoint(crc_check=True) ends a file with
 # What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
 _TRAINING_STATE = re.compile(
     r"(moments|accum|moment1|moment2)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
     r"|steps_per_epoch|best_top_1|current_iterator_step|last_overflow_iterator_step|random_op|_random_op_.*"
     r"|beta1_power|beta2_power|weight_decay)"
 )
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint file that cannot be read, as opposed to one that does not fit."""
 
 
 @dataclass(frozen=True)
@@ -111,27 +117,32 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         path: A checkpoint of this project, or of the MindSpore model zoo's Xception.
 
     Raises:
-        ValueError: If the file is missing or damaged, or names or shapes differ; the network is unchanged then.
+        DamagedCheckpoint: If the file is damaged.
+        ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
     _load_weights(network, _read(Path(path)), Path(path))
 
 
-def load_training(network: nn.Cell, optimizer: nn.Optimizer, path: str | Path) -> tuple[Position | None, bool]:
+def load_training(
+    network: nn.Cell, optimizer: nn.Optimizer, path: str | Path, whole: bool = False
+) -> tuple[Position | None, bool]:
     """Load what training needs to go on: weights, and as far as they are there momentum and position.
 
     Args:
         network: Receives the weights.
         optimizer: Receives the momentum.
         path: A checkpoint.
+        whole: Whether to take it only with its checksum, which a file that was cut lacks.
 
     Returns:
         The position, None where the checkpoint does not record it, and whether it holds the momentum.
 
     Raises:
+        DamagedCheckpoint: If the file is damaged.
         ValueError: As load_weights does, or if the momentum does not fit.
     """
     path = Path(path)
-    stored = _read(path)
+    stored = _read(path, whole)
     moments = {moment.name: moment for moment in _moments(optimizer)}
     stored_moments = [name for name in stored if name.startswith("moments.")]
     if stored_moments:
@@ -164,19 +175,28 @@ def _save(entries: list[dict], path: Path, progress: dict[str, int | float]) -> 
         raise cause if isinstance(cause, OSError) else OSError(f"cannot write {path}: {error}") from error
 
 
-def _read(path: Path) -> dict[str, Parameter]:
-    """Read a checkpoint into memory, with its checksum if it has one."""
+def _read(path: Path, whole: bool = False) -> dict[str, Parameter]:
+    """Read a checkpoint into memory, with its checksum, which it may lack unless it must be `whole`."""
     if not path.is_file():
         raise ValueError(f"no checkpoint file {path}: check the path")
     if path.suffix != ".ckpt":
         raise ValueError(f"{path} is not named like a checkpoint: MindSpore reads only files that end in .ckpt")
+    if whole and not _has_checksum(path):
+        raise DamagedCheckpoint(f"checkpoint {path} has no checksum at its end: it is cut, or another program's")
     try:
         with silenced_logging():
             return ms.load_checkpoint(str(path), crc_check=True)
     except Exception as error:  # MindSpore raises errors of many types for a damaged file
-        raise ValueError(
+        raise DamagedCheckpoint(
             f"cannot read checkpoint {path}: the file is damaged, unreadable or no checkpoint; use another one"
         ) from error
+
+
+def _has_checksum(path: Path) -> bool:
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(size - _CHECKSUM_BYTES, 0))
+        return stream.read().startswith(_CHECKSUM)
 
 
 def _load_weights(network: nn.Cell, stored: Mapping[str, Parameter], path: Path) -> None:

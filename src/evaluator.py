@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import mindspore as ms
@@ -14,10 +15,13 @@ from src.builders import build_loss, set_evaluation_precision
 from src.checkpoint import load_weights
 from src.dataset import check_folder, create_dataset, readable_errors
 from src.model_utils.config import Config
+from src.model_utils.local_adapter import Group, sum_over_ranks
 from src.progress import Progress
 from src.report import write_evaluation_report
 from src.scoring import Accuracy
 from src.Xception import xception
+
+_ALONE = Group()
 
 
 @dataclass(frozen=True)
@@ -65,23 +69,26 @@ class Evaluator:
         loss: CrossEntropySmooth with reduction "none".
         num_classes: Number of classes, 1 or more.
         batch_size: Images in a batch of the data sets that will be evaluated, 1 or more.
+        group: The processes that share the images.
     """
 
-    def __init__(self, network: nn.Cell, loss: nn.Cell, num_classes: int, batch_size: int):
+    def __init__(self, network: nn.Cell, loss: nn.Cell, num_classes: int, batch_size: int, group: Group = _ALONE):
+        self._group = group
         self._network = network
         self._cell = _LogitsAndLoss(network, loss)
         self._num_classes = num_classes
         self._batch_size = batch_size
 
-    def evaluate(self, dataset: ms.dataset.Dataset, images: int) -> Result:
+    def evaluate(self, dataset: ms.dataset.Dataset | None, images: int) -> Result:
         """Evaluate every image of a data set and show the progress.
 
         Args:
-            dataset: An evaluation data set of create_dataset; its last batch may be smaller.
-            images: Number of images that it should hold, 1 or more.
+            dataset: This process's share of an evaluation data set of create_dataset; its last batch may be smaller.
+                None where there are fewer images than processes and this one has none.
+            images: Number of images that all processes should see together, 1 or more.
 
         Returns:
-            The result; the network is left in the mode, training or not, that it was in.
+            The result of all processes; the network is left in the mode, training or not, that it was in.
 
         Raises:
             ValueError: If a logit is NaN or infinite, or the data set did not hold that many images.
@@ -89,7 +96,7 @@ class Evaluator:
         was_training = self._network.training
         self._network.set_train(False)
         try:
-            with Progress(images, "evaluate") as progress:
+            with Progress(_share(images, self._group), "evaluate") as progress:
                 result = self._accumulate(dataset, progress)
         finally:
             self._network.set_train(was_training)
@@ -97,18 +104,20 @@ class Evaluator:
             raise ValueError(f"evaluation saw {result.images} images instead of {images}: has the folder changed?")
         return result
 
-    def _accumulate(self, dataset: ms.dataset.Dataset, progress: Progress) -> Result:
+    def _accumulate(self, dataset: ms.dataset.Dataset | None, progress: Progress) -> Result:
         accuracy = Accuracy(self._num_classes)
-        loss_sum = 0.0
-        for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True):
+        loss_sum = np.zeros(1)
+        for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True) if dataset else ():
             logits, losses = self._run(image, label)
             if not np.isfinite(logits).all():
                 raise ValueError("the network's logits are NaN or infinite: the checkpoint's weights are no good")
             accuracy.add(logits, label)
             loss_sum += losses.sum(dtype=np.float64)
             progress.update(len(label))
+        add_up = partial(sum_over_ranks, group=self._group)
+        accuracy.combine(add_up)
         images = accuracy.images
-        loss = float(loss_sum / max(images, 1))
+        loss = float(add_up(loss_sum)[0] / max(images, 1))
         return Result(images, loss, accuracy.top_1, accuracy.top_5, accuracy.confusion)
 
     def _run(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,41 +131,52 @@ class Evaluator:
         return logits.asnumpy()[:count], losses.asnumpy()[:count]
 
 
-def evaluation(config: Config, network: nn.Cell, images: int) -> Callable[[], Result]:
+def evaluation(config: Config, network: nn.Cell, images: int, group: Group) -> Callable[[], Result]:
     """Prepare the evaluation of a network on the configured test images.
 
     Args:
         config: The configuration.
-        network: The network; evaluated with the weights that it has at each call.
+        network: The network; evaluated with the weights that it has at each call, which should be equal on all ranks.
         images: Number of test images, as check_folder counted them.
+        group: The processes that share the images.
 
     Returns:
         A function that evaluates; its first call compiles the network.
     """
-    evaluator = Evaluator(network, build_loss(config, "none"), config.num_classes, config.batch_size)
+    evaluator = Evaluator(network, build_loss(config, "none"), config.num_classes, config.batch_size, group)
 
     def evaluate() -> Result:
-        dataset = create_dataset(
-            config.test_data_dir,
-            False,
-            config.batch_size,
-            image_size=config.image_size,
-            num_parallel_workers=config.num_parallel_workers or None,
-        )
+        dataset = None
+        if _share(images, group):
+            dataset = create_dataset(
+                config.test_data_dir,
+                False,
+                config.batch_size,
+                group.size,
+                group.rank,
+                config.image_size,
+                config.num_parallel_workers or None,
+            )
         with readable_errors(config.test_data_dir):
             return evaluator.evaluate(dataset, images)
 
     return evaluate
 
 
-def evaluate_checkpoint(config: Config) -> tuple[Result, list[Path]]:
+def _share(images: int, group: Group) -> int:
+    """Return how many of the images this process evaluates: every size-th one, beginning with its rank."""
+    return len(range(group.rank, images, group.size))
+
+
+def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path]]:
     """Evaluate the configured checkpoint on the configured test images.
 
     Args:
         config: The configuration; the device is set already.
+        group: The processes that share the images.
 
     Returns:
-        The result, and the files of the report, none without `eval_report`.
+        The result, and the files of the report, which the first process writes if there is an `eval_report`.
 
     Raises:
         ValueError: If the checkpoint or the images do not fit.
@@ -165,6 +185,7 @@ def evaluate_checkpoint(config: Config) -> tuple[Result, list[Path]]:
     names, images = check_folder(config.test_data_dir, config.num_classes)
     network = xception(config.num_classes)
     load_weights(network, config.checkpoint_path)
-    result = evaluation(config, set_evaluation_precision(config, network), images)()
-    written = write_evaluation_report(Path(config.eval_report), result.confusion, names) if config.eval_report else []
-    return result, written
+    result = evaluation(config, set_evaluation_precision(config, network), images, group)()
+    if not config.eval_report or group.rank:
+        return result, []
+    return result, write_evaluation_report(Path(config.eval_report), result.confusion, names)

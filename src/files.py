@@ -8,6 +8,7 @@ import errno
 import io
 import itertools
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
@@ -57,6 +58,11 @@ def temporary_path(final: Path) -> Path:
         `.<name>.<32 hexadecimal digits>.tmp` in the same folder.
     """
     return final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
+
+
+def is_temporary(path: Path) -> bool:
+    """Tell whether a file or folder has a name of `temporary_path`; only its writer, killed or at work, made it."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{32}\.tmp", path.name, re.DOTALL) is not None
 
 
 def replace_file(temporary: str | os.PathLike[str], final: str | os.PathLike[str]) -> None:

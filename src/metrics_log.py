@@ -9,6 +9,8 @@ from pathlib import Path
 
 from src.files import atomic_write, to_csv
 
+METRICS = "metrics.csv"
+
 
 @dataclass(frozen=True)
 class Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,11 @@ class Accuracy:
         """Count a batch: finite logits, float (N, num_classes), and true classes, int (N,)."""
         np.add.at(self.confusion, (label, logits.argmax(1)), 1)
         self._in_top += int((place_of_label(logits, label) < TOP).sum())
+
+    def combine(self, add_up: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Count what other processes have counted too; `add_up` sums an int64 array over all of them."""
+        self.confusion = add_up(self.confusion)
+        self._in_top = int(add_up(np.array([self._in_top], np.int64))[0])
 
     @property
     def images(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,29 +11,22 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from src.builders import amp_level, build_model, build_optimizer, build_schedule
-from src.callbacks import (
-    BEST_CHECKPOINT,
-    METRICS,
-    CheckpointKeeper,
-    DropoutMasks,
-    EpochEnd,
-    TrainingLog,
-)
-from src.checkpoint import Position, load_training, numbered_checkpoints, set_global_step
+from src.builders import build_model, build_optimizer, build_schedule
+from src.callbacks import DropoutMasks, EpochEnd, StopOnSignal
+from src.checkpoint import Position
+from src.checkpoint_keeper import RANK, CheckpointKeeper
 from src.dataset import check_folder, create_dataset, readable_errors
 from src.dropout import ReplayableDropout
-from src.evaluator import evaluation
-from src.files import atomic_write, move_aside
-from src.metrics_log import MetricsLog
+from src.evaluator import Result, evaluation
+from src.metrics_log import METRICS, MetricsLog
 from src.model_utils.config import Config, ConfigError
-from src.model_utils.local_adapter import Group
+from src.model_utils.local_adapter import Group, copy_from_first
 from src.progress import Progress
-from src.report import CURVES
+from src.resume import restore
+from src.run_folder import checkpoint_folder, only_writer, prepare_folder
+from src.stop_signal import StopSignal
+from src.training_log import TrainingLog
 from src.Xception import FEATURES, Xception, xception
-
-CLASS_NAMES = "class_names.txt"
-CONFIG = "config.yaml"
 
 
 def train(config: Config, group: Group) -> Path:
@@ -49,6 +42,7 @@ def train(config: Config, group: Group) -> Path:
     Raises:
         ValueError: If an option, the data or the checkpoint to resume from does not fit.
         OSError: If a file cannot be written.
+        Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
     names, test_images = _check_data(config, group)
     new_dataset = partial(_train_dataset, config, group)
@@ -57,50 +51,55 @@ def train(config: Config, group: Group) -> Path:
     network = xception(config.num_classes)
     schedule = build_schedule(config, steps_per_epoch)
     optimizer = build_optimizer(config, network, schedule)
-    start = _restore(config, network, optimizer, steps_per_epoch)
-    folder = checkpoint_folder(config, group.rank)
-    is_writer = group.rank == 0
-    if is_writer:
-        print(f"configuration:\n{config.to_yaml()}", flush=True)
-        _prepare_folder(folder, config, names, start)
+    folder = checkpoint_folder(config, RANK)
+    start = restore(config, network, optimizer, steps_per_epoch, folder, group)
+    if start.position.epoch >= config.epoch_size:
+        print(f"all {config.epoch_size} epochs are done already", flush=True)
+        return folder
 
     sink = config.dataset_sink_mode and config.device_target != "CPU"
-    callbacks: list[ms.train.Callback] = []
-    if not sink:
-        network.dropout = ReplayableDropout(network.dropout.p, (config.batch_size, FEATURES), (config.seed, group.rank))
-        callbacks.append(DropoutMasks(network.dropout, steps_per_epoch))
-    model = build_model(config, network, optimizer)
     images_per_step = config.batch_size * group.size
-    left = (len(schedule) - start.global_step) * images_per_step
-    with Progress(left, "train", log_seconds=30) as progress, _profiling(config, folder):
-        metrics = MetricsLog(folder / METRICS, start.global_step) if is_writer else None
-        log = TrainingLog(schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics)
-        callbacks.append(log)
-        if metrics:
-            validate = evaluation(config, network, test_images) if config.eval_while_train else None
+    left = (len(schedule) - start.position.global_step) * images_per_step
+    with ExitStack() as stack:
+        metrics = keeper = None
+        if group.rank == RANK:
+            stack.enter_context(only_writer(folder))
+            print(f"configuration:\n{config.to_yaml()}", flush=True)
+            prepare_folder(folder, config, names, start.checkpoint)
+            metrics = MetricsLog(folder / METRICS, start.position.global_step)
             keeper = _build_keeper(config, folder, network, optimizer)
-            callbacks.append(EpochEnd(log, metrics, start, validate, keeper))
-        with readable_errors(config.train_data_dir):
-            _run(model, new_dataset, start, config.epoch_size, callbacks, sink)
+        stop = stack.enter_context(StopSignal())
+        progress = stack.enter_context(Progress(left, "train", log_seconds=30))
+        stack.enter_context(_profiling(config, folder))
+        stack.enter_context(readable_errors(config.train_data_dir))
+        callbacks = _dropout_masks(config, network, group, steps_per_epoch) if not sink else []
+        model = build_model(config, network, optimizer)
+        log = TrainingLog(
+            schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics, config.num_classes
+        )
+        validate = _validation(config, network, test_images, group) if config.eval_while_train else None
+        epoch_end = EpochEnd(log, start.position, stop, validate, metrics, keeper)
+        callbacks += [log, StopOnSignal(stop, group, log, epoch_end, steps_per_epoch), epoch_end]
+        _run(model, new_dataset, start.position, config.epoch_size, callbacks, sink)
     return folder
 
 
-def checkpoint_folder(config: Config, rank: int) -> Path:
-    """Return the folder of a process's checkpoints, as the reference names it.
+def _dropout_masks(config: Config, network: Xception, group: Group, steps_per_epoch: int) -> list[ms.train.Callback]:
+    """Give the network a dropout that a resumed run draws again, and return the callback that draws it."""
+    network.dropout = ReplayableDropout(network.dropout.p, (config.batch_size, FEATURES), (config.seed, group.rank))
+    return [DropoutMasks(network.dropout, steps_per_epoch)]
 
-    Args:
-        config: With `save_checkpoint_path`, the device and its precision.
-        rank: Rank of the process.
 
-    Returns:
-        Below the path: `ckpt_<rank>` on Ascend, `fp16|fp32/model_<rank>` on GPU, `model_<rank>` on CPU.
-    """
-    base = Path(config.save_checkpoint_path)
-    if config.device_target == "Ascend":
-        return base / f"ckpt_{rank}"
-    if config.device_target == "GPU":
-        return base / ("fp32" if amp_level(config) == "O0" else "fp16") / f"model_{rank}"
-    return base / f"model_{rank}"
+def _validation(config: Config, network: Xception, images: int, group: Group) -> Callable[[], Result]:
+    """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
+    evaluate = evaluation(config, network, images, group)
+    statistics = [value for value in network.untrainable_params() if ".moving_" in value.name]
+
+    def validate() -> Result:
+        copy_from_first(statistics, group)
+        return evaluate()
+
+    return validate
 
 
 def _run(
@@ -156,60 +155,11 @@ def _train_dataset(config: Config, group: Group, position: Position) -> ms.datas
     )
 
 
-def _restore(config: Config, network: Xception, optimizer: nn.Optimizer, steps_per_epoch: int) -> Position:
-    """Load the checkpoint to resume from, if any, and return where training starts."""
-    start = Position(config.finish_epoch, 0, steps_per_epoch)
-    if config.finish_epoch and not config.resume:
-        raise ConfigError(f"finish_epoch is {config.finish_epoch}, but no checkpoint is given: add --resume CKPT")
-    if config.resume:
-        position, has_momentum = load_training(network, optimizer, config.resume)
-        if position and position.steps_per_epoch == steps_per_epoch:
-            start = position
-            print(f"resuming {config.resume} after epoch {start.epoch}, step {start.step}", flush=True)
-        elif position:
-            start = Position(position.epoch, 0, steps_per_epoch, position.best_top_1)
-            print(
-                f"resuming {config.resume} after epoch {start.epoch}, not exactly: it was written at "
-                f"{position.steps_per_epoch} steps an epoch, this run has {steps_per_epoch}",
-                flush=True,
-            )
-        else:
-            what = "weights and momentum" if has_momentum else "weights only"
-            print(
-                f"warm start from {config.resume}: it holds {what} and no position; training starts after epoch "
-                f"{start.epoch} (--finish_epoch)",
-                flush=True,
-            )
-    if start.epoch >= config.epoch_size:
-        raise ConfigError(
-            f"nothing to train: {start.epoch} of {config.epoch_size} epochs are done; raise --epoch_size to go on"
-        )
-    set_global_step(optimizer, start.global_step)
-    return start
-
-
-def _prepare_folder(folder: Path, config: Config, names: list[str], start: Position) -> None:
-    """Move an earlier run's files aside, unless it is this one that goes on, and write what describes the run."""
-    continued = start.global_step > 0 and Path(config.resume).resolve().parent == folder.resolve()
-    numbered = numbered_checkpoints(folder, 0)
-    if continued:
-        resumed = Path(config.resume).name
-        known = [path.name for path in numbered]
-        stale = numbered[known.index(resumed) + 1 :] if resumed in known else []
-    else:
-        stale = numbered + [folder / name for name in (METRICS, CURVES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG)]
-    aside = move_aside(stale, folder)
-    if aside:
-        print(f"files of an earlier run are in {aside} now", flush=True)
-    atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
-    atomic_write(folder / CONFIG, config.to_yaml())
-
-
 def _build_keeper(config: Config, folder: Path, network: Xception, optimizer: nn.Optimizer) -> CheckpointKeeper | None:
     if not config.save_checkpoint:
         return None
     return CheckpointKeeper(
-        folder, 0, network, optimizer, config.save_checkpoint_epochs, config.keep_checkpoint_max, config.epoch_size
+        folder, network, optimizer, config.save_checkpoint_epochs, config.keep_checkpoint_max, config.epoch_size
     )
 
 

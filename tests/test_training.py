@@ -20,7 +20,8 @@ from src.dataset import create_dataset
 from src.metrics_log import read_metrics
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
-from src.trainer import _run, checkpoint_folder
+from src.run_folder import checkpoint_folder
+from src.trainer import _run
 from src.Xception import xception
 from tests.conftest import ROOT
 

@@ -13,6 +13,19 @@ from src.model_utils.config import ConfigError
 _MAX_LENGTH = 600
 
 
+class Interrupted(Exception):
+    """Work that was ended in good order because the process received a signal.
+
+    Args:
+        message: What is told to the person, one line.
+        signal_number: The signal; the exit status is 128 more.
+    """
+
+    def __init__(self, message: str, signal_number: int):
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
 def run_command(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> int:
     """Run a command and report its failure to a person: one line on stderr, and the traceback with --debug.
 
@@ -21,7 +34,8 @@ def run_command(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]
         argv: Command-line arguments without the program's name; None takes those of the process.
 
     Returns:
-        The exit status: main's own, 2 for a ConfigError, 1 for any other error, 130 after an interrupt.
+        The exit status: main's own, 2 for a ConfigError, 1 for any other error, 128 plus the signal's number after an
+        interrupt.
 
     Raises:
         SystemExit: As main raises it, such as after --help.
@@ -36,6 +50,9 @@ def run_command(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]
         debug = _wants_traceback(argv)
         if debug:
             traceback.print_exc()
+        if isinstance(error, Interrupted):
+            print(error, file=sys.stderr)
+            return 128 + error.signal_number
         if isinstance(error, KeyboardInterrupt):
             print("interrupted", file=sys.stderr)
             return 130

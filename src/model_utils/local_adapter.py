@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from src.model_utils.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from mindspore import Parameter
 
 
 @dataclass(frozen=True)
@@ -49,3 +56,44 @@ def join_group(config: Config) -> Group:
         parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=group.size
     )
     return group
+
+
+def sum_over_ranks(values: np.ndarray, group: Group) -> np.ndarray:
+    """Add up an array over all processes; each of them calls this at the same point and gets the same sum.
+
+    Args:
+        values: Int64 or float64 of any shape, the same on every rank.
+        group: The processes; a single one gets its values back.
+
+    Returns:
+        The sum, of the same type and shape; exact for int64, in the order of the ranks for float64.
+    """
+    if group.size == 1:
+        return values
+    if values.dtype == np.float64:
+        # Each rank fills its own row: adding the bits of one value to those of zeros changes none.
+        rows = np.zeros((group.size, *values.shape))
+        rows[group.rank] = values
+        return sum_over_ranks(rows.view(np.int64), group).view(np.float64).sum(axis=0)
+    from mindspore import Tensor, ops
+
+    # All devices add float32, which holds whole numbers below 2^24: sums of single bytes of up to 65,793 ranks.
+    parts = np.ascontiguousarray(values, "<i8").reshape(-1, 1).view(np.uint8).astype(np.float32)
+    sums = ops.AllReduce()(Tensor(parts)).asnumpy().astype(np.int64)
+    return (sums << np.arange(0, 64, 8)).sum(axis=1).reshape(values.shape)
+
+
+def copy_from_first(parameters: Iterable[Parameter], group: Group) -> None:
+    """Give parameters the values that they have on the first rank; all ranks call this at the same point.
+
+    Args:
+        parameters: Float32 parameters, in the same order on every rank.
+        group: The processes.
+    """
+    if group.size == 1:
+        return
+    from mindspore import Tensor, ops
+
+    for parameter in parameters:
+        value = parameter.asnumpy() if group.rank == 0 else np.zeros(parameter.shape, np.float32)
+        parameter.set_data(ops.AllReduce()(Tensor(value)))

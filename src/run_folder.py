@@ -1,0 +1,119 @@
+"""The folder that a training writes to: its name, its only writer, and what an earlier run left there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.builders import amp_level
+from src.checkpoint import numbered_checkpoints
+from src.checkpoint_keeper import BEST_CHECKPOINT, RANK
+from src.files import atomic_write, is_temporary, move_aside
+from src.metrics_log import METRICS
+from src.model_utils.config import Config
+from src.report import CURVES
+
+CLASS_NAMES = "class_names.txt"
+CONFIG = "config.yaml"
+
+_NO_LOCK = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}  # of some network file systems
+
+
+def checkpoint_folder(config: Config, rank: int) -> Path:
+    """Return the folder of a process's checkpoints, as the reference names it.
+
+    Args:
+        config: With `save_checkpoint_path`, the device and its precision.
+        rank: Rank of the process.
+
+    Returns:
+        Below the path: `ckpt_<rank>` on Ascend, `fp16|fp32/model_<rank>` on GPU, `model_<rank>` on CPU.
+    """
+    base = Path(config.save_checkpoint_path)
+    if config.device_target == "Ascend":
+        return base / f"ckpt_{rank}"
+    if config.device_target == "GPU":
+        return base / ("fp32" if amp_level(config) == "O0" else "fp16") / f"model_{rank}"
+    return base / f"model_{rank}"
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep every other training from writing to a folder while the block runs.
+
+    The lock is the kernel's: it ends with the process, however that dies.
+
+    Args:
+        folder: Created if it is missing.
+
+    Raises:
+        ValueError: If another process is training there.
+        OSError: If the folder cannot be created.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = _lock(folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path | None) -> None:
+    """Move an earlier run's files aside, unless it is this one that goes on, and write what describes the run.
+
+    Args:
+        folder: The folder, which this process alone writes to.
+        config: The configuration.
+        names: The class names.
+        resumed: The checkpoint whose training goes on, None for a new training.
+
+    Raises:
+        OSError: If a file cannot be moved or written.
+    """
+    numbered = numbered_checkpoints(folder, RANK)
+    if resumed and resumed.resolve().parent == folder.resolve():
+        known = [path.name for path in numbered]
+        stale = numbered[known.index(resumed.name) + 1 :] if resumed.name in known else []
+    else:
+        stale = numbered + [folder / name for name in (METRICS, CURVES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG)]
+    _remove_unfinished(folder)
+    aside = move_aside(stale, folder)
+    if aside:
+        print(f"files of an earlier run are in {aside} now", flush=True)
+    atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
+    atomic_write(folder / CONFIG, config.to_yaml())
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder; return its descriptor, whose end is the lock's, or None where the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise ValueError(
+                f"another training is writing to {folder}: wait for it, or choose another --save_checkpoint_path"
+            ) from error
+        if error.errno not in _NO_LOCK:
+            raise
+        return None
+    return descriptor
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process had begun to write."""
+    for path in folder.iterdir():
+        if is_temporary(path):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
