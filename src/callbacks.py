@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -40,71 +40,6 @@ class DropoutMasks(ms.train.Callback):
         self._dropout.draw(position.global_step - 1)
 
 
-class EpochEnd(ms.train.Callback):
-    """After each epoch: saves checkpoints, validates, and writes metrics and curves.
-
-    Args:
-        log: The training log, which stands before this in the list of callbacks.
-        start: Where this training starts; carries the best validation so far.
-        stop: Caught while training; lets signals through while a validation runs.
-        validate: Evaluates the network, on all ranks together; None does without.
-        metrics: The metrics file, beside which the curves are drawn; None on all ranks but the first.
-        keeper: Saves the checkpoints; None saves none.
-    """
-
-    def __init__(
-        self,
-        log: TrainingLog,
-        start: Position,
-        stop: StopSignal,
-        validate: Callable[[], Result] | None,
-        metrics: MetricsLog | None,
-        keeper: CheckpointKeeper | None,
-    ):
-        super().__init__()
-        self._log = log
-        self._steps_per_epoch = start.steps_per_epoch
-        self._best = start.best_top_1
-        self._stop = stop
-        self._validate = validate
-        self._metrics = metrics
-        self._keeper = keeper
-
-    def on_train_epoch_end(self, run_context: ms.train.RunContext) -> None:
-        epoch = run_context.original_args().cur_epoch_num
-        position = Position(epoch, 0, self._steps_per_epoch, self._best)
-        row = self._log.last_row
-        # The checkpoint first: neither a full disk, nor a validation that fails or is stopped, may cost it.
-        if self._keeper:
-            self._keeper.save_if_due(position)
-        if self._validate:
-            self._stop.let_through()
-            result = self._validate()
-            self._stop.catch()
-            row = replace(row, val_top_1=result.top_1, val_top_5=result.top_5)
-            if self._metrics:
-                self._report(result, position)
-            self._best = max(result.top_1, self._best)
-        if self._metrics:
-            self._metrics.append(row)
-            write_curves(self._metrics.path)
-
-    def _report(self, result: Result, position: Position) -> None:
-        """Print a validation and, if it is the best, save that and count it into the epoch's checkpoint."""
-        print(result.to_line(), flush=True)
-        if result.top_1 <= position.best_top_1:
-            return
-        print(f"best validation top-1 so far: {result.top_1:.4f}", flush=True)
-        position = replace(position, best_top_1=result.top_1)
-        if self._keeper:
-            self._keeper.save_if_due(position)
-            self._keeper.save_best(position)
-
-    def save(self, position: Position) -> Path | None:
-        """Save a checkpoint now, whether or not one is due; return its file, None where this process saves none."""
-        return self._keeper.save(replace(position, best_top_1=self._best)) if self._keeper else None
-
-
 class StopOnSignal(ms.train.Callback):
     """Ends training after the step in which any rank received a signal: all ranks after the same one.
 
@@ -112,16 +47,18 @@ class StopOnSignal(ms.train.Callback):
         stop: Takes note of the signals.
         group: The processes that train together.
         log: The training log, which stands before this in the list of callbacks.
-        epoch_end: Saves the checkpoint.
+        keeper: Saves the checkpoint; None saves none.
         steps_per_epoch: Steps of a whole epoch.
     """
 
-    def __init__(self, stop: StopSignal, group: Group, log: TrainingLog, epoch_end: EpochEnd, steps_per_epoch: int):
+    def __init__(
+        self, stop: StopSignal, group: Group, log: TrainingLog, keeper: CheckpointKeeper | None, steps_per_epoch: int
+    ):
         super().__init__()
         self._stop = stop
         self._group = group
         self._log = log
-        self._epoch_end = epoch_end
+        self._keeper = keeper
         self._steps_per_epoch = steps_per_epoch
         self._is_compiled = False
 
@@ -135,6 +72,10 @@ class StopOnSignal(ms.train.Callback):
     def on_train_step_end(self, run_context: ms.train.RunContext) -> None:
         self._stop.catch()
         self._is_compiled = True
+        self.end_if_asked(run_context)
+
+    def end_if_asked(self, run_context: ms.train.RunContext) -> None:
+        """Save a checkpoint and raise Interrupted if a rank has received a signal; all ranks call this together."""
         number = self._received()
         if not number:
             return
@@ -142,11 +83,20 @@ class StopOnSignal(ms.train.Callback):
         position = current_position(run_context.original_args(), self._steps_per_epoch)
         if position.step == self._steps_per_epoch:
             position = replace(position, epoch=position.epoch + 1, step=0)
-        path = self._epoch_end.save(position)
+        path = self._keeper.save(position) if self._keeper else None
         sum_over_ranks(np.zeros(1), self._group)  # nobody ends before the first rank has saved: launchers kill the rest
         where = f"epoch {position.epoch + 1}, step {position.step}" if position.step else f"epoch {position.epoch}"
         saved = f"; wrote {path}, --resume=auto goes on from there" if path else ""
         raise Interrupted(f"stopped by {signal.Signals(number).name} after {where}{saved}", number)
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Let signals end the process at once while the block runs, which has nothing to lose."""
+        self._stop.let_through()
+        try:
+            yield
+        finally:
+            self._stop.catch()
 
     def _received(self) -> int:
         """Return the number of the signal that any rank has received, 0 for none."""
@@ -156,3 +106,52 @@ class StopOnSignal(ms.train.Callback):
         received = np.zeros(self._group.size, np.int64)
         received[self._group.rank] = own
         return int(sum_over_ranks(received, self._group).max())
+
+
+class EpochEnd(ms.train.Callback):
+    """After each epoch: saves checkpoints, validates, and writes metrics and curves.
+
+    Args:
+        log: The training log, which stands before this in the list of callbacks.
+        stop: Ends training on a signal; stands before this too.
+        steps_per_epoch: Steps of a whole epoch.
+        validate: Evaluates the network, on all ranks together; None does without.
+        metrics: The metrics file, beside which the curves are drawn; None on all ranks but the first.
+        keeper: Saves the checkpoints; None saves none.
+    """
+
+    def __init__(
+        self,
+        log: TrainingLog,
+        stop: StopOnSignal,
+        steps_per_epoch: int,
+        validate: Callable[[], Result] | None,
+        metrics: MetricsLog | None,
+        keeper: CheckpointKeeper | None,
+    ):
+        super().__init__()
+        self._log = log
+        self._stop = stop
+        self._steps_per_epoch = steps_per_epoch
+        self._validate = validate
+        self._metrics = metrics
+        self._keeper = keeper
+
+    def on_train_epoch_end(self, run_context: ms.train.RunContext) -> None:
+        position = Position(run_context.original_args().cur_epoch_num, 0, self._steps_per_epoch)
+        # The checkpoint first: neither a full disk, nor a validation that fails or is stopped, may cost it.
+        if self._keeper:
+            self._keeper.save_if_due(position)
+        self._stop.end_if_asked(run_context)
+        row = self._log.last_row
+        if self._validate:
+            with self._stop.let_through():
+                result = self._validate()
+            row = replace(row, val_top_1=result.top_1, val_top_5=result.top_5)
+            if self._metrics:
+                print(result.to_line(), flush=True)
+            if self._keeper and self._keeper.save_best(position, result.top_1):
+                print(f"best validation top-1 so far: {result.top_1:.4f}", flush=True)
+        if self._metrics:
+            self._metrics.append(row)
+            write_curves(self._metrics.path)

@@ -120,7 +120,8 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
-    _load_weights(network, _read(Path(path)), Path(path))
+    stored = _read(Path(path))
+    _assign(_check_weights(network, stored, Path(path)), stored)
 
 
 def load_training(
@@ -145,11 +146,11 @@ def load_training(
     stored = _read(path, whole)
     moments = {moment.name: moment for moment in _moments(optimizer)}
     stored_moments = [name for name in stored if name.startswith("moments.")]
+    weights = _check_weights(network, stored, path)
     if stored_moments:
         _check_fit(stored, moments, stored_moments, path)
-    _load_weights(network, stored, path)
-    if stored_moments:
         _assign(moments, stored)
+    _assign(weights, stored)
     if not {"epoch_num", "step_num", "steps_per_epoch"} <= stored.keys():
         return None, bool(stored_moments)
     epoch, step, steps = (stored[name].asnumpy().item() for name in ("epoch_num", "step_num", "steps_per_epoch"))
@@ -199,10 +200,11 @@ def _has_checksum(path: Path) -> bool:
         return stream.read().startswith(_CHECKSUM)
 
 
-def _load_weights(network: nn.Cell, stored: Mapping[str, Parameter], path: Path) -> None:
+def _check_weights(network: nn.Cell, stored: Mapping[str, Parameter], path: Path) -> Mapping[str, Parameter]:
+    """Return the parameters of a network that a checkpoint fits; raise if it does not."""
     weights = _weights(network)
     _check_fit(stored, weights, [name for name in stored if not _TRAINING_STATE.fullmatch(name)], path)
-    _assign(weights, stored)
+    return weights
 
 
 def _check_fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mindspore import nn
@@ -22,14 +23,25 @@ class CheckpointKeeper:
         every: Epochs from one checkpoint to the next, 1 or more.
         keep: Number of newest checkpoints to keep, 1 or more.
         epochs: Epochs of the whole training; the last one is saved in any case.
+        best_top_1: Best validation top-1 so far, 0 to 1, or -1 before the first validation.
     """
 
-    def __init__(self, folder: Path, network: nn.Cell, optimizer: nn.Optimizer, every: int, keep: int, epochs: int):
+    def __init__(
+        self,
+        folder: Path,
+        network: nn.Cell,
+        optimizer: nn.Optimizer,
+        every: int,
+        keep: int,
+        epochs: int,
+        best_top_1: float = -1.0,
+    ):
         self._folder = folder
         self._state = (network, optimizer)
         self._every = every
         self._keep = keep
         self._epochs = epochs
+        self._best_top_1 = best_top_1
 
     def save_if_due(self, position: Position) -> None:
         """Save the checkpoint of a position at the end of an epoch, unless it is one that is passed over."""
@@ -38,14 +50,23 @@ class CheckpointKeeper:
 
     def save(self, position: Position) -> Path:
         """Save the checkpoint of a position and return its file."""
-        saved = self._folder / checkpoint_name(RANK, position)
-        save_checkpoint(saved, *self._state, position)
+        saved = self._write(checkpoint_name(RANK, position), position)
         # Only now may an old one go: a failed save leaves all there were.
         for path in numbered_checkpoints(self._folder, RANK)[: -self._keep]:
             if path != saved:
                 path.unlink(missing_ok=True)
         return saved
 
-    def save_best(self, position: Position) -> None:
-        """Save the best checkpoint so far."""
-        save_checkpoint(self._folder / BEST_CHECKPOINT, *self._state, position)
+    def save_best(self, position: Position, top_1: float) -> bool:
+        """Save the best checkpoint, at the end of an epoch, if its validation top-1 is the best; return whether."""
+        if top_1 <= self._best_top_1:
+            return False
+        self._best_top_1 = top_1
+        self.save_if_due(position)  # once more, as it records the best top-1
+        self._write(BEST_CHECKPOINT, position)
+        return True
+
+    def _write(self, name: str, position: Position) -> Path:
+        path = self._folder / name
+        save_checkpoint(path, *self._state, replace(position, best_top_1=self._best_top_1))
+        return path

@@ -14,7 +14,8 @@ class StopSignal:
     """Notes a signal that asks the process to stop, for the one who looks; use it as a context manager.
 
     It is passive until `catch` is called, and leaves the handlers as they were. Python handles signals in the main
-    thread only, so in another thread it does nothing.
+    thread only, so in another thread it does nothing. MindSpore catches SIGINT anew in every step, and makes one that
+    comes while the step runs a SIGTERM.
 
     Attributes:
         received: The signal that came first, None before one has come.

@@ -67,7 +67,7 @@ def train(config: Config, group: Group) -> Path:
             print(f"configuration:\n{config.to_yaml()}", flush=True)
             prepare_folder(folder, config, names, start.checkpoint)
             metrics = MetricsLog(folder / METRICS, start.position.global_step)
-            keeper = _build_keeper(config, folder, network, optimizer)
+            keeper = _build_keeper(config, folder, network, optimizer, start.position.best_top_1)
         stop = stack.enter_context(StopSignal())
         progress = stack.enter_context(Progress(left, "train", log_seconds=30))
         stack.enter_context(_profiling(config, folder))
@@ -78,8 +78,8 @@ def train(config: Config, group: Group) -> Path:
             schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics, config.num_classes
         )
         validate = _validation(config, network, test_images, group) if config.eval_while_train else None
-        epoch_end = EpochEnd(log, start.position, stop, validate, metrics, keeper)
-        callbacks += [log, StopOnSignal(stop, group, log, epoch_end, steps_per_epoch), epoch_end]
+        on_signal = StopOnSignal(stop, group, log, keeper, steps_per_epoch)
+        callbacks += [log, on_signal, EpochEnd(log, on_signal, steps_per_epoch, validate, metrics, keeper)]
         _run(model, new_dataset, start.position, config.epoch_size, callbacks, sink)
     return folder
 
@@ -155,12 +155,13 @@ def _train_dataset(config: Config, group: Group, position: Position) -> ms.datas
     )
 
 
-def _build_keeper(config: Config, folder: Path, network: Xception, optimizer: nn.Optimizer) -> CheckpointKeeper | None:
+def _build_keeper(
+    config: Config, folder: Path, network: Xception, optimizer: nn.Optimizer, best_top_1: float
+) -> CheckpointKeeper | None:
     if not config.save_checkpoint:
         return None
-    return CheckpointKeeper(
-        folder, network, optimizer, config.save_checkpoint_epochs, config.keep_checkpoint_max, config.epoch_size
-    )
+    every, keep = config.save_checkpoint_epochs, config.keep_checkpoint_max
+    return CheckpointKeeper(folder, network, optimizer, every, keep, config.epoch_size, best_top_1)
 
 
 @contextmanager

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import mindspore as ms
 import pytest
 from hypothesis import settings
 
+from tests.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
 
-ROOT = Path(__file__).resolve().parents[1]
 SLOW = (
     "test_mindir_version.py",
     "test_xception.py",
     "test_export.py",
     "test_training.py",
+    "test_faults.py",
+    "test_several_ranks.py",
     "test_ascend310_infer.py",
     "test_infer_route.py",
     "test_readme.py",
@@ -62,3 +65,18 @@ def few_digits(digits, tmp_path_factory) -> Path:
             for path in sorted((digits / split / str(label)).iterdir())[:count]:
                 shutil.copy(path, folder)
     return out
+
+
+@pytest.fixture(scope="session")
+def trained(few_digits, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A finished training of two epochs with validation: its folder, only to be read, and its output."""
+    cwd = tmp_path_factory.mktemp("a folder with spaces")
+    result = run("train.py", options(few_digits, Path("out"), "--eval_while_train=True"), cwd)
+    assert result.returncode == 0, result.stderr
+    return cwd / "out" / "model_0", result
+
+
+@pytest.fixture
+def own_copy(trained, tmp_path) -> Path:
+    """A copy of the finished training's folder, below tmp_path / "out"."""
+    return Path(shutil.copytree(trained[0], tmp_path / "out" / "model_0"))

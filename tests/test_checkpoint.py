@@ -31,11 +31,11 @@ ROOT = Path(__file__).resolve().parents[1]
 class Small(nn.Cell):
     """A small network with the kinds of parameters that Xception has."""
 
-    def __init__(self, num_classes: int = 4, layers: int = 1):
+    def __init__(self, num_classes: int = 4, layers: int = 1, width: int = 2):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 2, 3, weight_init="xavier_uniform")
         self.bn1 = nn.BatchNorm2d(2)
-        self.blocks = nn.SequentialCell([nn.Dense(2, 2) for _ in range(layers)])
+        self.blocks = nn.SequentialCell([nn.Dense(width, width) for _ in range(layers)])
         self.fc = nn.Dense(2, num_classes)
 
 

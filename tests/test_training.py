@@ -23,45 +23,10 @@ from src.model_utils.config import parse_config
 from src.run_folder import checkpoint_folder
 from src.trainer import _run
 from src.Xception import xception
-from tests.conftest import ROOT
+from tests.training_run import BATCH, EPOCHS, ROOT, STEPS, losses, options, run
 
-EPOCHS, STEPS, BATCH = 2, 5, 4
-LOSS = re.compile(r"epoch: (\d+) step: (\d+), loss is (\d+\.\d+)")
 TIME = re.compile(r"epoch time: \d+\.\d{3} ms, per step time: \d+\.\d{3} ms")
 RESULT = re.compile(r"result: (\{'Loss': \d+\.\d+, 'Top_1_Acc': [01]\.\d+, 'Top_5_Acc': 1\.0\})")
-
-
-def options(data: Path, out: Path, *more: str) -> list[str]:
-    return [
-        "--device_target=CPU", f"--train_data_dir={data / 'train'}", f"--test_data_dir={data / 'val'}",
-        "--num_classes=3", "--image_size=71", f"--batch_size={BATCH}", f"--epoch_size={EPOCHS}", "--log_steps=2",
-        "--lr_max=0.01", f"--save_checkpoint_path={out}", *more,
-    ]  # fmt: skip
-
-
-def run(script: str, words: list[str], cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, ROOT / script, *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
-    )
-
-
-def losses(output: str) -> dict[tuple[int, int], str]:
-    return {(int(epoch), int(step)): loss for epoch, step, loss in LOSS.findall(output)}
-
-
-@pytest.fixture(scope="module")
-def trained(few_digits, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A finished training of two epochs with validation: its folder, only to be read, and its output."""
-    cwd = tmp_path_factory.mktemp("a folder with spaces")
-    result = run("train.py", options(few_digits, Path("out"), "--eval_while_train=True"), cwd)
-    assert result.returncode == 0, result.stderr
-    return cwd / "out" / "model_0", result
-
-
-@pytest.fixture
-def own_copy(trained, tmp_path) -> Path:
-    """A copy of the finished training's folder, below tmp_path / "out"."""
-    return Path(shutil.copytree(trained[0], tmp_path / "out" / "model_0"))
 
 
 # What a training leaves
@@ -121,14 +86,20 @@ def test_curves_can_be_looked_at(trained):
 # Going on
 
 
-def test_a_resumed_training_repeats_the_uninterrupted_one_exactly(trained, own_copy, few_digits, tmp_path):
-    (own_copy / "Xception-rank0-2_5.ckpt").unlink()
-    words = options(
-        few_digits, tmp_path / "out", "--eval_while_train=True", f"--resume={own_copy}/Xception-rank0-1_5.ckpt"
+def test_a_training_resumed_before_a_damaged_checkpoint_repeats_the_uninterrupted_one_exactly(
+    trained, own_copy, few_digits, tmp_path
+):
+    newest = own_copy / "Xception-rank0-2_5.ckpt"
+    damaged = bytearray(newest.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    newest.write_bytes(damaged)
+    result = run(
+        "train.py", options(few_digits, tmp_path / "out", "--eval_while_train=True", "--resume=auto"), tmp_path
     )
-    result = run("train.py", words, tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "after epoch 1, step 0" in result.stdout
+    assert f"skipping {newest}: cannot read checkpoint {newest}: the file is damaged" in result.stdout
+    assert f"resuming {own_copy}/Xception-rank0-1_5.ckpt after epoch 1, step 0" in result.stdout
+    assert (own_copy / "earlier-1" / newest.name).read_bytes() == damaged
     whole = losses(trained[1].stdout)
     assert losses(result.stdout) == {place: loss for place, loss in whole.items() if place[0] == 2}
     resumed, uninterrupted = xception(3), xception(3)

@@ -1,0 +1,99 @@
+"""What the processes of a group must agree on; each process runs this module's main, started by msrun.
+
+Usage: msrun --worker_num=2 --local_worker_num=2 tests/two_ranks.py TRAIN_FOLDER OUT
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from src.builders import build_loss, build_model, build_optimizer, build_schedule
+from src.dataset import create_dataset
+from src.evaluator import Evaluator
+from src.model_utils.config import Config, parse_config
+from src.model_utils.device_adapter import use_device
+from src.model_utils.local_adapter import Group, copy_from_first, join_group, sum_over_ranks
+from src.Xception import Xception, xception
+from tests.deterministic import set_weights
+from tests.test_evaluator import Logits, dataset_of
+
+BATCH, STEPS, CLASSES = 2, 3, 3
+IMAGES = range(1, 8)  # of the evaluations: fewer than, as many as and more than there are ranks
+
+
+def configuration(*words: str) -> Config:
+    """Return the configuration of a short training with momentum, weight decay and a rate that changes."""
+    return parse_config(
+        ["--num_classes=3", "--epoch_size=1", "--warmup_epochs=1", "--lr_max=0.01", "--momentum=0.9", *words],
+        lambda _: "CPU",
+    )
+
+
+def build_network() -> Xception:
+    """Return the network with the tests' weights and without dropout, whose masks are each rank's own."""
+    network = xception(CLASSES)
+    set_weights(network)
+    network.dropout = nn.Dropout(p=0.0)
+    return network.set_train()
+
+
+def batches(folder: str, rank: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches that training gives to a rank."""
+    dataset = create_dataset(folder, True, BATCH, size, rank, 71, seed=5)
+    for step, batch in enumerate(dataset.create_tuple_iterator(num_epochs=1)):
+        if step == STEPS:
+            return
+        yield batch
+
+
+def evaluate(images: int, group: Group) -> np.ndarray:
+    """Evaluate some images with a small network; return the figures as one array."""
+    random = np.random.default_rng(images)
+    logits, labels = random.normal(size=(images, 7)).astype(np.float32), random.integers(0, 7, images)
+    own = slice(group.rank, None, group.size)
+    dataset = dataset_of(logits[own], labels[own], 2) if group.rank < images else None
+    result = Evaluator(Logits(7), build_loss(configuration("--num_classes=7"), "none"), 7, 2, group).evaluate(
+        dataset, images
+    )
+    return np.array([result.images, result.loss, result.top_1, result.top_5, *result.confusion.ravel()])
+
+
+def values_of(rank: int) -> dict[str, np.ndarray]:
+    """Return arrays to add up, different on every rank."""
+    random = np.random.default_rng(rank)
+    return {
+        "int64": random.integers(-(2**62), 2**62, (3, 5)),
+        "float64": random.normal(size=(4,)) * 10.0 ** random.integers(-200, 200, 4),
+    }
+
+
+def main(folder: str, out: str) -> None:
+    """Join the group, do everything once, and write what came out as `<out>/rank<r>.npz`."""
+    config = configuration("--is_distributed=True")
+    use_device(config)
+    group = join_group(config)
+    found = {name: sum_over_ranks(values, group) for name, values in values_of(group.rank).items()}
+    parameter = ms.Parameter(Tensor(np.full((2, 3), group.rank + 7.5, np.float32)), name="p")
+    copy_from_first([parameter], group)
+    found["copied"] = parameter.asnumpy()
+    found |= {f"evaluation {images}": evaluate(images, group) for images in IMAGES}
+
+    network = build_network()
+    optimizer = build_optimizer(config, network, build_schedule(config, STEPS))
+    model = build_model(config, network, optimizer)
+    data = create_dataset(folder, True, BATCH, group.size, group.rank, 71, seed=5).take(STEPS)
+    model.train(1, data, dataset_sink_mode=False)
+    found |= {p.name: p.asnumpy() for p in network.trainable_params()}
+    np.savez(Path(out, f"rank{group.rank}.npz"), **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
