@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -170,7 +171,7 @@ def _launch(
     elif supervisor.signal:
         print(f"ended after {signal.Signals(supervisor.signal).name}", file=sys.stderr)
     elif not follow:
-        print(_end_of(first, 3))
+        print(_end_of(first, 3, without=r"\[(INFO|WARNING)\]"))
     return status
 
 
@@ -188,10 +189,11 @@ def _report(failure: Failure, logs: dict[str, Path], control: Path) -> None:
     print(f"error: {who} {how}{end}", file=sys.stderr)
 
 
-def _end_of(path: Path, lines: int) -> str:
-    """Return the last lines of a log, with the last state of a progress bar only."""
+def _end_of(path: Path, count: int, without: str = "$.") -> str:
+    """Return the last lines of a log but those that begin with a pattern; of a progress bar, its last state only."""
     text = path.read_bytes()[-65536:].decode("utf-8", "replace")
-    return "\n".join(line.rpartition("\r")[2] for line in text.rstrip().split("\n")[-lines:])
+    lines = [line.rpartition("\r")[2] for line in text.rstrip().split("\n")]
+    return "\n".join([line for line in lines if not re.match(without, line)][-count:])
 
 
 def _follower(path: Path) -> Callable[[], None]:

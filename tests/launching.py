@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -40,7 +41,7 @@ for ((i = 0; i < count; i++)); do
 done
 wait "$!"
 """
-RANK_COMMAND = "rank = os.environ.get('RANK_ID', ''); is_scheduler = os.environ.get('MS_ROLE') == 'MS_SCHED'\n"
+RANK_ACT = "rank = os.environ.get('RANK_ID', ''); is_scheduler = os.environ.get('MS_ROLE') == 'MS_SCHED'\n"
 
 
 @dataclass
@@ -60,7 +61,8 @@ class Bench:
         bench = cls(folder / "stand in", folder / "my work")
         (bench.folder / "records").mkdir(parents=True)
         (bench.folder / "program.py").write_text(PYTHON)
-        bench.write_program("python", f'#!/bin/sh\nexec "{sys.executable}" "{bench.folder}/program.py" "$@"\n')
+        command = shlex.join([sys.executable, str(bench.folder / "program.py")])
+        bench.write_program("python", f'#!/bin/sh\nexec {command} "$@"\n')
         (bench.work / "some data").mkdir(parents=True)
         (bench.work / "my net.ckpt").touch()
         return bench
@@ -92,9 +94,12 @@ class Bench:
 
     def launch(self, script: str, *words: str, act: str = "", **variables: str) -> Launch:
         """Start a script with the stand-in for Python."""
-        environment = {**os.environ, "PYTHON": str(self.folder / "python"), "RECORDS": str(self.folder / "records")}
-        environment |= {"ACT": RANK_COMMAND + act, **variables}
-        return Launch(["bash", str(ROOT / "scripts" / script), *words], self.work, environment)
+        return Launch(["bash", str(ROOT / "scripts" / script), *words], self.work, self.environment(act) | variables)
+
+    def environment(self, act: str = "") -> dict[str, str]:
+        """Return the environment in which the stand-in for Python is used and does something in the place of a door."""
+        own = {"PYTHON": str(self.folder / "python"), "RECORDS": str(self.folder / "records")}
+        return {**os.environ, **own, "ACT": RANK_ACT + act}
 
     def records(self) -> list[dict]:
         """Return what the stand-in has recorded, in the order of ranks."""

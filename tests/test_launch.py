@@ -6,13 +6,14 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from src.launch.start_up import Group, choose_way
 from tests.conftest import ROOT
-from tests.launching import MPIRUN, Bench, wait_until
+from tests.launching import MPIRUN, Bench, Launch, wait_until
 
 TRAIN, EVAL = str(ROOT / "train.py"), str(ROOT / "eval.py")
 SCRIPTS = {
@@ -366,11 +367,9 @@ def test_a_second_run_from_the_same_folder_is_refused_until_the_first_has_ended(
 def test_a_terminal_shows_the_log_of_the_first_rank_while_it_grows(bench):
     ours, theirs = pty.openpty()
     act = "import time; print(f'hello from {rank}', flush=True); open(f'ready {rank}', 'w'); time.sleep(300)"
-    environment = os.environ | bench.pretend_version("2.7.0")
-    environment |= {"PYTHON": str(bench.folder / "python"), "RECORDS": str(bench.folder / "records")}
     process = subprocess.Popen(
         ["bash", ROOT / "scripts" / "run_distribute_train.sh", "my table.json", "some data"],
-        cwd=bench.work, env={**environment, "ACT": f"rank = os.environ['RANK_ID']\n{act}"}, stdout=theirs,
+        cwd=bench.work, env=bench.environment(act) | bench.pretend_version("2.7.0"), stdout=theirs,
     )  # fmt: skip
     os.close(theirs)
     seen = b""
@@ -455,7 +454,11 @@ def test_a_rank_that_fails_stops_the_others_and_its_log_is_shown(bench):
 
 def test_a_rank_that_does_not_stop_after_anothers_failure_is_killed(bench):
     act = f"if rank == '1': os.kill(os.getpid(), 9)\n{STUBBORN}"
-    status, output, errors = by_table(bench, act=act).wait()
+    environment = bench.environment(act) | bench.pretend_version("2.7.0")
+    words = ["--door=train.py", "--device_target=Ascend", "--rank_table=my table.json", "--log=log{rank}.txt"]
+    program = [sys.executable, str(ROOT / "scripts" / "launch.py"), f"--python={bench.folder}/python"]
+    launch = Launch([*program, *words, "--stop_seconds=1"], bench.work, environment)
+    status, output, errors = launch.wait()
     assert status == 137
     assert errors.endswith("error: rank 1 was killed by signal 9 (SIGKILL)\n")
     assert "killing the processes that have not ended" in output

@@ -191,11 +191,12 @@ class Supervisor:
         self._kill_at = min(self._kill_at, time.monotonic() + seconds)
 
     def _clear_up(self) -> None:
-        """Wait until no process is left, which the scheduler gets a moment for after a good run; then kill."""
+        """Leave no process behind; after a good run the scheduler gets a moment to end by itself."""
         is_good = not (self._awaited or self.failure or self.signal)
         kill_at = time.monotonic() + (_SCHEDULER_SECONDS if is_good else 0)
         while self._reap():
-            if time.monotonic() >= kill_at or self.signal:
+            scheduler = [process for process, name in self._registered().items() if name == SCHEDULER]
+            if self._ended.issuperset(scheduler) or self.signal or time.monotonic() >= kill_at:
                 send(signal.SIGKILL, descendants())
             time.sleep(_TICK)
 
