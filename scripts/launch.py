@@ -28,6 +28,7 @@ from src.model_utils.rank_table import find_own_server, read_rank_table
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED_PORT = 8118  # where the ranks of several machines meet unless told otherwise: msrun's own default
+_NOISE = re.compile(r"\[(INFO|WARNING)\] ")  # MindSpore writes pages of these about every distributed run
 _OWN_OPTIONS = ("--device_id", "--is_distributed")
 
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     way = start_up.choose_way(device, group, version, not arguments.msrun and shutil.which("mpirun") is not None)
     door = _door(arguments, group)
     logs = {rank: Path(log_name(door.log, rank)).absolute() for rank in [*group.ranks, SCHEDULER]}
-    if way != start_up.MSRUN:
+    if way != start_up.MSRUN or group.node_rank > 0:
         del logs[SCHEDULER]
     locks = [_new_log(path) for path in logs.values()]
     try:
@@ -171,7 +172,7 @@ def _launch(
     elif supervisor.signal:
         print(f"ended after {signal.Signals(supervisor.signal).name}", file=sys.stderr)
     elif not follow:
-        print(_end_of(first, 3, without=r"\[(INFO|WARNING)\]"))
+        print(_end_of(first, 3))
     return status
 
 
@@ -189,11 +190,11 @@ def _report(failure: Failure, logs: dict[str, Path], control: Path) -> None:
     print(f"error: {who} {how}{end}", file=sys.stderr)
 
 
-def _end_of(path: Path, count: int, without: str = "$.") -> str:
-    """Return the last lines of a log but those that begin with a pattern; of a progress bar, its last state only."""
+def _end_of(path: Path, count: int) -> str:
+    """Return the last lines of a log without MindSpore's warnings; of a progress bar, its last state only."""
     text = path.read_bytes()[-65536:].decode("utf-8", "replace")
     lines = [line.rpartition("\r")[2] for line in text.rstrip().split("\n")]
-    return "\n".join([line for line in lines if not re.match(without, line)][-count:])
+    return "\n".join([line for line in lines if not _NOISE.match(line)][-count:])
 
 
 def _follower(path: Path) -> Callable[[], None]:

@@ -54,14 +54,18 @@ step() {
     die "$status" "$name failed with status $status: above is the end of $log"
 }
 
-PYTHONPATH="$ROOT" "$python" - <<'CODE'
+# From the project's folder: a folder named src in the current one would be taken for the project's.
+work="$PWD"
+(cd -- "$ROOT" && "$python" - "$work") <<'CODE'
+import sys
 from pathlib import Path
 from src.files import move_aside
 
+work = Path(sys.argv[1])
 names = ("result_Files", "time_Result", "build.log", "infer.log", "acc.log")
-earlier = move_aside([Path(name) for name in names], Path())
+earlier = move_aside([work / name for name in names], work)
 if earlier:
-    print(f"moved the results of an earlier run to {earlier}")
+    print(f"moved the results of an earlier run to {earlier.name}")
 CODE
 step "build" build.log bash "$ROOT/ascend310_infer/build.sh"
 step "inference" infer.log "$ROOT/ascend310_infer/out/main" --model_path "$model" --dataset_path "$data" \

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from src.model_utils.config import ConfigError
 from src.model_utils.rank_table import find_own_server, read_rank_table
+from tests.conftest import ROOT
 
 # As hccl_tools writes it for four devices of one server.
 ONE_SERVER = {
@@ -187,3 +190,16 @@ def test_a_machine_that_is_in_no_entry_is_told_how_to_name_it(tmp_path):
         find_own_server(table, {})
     with pytest.raises(ConfigError, match="but SERVER_ID is node-c"):
         find_own_server(table, {"SERVER_ID": "node-c"})
+
+
+def test_the_command_checks_a_table(tmp_path):
+    def check(path):
+        command = [sys.executable, "-m", "src.model_utils.rank_table", path]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    path = write(tmp_path, ONE_SERVER)
+    good = check(path)
+    bad = check(write(tmp_path, {}))
+    assert (good.returncode, good.stdout, good.stderr) == (0, f"{path}: servers 1, devices 4\n", "")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert 'version must be "1.0", not missing' in bad.stderr

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 _NUMBER = re.compile(r"[0-9]{1,6}")  # the tables hold numbers as text
@@ -111,6 +113,14 @@ def find_own_server(table: RankTable, environment: Mapping[str, str]) -> int:
     )
 
 
+def main(argv: Sequence[str]) -> None:
+    """Check a rank table; `argv` is its path."""
+    if len(argv) != 1:
+        raise ConfigError("usage: python -m src.model_utils.rank_table FILE")
+    table = read_rank_table(argv[0])
+    print(f"{argv[0]}: servers {len(table.servers)}, devices {table.size}")
+
+
 class _TableError(ValueError):
     """What is wrong, without the file's name."""
 
@@ -201,3 +211,7 @@ def _is_own_address(text: str) -> bool:
     except OSError:
         return False
     return True
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
