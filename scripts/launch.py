@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import itertools
 import os
 import re
 import shlex
@@ -108,7 +109,7 @@ def _table_group(path: str) -> start_up.Group:
 def _device(arguments: argparse.Namespace) -> str:
     """Return the device that the ranks will use: the last word on it is the user's."""
     device = arguments.device_target
-    for word, following in zip(arguments.options, [*arguments.options[1:], ""], strict=True):
+    for word, following in itertools.zip_longest(arguments.options, arguments.options[1:], fillvalue=""):
         name, equals, value = word.partition("=")
         if name == "--device_target":
             device = value if equals else following

@@ -459,8 +459,7 @@ def test_a_rank_that_does_not_stop_after_anothers_failure_is_killed(bench):
     program = [sys.executable, str(ROOT / "scripts" / "launch.py"), f"--python={bench.folder}/python"]
     launch = Launch([*program, *words, "--stop_seconds=1"], bench.work, environment)
     status, output, errors = launch.wait()
-    assert status == 137
-    assert errors.endswith("error: rank 1 was killed by signal 9 (SIGKILL)\n")
+    assert (status, errors) == (137, "error: rank 1 was killed by signal 9 (SIGKILL)\n")
     assert "killing the processes that have not ended" in output
 
 
