@@ -49,10 +49,8 @@ def test_the_kill_of_one_rank_ends_the_run_and_every_process(killed):
     folder, (status, _, errors) = killed
     log = folder / "train_parallel1" / "log.txt"
     assert status == 137
-    assert (
-        errors.splitlines()[-1] == (f"error: rank 1 was killed by signal 9 (SIGKILL): above is the end of {log}")
-        or errors.splitlines()[-1] == "error: rank 1 was killed by signal 9 (SIGKILL)"
-    )
+    assert errors.splitlines()[-1] == f"error: rank 1 was killed by signal 9 (SIGKILL): above is the end of {log}"
+    assert "loss is" in errors
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +99,3 @@ def test_a_standalone_training_writes_its_log_and_checkpoint(few_digits, tmp_pat
     assert "finished: checkpoints and metrics are in cpu-ckpt/model_0" in (tmp_path / "log.txt").read_text()
     assert "finished: checkpoints and metrics are in cpu-ckpt/model_0" in output.splitlines()
     assert len(numbered_checkpoints(tmp_path / "cpu-ckpt" / "model_0", 0)) == 1
-
-
-def test_a_wrong_option_ends_every_rank_with_its_line(few_digits, tmp_path):
-    status, _, errors = launch(tmp_path, "run_msrun.sh", "CPU", "2", few_digits / "train", "--num_classes=4").wait()
-    assert status in (1, 2)
-    assert re.search(r"^error: .*4", errors, re.MULTILINE)
-    assert re.fullmatch(r"error: rank [01] ended with status [12]: above is the end of .*", errors.splitlines()[-1])
