@@ -6,6 +6,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from src.fine_tuning import is_head
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
 from src.model_utils.config import Config
@@ -49,9 +50,18 @@ def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> 
         schedule: Float32 (steps,), the learning rate of every step.
     """
     loss_scale = config.loss_scale if amp_level(config) != "O0" else 1.0
-    return nn.Momentum(
-        network.trainable_params(), ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale
-    )
+    parameters = network.trainable_params()
+    groups: list = parameters
+    if config.head_lr_scale != 1:
+        body = [parameter for parameter in parameters if not is_head(parameter.name)]
+        head = [parameter for parameter in parameters if is_head(parameter.name)]
+        groups = [
+            {"params": head, "lr": ms.Tensor(schedule * np.float32(config.head_lr_scale))},
+            # The order of the network, so that a checkpoint does not depend on the groups.
+            {"order_params": parameters},
+        ]
+        groups[:0] = [{"params": body}] if body else []
+    return nn.Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale)
 
 
 def build_model(config: Config, network: Xception, optimizer: nn.Optimizer) -> ms.Model:

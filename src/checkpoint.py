@@ -121,7 +121,33 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
     stored = _read(Path(path))
-    _assign(_check_weights(network, stored, Path(path)), stored)
+    _assign(_check_weights(_weights(network), stored, Path(path)), stored)
+
+
+def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
+    """Load the weights of a checkpoint for a new training, without the classifier where that has another size.
+
+    Args:
+        network: Receives the weights.
+        path: A checkpoint of any number of classes, or without a classifier.
+        head: How the names of the classifier's parameters begin.
+
+    Returns:
+        Whether the classifier was left as it is.
+
+    Raises:
+        DamagedCheckpoint: If the file is damaged.
+        ValueError: If it is missing or anything else does not fit. The network is unchanged after either error.
+    """
+    path = Path(path)
+    stored = _read(path)
+    weights = _weights(network)
+    fits = all(_shape(stored.get(name, "")) == _shape(weights[name]) for name in weights if name.startswith(head))
+    if not fits:
+        stored = {name: value for name, value in stored.items() if not name.startswith(head)}
+        weights = {name: value for name, value in weights.items() if not name.startswith(head)}
+    _assign(_check_weights(weights, stored, path), stored)
+    return not fits
 
 
 def load_training(
@@ -146,7 +172,7 @@ def load_training(
     stored = _read(path, whole)
     moments = {moment.name: moment for moment in _moments(optimizer)}
     stored_moments = [name for name in stored if name.startswith("moments.")]
-    weights = _check_weights(network, stored, path)
+    weights = _check_weights(_weights(network), stored, path)
     if stored_moments:
         _check_fit(stored, moments, stored_moments, path)
         _assign(moments, stored)
@@ -200,9 +226,10 @@ def _has_checksum(path: Path) -> bool:
         return stream.read().startswith(_CHECKSUM)
 
 
-def _check_weights(network: nn.Cell, stored: Mapping[str, Parameter], path: Path) -> Mapping[str, Parameter]:
-    """Return the parameters of a network that a checkpoint fits; raise if it does not."""
-    weights = _weights(network)
+def _check_weights(
+    weights: Mapping[str, Parameter], stored: Mapping[str, Parameter], path: Path
+) -> Mapping[str, Parameter]:
+    """Return the weights of a network if a checkpoint fits them; raise if it does not."""
     _check_fit(stored, weights, [name for name in stored if not _TRAINING_STATE.fullmatch(name)], path)
     return weights
 

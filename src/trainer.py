@@ -18,6 +18,7 @@ from src.checkpoint_keeper import RANK, CheckpointKeeper
 from src.dataset import check_folder, create_dataset, readable_errors
 from src.dropout import ReplayableDropout
 from src.evaluator import Result, evaluation
+from src.fine_tuning import prepare_fine_tuning
 from src.metrics_log import METRICS, MetricsLog
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, copy_from_first
@@ -49,6 +50,7 @@ def train(config: Config, group: Group) -> Path:
     steps_per_epoch = new_dataset(Position()).get_dataset_size()
     ms.set_seed(config.seed)
     network = xception(config.num_classes)
+    prepare_fine_tuning(config, network)
     schedule = build_schedule(config, steps_per_epoch)
     optimizer = build_optimizer(config, network, schedule)
     folder = checkpoint_folder(config, RANK)
