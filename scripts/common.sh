@@ -11,6 +11,50 @@ die() {
     exit "$status"
 }
 
+# wrong_usage MESSAGE...: print the usage of the script, which defines it, and one line; end with status 2.
+wrong_usage() {
+    usage >&2
+    die 2 "$@"
+}
+
+# answer_help WORD...: if one of the words asks for help, print the usage and end the script.
+answer_help() {
+    local word
+    for word in "$@"; do
+        if [[ "$word" == "-h" || "$word" == "--help" ]]; then
+            usage
+            exit 0
+        fi
+    done
+}
+
+# absolute_file NAME PATH, absolute_folder NAME PATH: print the absolute path, or end the script if it cannot be read.
+absolute_file() {
+    [[ -f "$2" && -r "$2" ]] || wrong_usage "$1 is not a file that can be read: $(realpath -m -- "$2")"
+    realpath -- "$2"
+}
+absolute_folder() {
+    [[ -d "$2" && -x "$2" ]] || wrong_usage "$1 is not a folder that can be read: $(realpath -m -- "$2")"
+    realpath -- "$2"
+}
+
+# check_number NAME VALUE LEAST: end the script unless the value is a number from LEAST on.
+check_number() {
+    [[ "$2" =~ ^(0|[1-9][0-9]{0,8})$ && "$2" -ge "$3" ]] || wrong_usage "$1 must be a number from $3 on: $2"
+}
+
+# check_options WORD...: end the script unless the words begin with an option.
+check_options() {
+    [[ $# -eq 0 || "$1" == -* ]] || wrong_usage "not an option: $1"
+}
+
+# installed_python: print the Python that runs the project: PYTHON if set, else that of .venv, else what find_python finds.
+installed_python() {
+    local python="$ROOT/.venv/bin/python"
+    [[ -z "${PYTHON:-}" && -x "$python" ]] || python="$(find_python)"
+    printf '%s\n' "$python"
+}
+
 # find_python: print the first Python from 3.10 to 3.12; PYTHON names another one.
 find_python() {
     local candidate

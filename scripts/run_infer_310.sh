@@ -15,33 +15,22 @@ moved to earlier-1, earlier-2 and so on.
 TEXT
 }
 
-wrong_usage() {
-    usage >&2
-    die 2 "$@"
-}
-
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-for word in "$@"; do
-    if [[ "$word" == "-h" || "$word" == "--help" ]]; then
-        usage
-        exit 0
-    fi
-done
+answer_help "$@"
 [[ $# -ge 3 ]] || wrong_usage "MINDIR_PATH, DATA_PATH and LABEL_FILE are needed"
-model="$(realpath -m -- "$1")" data="$(realpath -m -- "$2")" labels="$(realpath -m -- "$3")"
+model="$(absolute_file MINDIR_PATH "$1")"
+data="$(absolute_folder DATA_PATH "$2")"
+labels="$(absolute_file LABEL_FILE "$3")"
 shift 3
 device_id=0
 if [[ $# -gt 0 && "$1" != -* ]]; then
     device_id="$1"
     shift
 fi
-[[ -f "$model" && -r "$model" ]] || wrong_usage "MINDIR_PATH is not a file that can be read: $model"
-[[ -d "$data" && -x "$data" ]] || wrong_usage "DATA_PATH is not a folder that can be read: $data"
-[[ -f "$labels" && -r "$labels" ]] || wrong_usage "LABEL_FILE is not a file that can be read: $labels"
-[[ "$device_id" =~ ^[0-9]{1,9}$ ]] || wrong_usage "DEVICE_ID is not a number of a device: $device_id"
-[[ $# -eq 0 || "$1" == -* ]] || wrong_usage "not an option: $1"
+check_number DEVICE_ID "$device_id" 0
+check_options "$@"
 for word in "$@"; do
     case "$word" in
         --model_path* | --dataset_path* | --device_id* | --result_path* | --time_path*)
@@ -50,8 +39,7 @@ for word in "$@"; do
 done
 
 # The device's machine need not have .venv: scoring takes NumPy and PyYAML, no MindSpore.
-python="$ROOT/.venv/bin/python"
-[[ -z "${PYTHON:-}" && -x "$python" ]] || python="$(find_python)"
+python="$(installed_python)"
 "$python" -c 'import numpy, yaml' 2>/dev/null ||
     die 2 "$python has no NumPy or no PyYAML: install them with $python -m pip install numpy pyyaml"
 
@@ -66,14 +54,18 @@ step() {
     die "$status" "$name failed with status $status: above is the end of $log"
 }
 
-PYTHONPATH="$ROOT" "$python" - <<'CODE'
+# From the project's folder: a folder named src in the current one would be taken for the project's.
+work="$PWD"
+(cd -- "$ROOT" && "$python" - "$work") <<'CODE'
+import sys
 from pathlib import Path
 from src.files import move_aside
 
+work = Path(sys.argv[1])
 names = ("result_Files", "time_Result", "build.log", "infer.log", "acc.log")
-earlier = move_aside([Path(name) for name in names], Path())
+earlier = move_aside([work / name for name in names], work)
 if earlier:
-    print(f"moved the results of an earlier run to {earlier}")
+    print(f"moved the results of an earlier run to {earlier.name}")
 CODE
 step "build" build.log bash "$ROOT/ascend310_infer/build.sh"
 step "inference" infer.log "$ROOT/ascend310_infer/out/main" --model_path "$model" --dataset_path "$data" \

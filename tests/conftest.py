@@ -25,6 +25,7 @@ SLOW = (
     "test_infer_route.py",
     "test_readme.py",
     "test_scripts.py",
+    "test_launch_training.py",
 )
 
 

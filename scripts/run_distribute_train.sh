@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Train on all Ascend devices of a rank table.
+set -Eeuo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/run_distribute_train.sh RANK_TABLE_FILE DATA_PATH [option for train.py...]
+
+Trains on the Ascend devices of RANK_TABLE_FILE, as hccl_tools writes it, with the images of DATA_PATH, one folder a
+class inside. With several servers in the table, call it on each; the variable SERVER_ID names this one if none of the
+table's addresses is this machine's. MindSpore up to 2.7 starts by the table, a later one by msrun.
+
+The current folder receives train_parallel0/log.txt and so on, one folder a rank; earlier logs are moved to earlier-1,
+earlier-2 and so on inside.
+TEXT
+}
+
+# shellcheck source=scripts/launch.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/launch.sh"
+answer_help "$@"
+[[ $# -ge 2 ]] || wrong_usage "RANK_TABLE_FILE and DATA_PATH are needed"
+table="$(absolute_file RANK_TABLE_FILE "$1")"
+data="$(absolute_folder DATA_PATH "$2")"
+shift 2
+check_options "$@"
+start --door=train.py --device_target=Ascend --rank_table="$table" --log="train_parallel{rank}/log.txt" -- \
+    --train_data_dir="$data" "$@"

@@ -1,0 +1,195 @@
+"""How the ranks of a run are started: the one place that knows what the installed MindSpore and this machine take."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from src.launch import rank_entry
+from src.launch.supervisor import Command
+from src.model_utils.config import ConfigError
+
+SINGLE, TABLE, MSRUN, MPIRUN = "single", "table", "msrun", "mpirun"
+_LAST_WITH_TABLE = (2, 7)  # the last MindSpore whose processes take their places from RANK_TABLE_FILE
+_PACKAGES = ("mindspore", "mindspore-gpu", "mindspore-ascend")
+# Left over from another run, these would put the ranks in wrong places.
+_STALE = (
+    "RANK_TABLE_FILE", "RANK_ID", "RANK_SIZE", "DEVICE_ID", "MS_ROLE", "MS_SCHED_HOST", "MS_SCHED_PORT",
+    "MS_WORKER_NUM", "MS_NODE_ID",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Group:
+    """The ranks of a run, and which of them are this machine's.
+
+    Args:
+        size: Number of ranks on all machines.
+        devices: Index of the device of each rank of this machine, in the order of ranks.
+        first_rank: The first rank of this machine.
+        node_rank: Number of this machine among all of them, from 0.
+        rank_table: The rank table, if the run has one.
+        master_addr: Address of the machine of rank 0.
+        master_port: Its port where the ranks meet; 0 takes a free one, for a run on this machine alone.
+    """
+
+    size: int
+    devices: tuple[int, ...]
+    first_rank: int = 0
+    node_rank: int = 0
+    rank_table: str = ""
+    master_addr: str = "127.0.0.1"
+    master_port: int = 0
+
+    @property
+    def ranks(self) -> list[str]:
+        """The numbers of this machine's ranks as text."""
+        return [str(self.first_rank + index) for index in range(len(self.devices))]
+
+
+@dataclass(frozen=True)
+class Door:
+    """What every rank runs.
+
+    Args:
+        python: The Python to run it with.
+        script: Path of train.py or eval.py.
+        options: Its options.
+        log: Name of a rank's log, where `{rank}` becomes the rank, relative to the current folder.
+    """
+
+    python: str
+    script: Path
+    options: Sequence[str]
+    log: str
+
+
+def choose_way(device: str, group: Group, version: tuple[int, int], has_mpirun: bool) -> str:
+    """Choose how to start a run.
+
+    Args:
+        device: "Ascend", "GPU" or "CPU".
+        group: The ranks.
+        version: Major and minor version of MindSpore.
+        has_mpirun: Whether Open MPI's mpirun is installed.
+
+    Returns:
+        "single" for one process without a launcher, "table", "mpirun" or "msrun".
+    """
+    if group.size == 1:
+        return SINGLE
+    if device == "Ascend" and group.rank_table and version <= _LAST_WITH_TABLE:
+        return TABLE
+    if device == "GPU" and has_mpirun and len(group.devices) == group.size:
+        return MPIRUN
+    return MSRUN
+
+
+def mindspore_version() -> tuple[int, int]:
+    """Return major and minor version of the installed MindSpore, without importing it.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    for package in _PACKAGES:
+        try:
+            found = re.match(r"(\d+)\.(\d+)", metadata.version(package))
+        except metadata.PackageNotFoundError:
+            continue
+        if found:
+            return int(found[1]), int(found[2])
+    raise ConfigError(f"{sys.executable} has no MindSpore: install it with {sys.executable} -m pip install mindspore")
+
+
+def build_commands(
+    way: str, device: str, group: Group, door: Door, control: Path, environment: Mapping[str, str]
+) -> list[Command]:
+    """Return the commands that start a run.
+
+    Args:
+        way: As `choose_way` returns it.
+        device: "Ascend", "GPU" or "CPU".
+        group: The ranks.
+        door: What they run.
+        control: Folder that the launcher and its ranks share, on this machine.
+        environment: Environment variables of the launcher.
+
+    Returns:
+        One command for each rank, or the one that starts them all.
+
+    Raises:
+        ConfigError: The way cannot start this group.
+    """
+    environment = {key: value for key, value in environment.items() if key not in _STALE}
+    if way in (SINGLE, TABLE):
+        return [
+            _rank_command(way, rank, index, group, door, control, environment)
+            for rank, index in zip(group.ranks, group.devices, strict=True)
+        ]
+    # Both look python3 up in PATH; any will do, as the first program of a rank changes to the right one.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
+    if device == "Ascend":
+        environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, group.devices))
+    if way == MPIRUN:
+        # mpirun's own children end with it, and it with the launcher.
+        entry = _entry(door, control, group, parent=0)
+        root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+        words = ["mpirun", "-n", str(group.size), *root, "python3", *entry]
+        return [Command(MPIRUN, words, environment, Path.cwd(), control / MPIRUN)]
+    return [Command(MSRUN, _msrun_words(group, door, control), environment, control, control / MSRUN)]
+
+
+def _rank_command(
+    way: str, rank: str, index: int, group: Group, door: Door, control: Path, environment: Mapping[str, str]
+) -> Command:
+    """Return the command that starts one rank by itself."""
+    place = {"RANK_ID": rank, "DEVICE_ID": str(index)}
+    if way == TABLE:
+        place |= {"RANK_SIZE": str(group.size), "RANK_TABLE_FILE": group.rank_table}
+    words = [sys.executable, *_entry(door, control, group, parent=os.getpid())]
+    return Command(rank, words, {**environment, **place}, Path.cwd(), control / f"start-{rank}")
+
+
+def _msrun_words(group: Group, door: Door, control: Path) -> list[str]:
+    """Return the call of msrun, which starts this machine's ranks and ends; it would kill them all at the first end."""
+    if group.first_rank != group.node_rank * len(group.devices):
+        raise ConfigError(
+            f"msrun needs as many devices on each server, with ranks in order: this is server {group.node_rank}, with "
+            f"{len(group.devices)} devices from rank {group.first_rank}"
+        )
+    options = {
+        "worker_num": group.size,
+        "local_worker_num": len(group.devices),
+        "node_rank": group.node_rank,
+        "master_addr": group.master_addr,
+        "master_port": group.master_port or _free_port(),
+        "log_dir": control / "logs",
+        "join": False,
+    }
+    words = [
+        door.python,
+        "-m",
+        "mindspore.parallel.cluster.run",
+        *(f"--{key}={value}" for key, value in options.items()),
+    ]
+    return [*words, "python3", *_entry(door, control, group, parent=os.getpid())]
+
+
+def _entry(door: Door, control: Path, group: Group, parent: int) -> list[str]:
+    """Return the first program of a rank with its arguments."""
+    command = [door.python, str(door.script), *door.options]
+    place = [str(control), str(Path.cwd()), door.log, str(parent), str(group.node_rank)]
+    return [rank_entry.__file__, *place, *command]
+
+
+def _free_port() -> int:
+    """Return a port of this machine that nobody uses, so that two runs do not meet at the same one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
