@@ -11,6 +11,7 @@ import mindspore as ms
 import pytest
 from hypothesis import settings
 
+from tests.training_run import ROOT as ROOT
 from tests.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
 

@@ -73,6 +73,22 @@ def test_a_device_that_refuses_is_one_line(monkeypatch):
         use_device(config)
 
 
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        ([], ("GPU", 0)),
+        (["--device_id=3"], ("GPU", 3)),
+        (["--is_distributed=True"], ("GPU",)),
+        (["--is_distributed=True", "--device_id=3"], ("GPU", 3)),
+    ],
+)
+def test_a_process_of_a_launcher_takes_the_device_that_it_is_given(monkeypatch, words, arguments):
+    found = []
+    monkeypatch.setattr(ms, "set_device", lambda *arguments: found.append(arguments))
+    use_device(parse_config(words, lambda _: "GPU"))
+    assert found == [arguments]
+
+
 def test_modelarts_is_refused_rather_than_ignored():
     with pytest.raises(ConfigError, match="enable_modelarts is true, but"):
         use_device(parse_config(["--enable_modelarts=True"], lambda _: "CPU"))

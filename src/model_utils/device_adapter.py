@@ -57,8 +57,8 @@ def use_device(config: Config) -> None:
     import mindspore as ms
 
     try:
-        if config.device_target == "CPU":
-            ms.set_device("CPU")
+        if config.device_target == "CPU" or (config.is_distributed and not config.device_id):
+            ms.set_device(config.device_target)  # MindSpore gives each process that msrun started its own
         else:
             ms.set_device(config.device_target, config.device_id)
     except (RuntimeError, ValueError) as error:

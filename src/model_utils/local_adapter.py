@@ -49,7 +49,7 @@ def join_group(config: Config) -> Group:
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(
             "is_distributed is true, but this process was started alone: start one process a device, for example with "
-            "msrun --worker_num=2 --local_worker_num=2 --join=True train.py --is_distributed=True"
+            "bash scripts/run_msrun.sh CPU 2 DATA_PATH, or msrun --worker_num=2 --local_worker_num=2 --join=True ..."
         ) from error
     group = Group(communication.get_rank(), communication.get_group_size())
     ms.set_auto_parallel_context(
