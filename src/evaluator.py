@@ -15,10 +15,13 @@ from src.bad_images import UsableImages, usable_images, write_bad_images
 from src.builders import build_loss, set_evaluation_precision
 from src.checkpoint import load_weights
 from src.dataset import create_dataset, readable_errors
+from src.evaluation_report import Evaluated, write_full_report
+from src.image_folders import list_images
+from src.mistakes import ConfidentMistakes, Mistake
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group, sum_over_ranks
 from src.progress import Progress
-from src.report import write_evaluation_report
+from src.report import CURVES
 from src.scoring import Accuracy
 from src.Xception import xception
 
@@ -35,6 +38,7 @@ class Result:
         top_1: Share of images whose class has the largest logit, 0 to 1.
         top_5: Share of images whose class is among the five largest logits, 0 to 1; with up to five classes always 1.
         confusion: Number of images by (true class, predicted class), int64.
+        mistakes: The most confident mistakes, the most confident one first.
     """
 
     images: int
@@ -42,6 +46,7 @@ class Result:
     top_1: float
     top_5: float
     confusion: np.ndarray
+    mistakes: tuple[Mistake, ...] = ()
 
     def to_line(self) -> str:
         """Return the line `result: {'Loss': ..., 'Top_1_Acc': ..., 'Top_5_Acc': ...}`."""
@@ -107,19 +112,25 @@ class Evaluator:
 
     def _accumulate(self, dataset: ms.dataset.Dataset | None, progress: Progress) -> Result:
         accuracy = Accuracy(self._num_classes)
+        mistakes = ConfidentMistakes()
         loss_sum = np.zeros(1)
+        seen = 0
         for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True) if dataset else ():
             logits, losses = self._run(image, label)
             if not np.isfinite(logits).all():
                 raise ValueError("the network's logits are NaN or infinite: the checkpoint's weights are no good")
             accuracy.add(logits, label)
+            # Ranks take turns: the numbers are those of the whole data set.
+            mistakes.add((seen + np.arange(len(label))) * self._group.size + self._group.rank, logits, label)
+            seen += len(label)
             loss_sum += losses.sum(dtype=np.float64)
             progress.update(len(label))
         add_up = partial(sum_over_ranks, group=self._group)
         accuracy.combine(add_up)
+        mistakes.combine(self._group)
         images = accuracy.images
         loss = float(add_up(loss_sum)[0] / max(images, 1))
-        return Result(images, loss, accuracy.top_1, accuracy.top_5, accuracy.confusion)
+        return Result(images, loss, accuracy.top_1, accuracy.top_5, accuracy.confusion, mistakes.result())
 
     def _run(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return logits and losses of a batch; a smaller one is padded, as each shape is a graph to compile."""
@@ -191,5 +202,21 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
     if not config.eval_report or group.rank:
         return result, []
     folder = Path(config.eval_report)
-    written = write_evaluation_report(folder, result.confusion, images.class_names)
+    written = write_full_report(folder, _evaluated(config, result, images))
     return result, written + write_bad_images(folder, images)
+
+
+def _evaluated(config: Config, result: Result, images: UsableImages) -> Evaluated:
+    """Return what the report is about."""
+    left_out = frozenset(images.excluded)
+    paths = [path for own in list_images(config.test_data_dir).values() for path in own if path not in left_out]
+    figures = {
+        "images": f"{result.images:,}",
+        "loss": f"{result.loss:.4f}",
+        "top-1": f"{result.top_1:.2%}",
+        "top-5": f"{result.top_5:.2%}",
+    }
+    checkpoint = Path(config.checkpoint_path)
+    curves = checkpoint.with_name(CURVES)
+    name = f"{checkpoint.name} on {config.test_data_dir}"
+    return Evaluated(name, figures, result.confusion, images.class_names, result.mistakes, paths, curves)

@@ -16,27 +16,23 @@ img { max-width: 100%; } figure { margin: 0; } .long { max-height: 40em; overflo
 """
 
 
-def build_page(
-    title: str, figures: Mapping[str, str], sections: Iterable[tuple[str, str]], description: str = ""
-) -> str:
+def build_page(title: str, figures: Mapping[str, str], sections: Iterable[tuple[str, str]]) -> str:
     """Put a page together.
 
     Args:
         title: Heading of the page, plain text.
         figures: What is shown large at its top, by label, plain text.
         sections: Heading, plain text, and content, HTML, of each part; those without content are left out.
-        description: A paragraph below the heading, plain text.
 
     Returns:
         The page as HTML 5.
     """
     head = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in figures.items())
     body = "".join(f"<section><h2>{escape(name)}</h2>{content}</section>\n" for name, content in sections if content)
-    about = f"<p>{escape(description)}</p>" if description else ""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
-        f"<body><h1>{escape(title)}</h1>{about}<dl>{head}</dl>\n{body}</body></html>\n"
+        f"<body><h1>{escape(title)}</h1><dl>{head}</dl>\n{body}</body></html>\n"
     )
 
 

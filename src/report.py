@@ -13,8 +13,10 @@ import numpy as np
 
 from src.files import atomic_write, to_csv
 from src.metrics_log import Row, read_metrics
+from src.mistakes import most_confused
 
 CURVES = "curves.png"  # beside metrics.csv
+CONFUSION_MATRIX = "confusion_matrix.png"
 
 _MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
 
@@ -24,11 +26,12 @@ _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"  # to
 
 
 def write_evaluation_report(folder: Path, confusion: np.ndarray, class_names: Sequence[str]) -> list[Path]:
-    """Write per_class.csv, confusion_matrix.csv and, with matplotlib installed, confusion_matrix.png.
+    """Write per_class.csv, confused.csv, confusion_matrix.csv and, with matplotlib installed, confusion_matrix.png.
 
     The columns of per_class.csv: `class`; `images` of it; `correct`, those recognised; `top_1`, their share (recall);
     `predicted`, images taken for this class; `precision`, the share of these that are right; `f1`, the harmonic mean
-    of recall and precision. Shares are 0 to 1, and empty where there is nothing to divide by.
+    of recall and precision. Shares are 0 to 1, and empty where there is nothing to divide by. confused.csv holds the
+    pairs of classes that are confused most, with the number of `images` and their share of the true class's.
 
     Args:
         folder: Where to; created if missing.
@@ -44,16 +47,17 @@ def write_evaluation_report(folder: Path, confusion: np.ndarray, class_names: Se
     """
     if confusion.shape != (len(class_names), len(class_names)):
         raise ValueError(f"a confusion matrix of shape {confusion.shape} does not fit {len(class_names)} class names")
-    written = [folder / "per_class.csv", folder / "confusion_matrix.csv"]
-    atomic_write(written[0], to_csv(_per_class_rows(confusion, class_names)))
+    written = [folder / "per_class.csv", folder / "confusion_matrix.csv", folder / "confused.csv"]
+    atomic_write(written[0], to_csv(per_class_rows(confusion, class_names)))
     header = ["true \\ predicted", *class_names]
     rows = ([name, *counts] for name, counts in zip(class_names, confusion.tolist(), strict=True))
     atomic_write(written[1], to_csv([header, *rows]))
+    atomic_write(written[2], to_csv(confused_rows(confusion, class_names)))
     if has_matplotlib():
-        written.append(folder / "confusion_matrix.png")
-        atomic_write(written[2], _draw_confusion(confusion, class_names))
+        written.append(folder / CONFUSION_MATRIX)
+        atomic_write(written[3], _draw_confusion(confusion, class_names))
     else:
-        print(f"{folder / 'confusion_matrix.png'} is left out: {_MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
+        print(f"{folder / CONFUSION_MATRIX} is left out: {_MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
     return written
 
 
@@ -89,7 +93,7 @@ def has_matplotlib() -> bool:
     return True
 
 
-def _per_class_rows(confusion: np.ndarray, class_names: Sequence[str]) -> list[list[Any]]:
+def per_class_rows(confusion: np.ndarray, class_names: Sequence[str]) -> list[list[Any]]:
     """Return the header and a row for each class."""
     correct = confusion.diagonal().tolist()
     images = confusion.sum(1).tolist()
@@ -98,6 +102,14 @@ def _per_class_rows(confusion: np.ndarray, class_names: Sequence[str]) -> list[l
     for name, count, right, guesses in zip(class_names, images, correct, predicted, strict=True):
         f1 = _share(2 * right, count + guesses)
         rows.append([name, count, right, _share(right, count), guesses, _share(right, guesses), f1])
+    return rows
+
+
+def confused_rows(confusion: np.ndarray, class_names: Sequence[str]) -> list[list[Any]]:
+    """Return the header and a row for each of the most confused pairs of classes."""
+    rows: list[list[Any]] = [["class", "taken for", "images", "share"]]
+    for pair in most_confused(confusion):
+        rows.append([class_names[pair.label], class_names[pair.predicted], pair.count, f"{pair.share:.6f}"])
     return rows
 
 
@@ -111,7 +123,7 @@ def _draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
     classes = len(confusion)
     cell = 0.4 if classes <= _MAX_NUMBERED else 0.16
     side = max(4.5, cell * classes) if classes <= _MAX_NAMED else 11.0
-    figure = _new_figure(side + 2.5, side + 2.0, "compressed")
+    figure = new_figure(side + 2.5, side + 2.0, "compressed")
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     # Mistakes are few beside what is right: a root makes one image in fifty visible.
@@ -122,7 +134,7 @@ def _draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
     right, total = int(confusion.trace()), int(confusion.sum())
     axes.set_title(f"Confusion matrix\n{right} of {total} images correct ({100 * right / max(total, 1):.1f} %)")
     if classes <= _MAX_NAMED:
-        names = _printable(class_names)
+        names = printable_names(class_names)
         size = 9 if classes <= _MAX_NUMBERED else 7
         upright = max(map(len, names)) * size / 100 > side / classes  # a letter is about size / 100 inches wide
         # A dollar sign would begin a formula.
@@ -135,13 +147,13 @@ def _draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
         for row, column in np.argwhere(confusion):  # an empty cell says 0 by its colour
             colour = "white" if norm(shares[row, column]) > 0.6 else "black"
             axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
-    return _to_png(figure)
+    return to_png(figure)
 
 
 def _draw_curves(rows: Sequence[Row]) -> bytes:
     validated = [row for row in rows if row.val_top_1 is not None]
     panels = 3 if validated else 2
-    figure = _new_figure(9, 2.6 * panels, "constrained")
+    figure = new_figure(9, 2.6 * panels, "constrained")
     axes = figure.subplots(panels, 1, sharex=True)
     steps = [row.step for row in rows]
     last = rows[-1]
@@ -161,7 +173,7 @@ def _draw_curves(rows: Sequence[Row]) -> bytes:
         panel.grid(alpha=0.3)
     axes[-1].set_xlabel("step")
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
-    return _to_png(figure)
+    return to_png(figure)
 
 
 def _draw_line(axes: Any, steps: Sequence[int], values: Sequence[float], colour: str, **style: Any) -> None:
@@ -176,7 +188,7 @@ def _percent(shares: Iterable[float | None]) -> list[float]:
     return [math.nan if share is None else 100 * share for share in shares]
 
 
-def _new_figure(width: float, height: float, layout: Literal["compressed", "constrained"]) -> Any:
+def new_figure(width: float, height: float, layout: Literal["compressed", "constrained"]) -> Any:
     """Return a figure of its own, in inches, outside the global state of pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -186,13 +198,14 @@ def _new_figure(width: float, height: float, layout: Literal["compressed", "cons
     return figure
 
 
-def _to_png(figure: Any) -> bytes:
+def to_png(figure: Any) -> bytes:
+    """Return a figure as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
 
 
-def _printable(names: Sequence[str]) -> list[str]:
+def printable_names(names: Sequence[str]) -> list[str]:
     """Return class names that the font can draw, no longer than a label should be.
 
     A character that the font lacks becomes visible as an escape; `font.family` in a matplotlibrc chooses another font.

@@ -69,7 +69,7 @@ def test_the_picture_shows_where_the_images_are_for_any_number_of_classes(tmp_pa
     for name, confusion, sign in (("right", np.eye(classes), 1), ("wrong", np.fliplr(np.eye(classes)), -1)):
         names = [f"class number {number}" for number in range(classes)]
         written = write_evaluation_report(tmp_path / name, 5 * confusion.astype(np.int64), names)
-        assert [path.name for path in written] == ["per_class.csv", "confusion_matrix.csv", "confusion_matrix.png"]
+        assert [path.name for path in written] == ["per_class.csv", "confusion_matrix.csv", "confused.csv", "confusion_matrix.png"]
         pixels = read_pixels(written[-1])
         assert 400 < min(pixels.shape[:2]) <= max(pixels.shape[:2]) < 2000
         without_bar = pixels[:, : int(0.85 * pixels.shape[1])]
@@ -110,7 +110,7 @@ def test_without_matplotlib_the_tables_are_written_alone_and_a_line_tells_why(tm
     assert not has_matplotlib()
     written = write_evaluation_report(tmp_path, CONFUSION, NAMES)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written)
-    assert len(written) == 2
+    assert len(written) == 3
     message = "confusion_matrix.png is left out: matplotlib is not installed: pip install -r requirements-plot.txt\n"
     assert capsys.readouterr().err.endswith(message)
     MetricsLog(tmp_path / "metrics.csv").append(Row(1, 1, 0.1, 2.0, 3.0))
