@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import mindspore as ms
 import pytest
 from hypothesis import settings
 
+from tests.inference import ROOT, build
 from tools.make_sample_dataset import make_sample_dataset
 
-ROOT = Path(__file__).resolve().parents[1]
 SLOW = (
     "test_mindir_version.py",
     "test_xception.py",
     "test_export.py",
     "test_training.py",
     "test_ascend310_infer.py",
+    "test_infer_models.py",
+    "test_infer_runtime.py",
     "test_infer_route.py",
     "test_readme.py",
     "test_scripts.py",
@@ -62,3 +65,11 @@ def few_digits(digits, tmp_path_factory) -> Path:
             for path in sorted((digits / split / str(label)).iterdir())[:count]:
                 shutil.copy(path, folder)
     return out
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The C++ program with MindSpore Lite, and the tests' tools."""
+    result = subprocess.run(["bash", ROOT / "scripts" / "setup_lite.sh"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    build("-DBUILD_TOOLS=ON")

@@ -1,6 +1,7 @@
 #include "mindir_version.h"
 
 #include <fstream>
+#include <regex>
 
 namespace infer {
 namespace {
@@ -49,6 +50,20 @@ std::optional<uint64_t> ReadMindirVersion(const std::filesystem::path &path) {
     }
   }
   return std::nullopt;
+}
+
+std::string AdviceOnRefusal(const std::filesystem::path &path, const std::string &reason) {
+  const std::optional<uint64_t> version = ReadMindirVersion(path);
+  if (!version) {
+    return "; it is not a MINDIR file, or it is damaged";
+  }
+  // A runtime tells which version it reads, but only to whom it refuses a newer one.
+  std::smatch newest;
+  if (!std::regex_search(reason, newest, std::regex("maximum mind ir version: ([0-9]{1,9})")) ||
+      *version <= std::stoul(newest[1])) {
+    return "";
+  }
+  return "; the file has version " + std::to_string(*version) + ": export it with --mindir_version " + newest[1].str();
 }
 
 }  // namespace infer
