@@ -1,7 +1,7 @@
 #include "mindir_version.h"
 
+#include <charconv>
 #include <fstream>
-#include <regex>
 
 namespace infer {
 namespace {
@@ -58,12 +58,17 @@ std::string AdviceOnRefusal(const std::filesystem::path &path, const std::string
     return "; it is not a MINDIR file, or it is damaged";
   }
   // A runtime tells which version it reads, but only to whom it refuses a newer one.
-  std::smatch newest;
-  if (!std::regex_search(reason, newest, std::regex("maximum mind ir version: ([0-9]{1,9})")) ||
-      *version <= std::stoul(newest[1])) {
+  const std::string words = "maximum mind ir version: ";
+  const size_t place = reason.find(words);
+  uint64_t newest = 0;
+  if (place != std::string::npos) {
+    std::from_chars(reason.data() + place + words.size(), reason.data() + reason.size(), newest);
+  }
+  if (newest == 0 || *version <= newest) {
     return "";
   }
-  return "; the file has version " + std::to_string(*version) + ": export it with --mindir_version " + newest[1].str();
+  return "; the file has version " + std::to_string(*version) + ": export it with --mindir_version " +
+         std::to_string(newest);
 }
 
 }  // namespace infer
