@@ -12,6 +12,8 @@ DEVICE_ID is 0 if not given. The options go to the program, such as --device_typ
 
 The current folder receives result_Files/, time_Result/, build.log, infer.log and acc.log; those of an earlier run are
 moved to earlier-1, earlier-2 and so on.
+
+Images that cannot be read are skipped: the others are scored, and the exit status is 3.
 TEXT
 }
 
@@ -43,15 +45,20 @@ python="$(installed_python)"
 "$python" -c 'import numpy, yaml' 2>/dev/null ||
     die 2 "$python has no NumPy or no PyYAML: install them with $python -m pip install numpy pyyaml"
 
-# step NAME LOG COMMAND...: run a command into its log; if it fails, show the log's end and stop with its status.
-step() {
-    local name="$1" log="$PWD/$2" status=0
+# run NAME LOG COMMAND...: run a command into its log; return its status.
+run() {
+    local name="$1" log="$2"
     shift 2
-    printf '%s, log in %s\n' "$name" "$log"
-    "$@" >"$log" 2>&1 || status=$?
-    [[ $status -ne 0 ]] || return 0
+    printf '%s, log in %s\n' "$name" "$PWD/$log"
+    "$@" >"$log" 2>&1
+}
+
+# stop STATUS LOG MESSAGE...: show the log's end and end the script.
+stop() {
+    local status="$1" log="$2"
+    shift 2
     tail -n 20 -- "$log" >&2
-    die "$status" "$name failed with status $status: above is the end of $log"
+    die "$status" "$*: above is the end of $PWD/$log"
 }
 
 # From the project's folder: a folder named src in the current one would be taken for the project's.
@@ -67,8 +74,22 @@ earlier = move_aside([work / name for name in names], work)
 if earlier:
     print(f"moved the results of an earlier run to {earlier.name}")
 CODE
-step "build" build.log bash "$ROOT/ascend310_infer/build.sh"
-step "inference" infer.log "$ROOT/ascend310_infer/out/main" --model_path "$model" --dataset_path "$data" \
-    --device_id "$device_id" --result_path result_Files --time_path time_Result "$@"
-step "scoring" acc.log "$python" "$ROOT/postprocess.py" --result_path result_Files --label_file "$labels"
+status=0
+run "build" build.log bash "$ROOT/ascend310_infer/build.sh" || status=$?
+[[ $status -eq 0 ]] || stop "$status" build.log "build failed with status $status"
+
+run "inference" infer.log "$ROOT/ascend310_infer/out/main" --model_path "$model" --dataset_path "$data" \
+    --device_id "$device_id" --result_path result_Files --time_path time_Result "$@" || status=$?
+[[ $status -eq 0 || $status -eq 3 ]] || stop "$status" infer.log "inference failed with status $status"
+
+scoring=0
+run "scoring" acc.log "$python" "$ROOT/postprocess.py" --result_path result_Files --label_file "$labels" || scoring=$?
+if [[ $status -eq 3 ]]; then
+    # The results of skipped images are missing, so the scoring fails too; what it says of the others counts.
+    skipped="$(sed -n 's/^predicted .* skipped \([0-9]*\)$/\1/p' infer.log | tail -n 1)"
+    printf 'skipped %s images, named in infer.log\n' "$skipped" >>acc.log
+    cat acc.log
+    stop "$status" infer.log "inference skipped $skipped images"
+fi
+[[ $scoring -eq 0 ]] || stop "$scoring" acc.log "scoring failed with status $scoring"
 cat acc.log

@@ -18,4 +18,5 @@ bin="$ROOT/.venv/bin"
 "$bin/shellcheck" -x scripts/*.sh ascend310_infer/build.sh .ci/run
 "$bin/mypy"
 bash scripts/setup_lite.sh
-"$VENV_PYTHON" -m pytest "$@"
+# Two at a time: most of a test is starting MindSpore and compiling, which take one core.
+"$VENV_PYTHON" -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder "$@"

@@ -30,8 +30,8 @@ class _Setting:
 _LAYOUT = _Setting(("format", "data_format"), {0: "NCHW", 1: "NHWC"}.__getitem__)
 
 # Every op that old runtimes are known to run, with its settings in the order of the inputs. A row needs a rewritten
-# file that ran in MindSpore Lite 2.0.0 and in today's MindSpore: AvgPool, whose window has four numbers for the one and
-# two for the other, has none.
+# file that ran in MindSpore Lite 2.0.0 and in today's MindSpore. AvgPool, whose window has four numbers for the one and
+# two for the other, has none; Xception has no AvgPool, its last pooling is exported as ReduceMean.
 _OPS: Mapping[str, tuple[_Setting, ...]] = {
     "Add": (),
     "BatchNorm": (_Setting(("is_training",)), _Setting(("epsilon",)), _Setting(("momentum",)), _LAYOUT),

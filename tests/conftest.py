@@ -11,6 +11,7 @@ import mindspore as ms
 import pytest
 from hypothesis import settings
 
+from tests.inference import build
 from tests.training_run import ROOT as ROOT
 from tests.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
@@ -24,6 +25,8 @@ SLOW = (
     "test_several_ranks.py",
     "test_bad_images.py",
     "test_ascend310_infer.py",
+    "test_infer_models.py",
+    "test_infer_runtime.py",
     "test_infer_route.py",
     "test_readme.py",
     "test_scripts.py",
@@ -37,9 +40,17 @@ def pytest_configure() -> None:
     settings.load_profile("here")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files that compile or train the whole network last, in the order above."""
+    """Run the files that compile or train the whole network last, in the order above.
+
+    Where two processes share the tests, a file belongs to one of them, and so do all files that build the C++ program.
+    """
     items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else -1)
+    builders = {item.path for item in items if "built" in item.fixturenames}
+    for item in items:
+        group = "inference program" if item.path in builders else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,3 +94,10 @@ def trained(few_digits, tmp_path_factory) -> tuple[Path, subprocess.CompletedPro
 def own_copy(trained, tmp_path) -> Path:
     """A copy of the finished training's folder, below tmp_path / "out"."""
     return Path(shutil.copytree(trained[0], tmp_path / "out" / "model_0"))
+
+
+def built() -> None:
+    """The C++ program with MindSpore Lite, and the tests' tools."""
+    result = subprocess.run(["bash", ROOT / "scripts" / "setup_lite.sh"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    build("-DBUILD_TOOLS=ON")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,22 @@ def test_the_times_count_every_batch(route):
     figures = {name: float(value) for name, value in re.findall(r"(\w+): ([\d.]+)", text)}
     assert (figures["images"], figures["count"]) == (359, -(-359 // BATCH))
     assert 0 < figures["p50_ms"] <= figures["p95_ms"] <= figures["p99_ms"]
+
+
+def test_an_image_that_cannot_be_read_is_skipped_and_the_others_are_scored(route, digits, tmp_path):
+    data = tmp_path / "data"
+    for label in "012":
+        (data / label).mkdir(parents=True)
+        shutil.copy(min((digits / "val" / label).iterdir()), data / label)
+    (data / "1" / "broken.jpg").write_bytes(b"no image")
+    imgid2label.main([str(data), str(tmp_path / "labels.txt")])
+    command = ["bash", ROOT / "scripts" / "run_infer_310.sh", route[0] / "net.mindir", data, "labels.txt"]
+    command += ["--device_type", "CPU"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 3
+    log = (tmp_path / "acc.log").read_text()
+    assert "  1__broken_0.bin, the result of 1/broken.jpg" in log.splitlines()
+    assert re.search(r"^Top_1_Acc: [\d.]+%, Top_5_Acc: [\d.]+%$", log, re.MULTILINE)
+    assert "scored 3 images of 4 in the label file" in log.splitlines()
+    assert log.splitlines()[-1] == "skipped 1 images, named in infer.log"
+    assert f"skipped {data}/1/broken.jpg: " in result.stderr

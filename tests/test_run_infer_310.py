@@ -117,7 +117,7 @@ def test_earlier_results_are_moved_aside(project, work):
     ("file", "name", "log", "status"),
     [
         ("build.sh", "build", "build.log", 7),
-        ("out/main", "inference", "infer.log", 3),
+        ("out/main", "inference", "infer.log", 1),
         ("../postprocess.py", "scoring", "acc.log", 1),
     ],
 )
@@ -134,6 +134,48 @@ def test_the_first_step_that_fails_ends_the_run_with_its_status_and_words(projec
     assert "the reason" in lines
     assert len(lines) == 21
     assert result.stdout.splitlines()[-1] == f"{name}, log in {work}/{log}"
+
+
+SKIPPING = """#!/bin/sh
+mkdir -p result_Files
+{results}
+echo "skipped /data/b/y.jpg: empty file" >&2
+echo "predicted {predicted} images in 0.10 s, 10.0 images/s; skipped {skipped}"
+exit 3
+"""
+
+
+def test_skipped_images_leave_the_accuracy_of_the_others_and_status_3(project, work):
+    results = 'cp "$(dirname "$0")"/a__x_0.bin result_Files'
+    program = SKIPPING.format(results=results, predicted=1, skipped=1)
+    (project / "ascend310_infer" / "out" / "main").write_text(program)
+    result = run(project, work, *INPUTS)
+    assert result.returncode == 3
+    scores = [
+        "1 missing results:",
+        "  b__y_0.bin, the result of b/y.jpg",
+        "Top_1_Acc: 100.000%, Top_5_Acc: 100.000%",
+        "scored 1 images of 2 in the label file",
+        "skipped 1 images, named in infer.log",
+    ]
+    assert sorted((work / "acc.log").read_text().splitlines()) == sorted(scores)
+    assert (work / "acc.log").read_text().splitlines()[-1] == scores[-1]
+    assert all(line in result.stdout.splitlines() for line in scores)
+    lines = result.stderr.splitlines()
+    assert "skipped /data/b/y.jpg: empty file" in lines
+    assert lines[-1] == f"error: inference skipped 1 images: above is the end of {work}/infer.log"
+
+
+def test_when_every_image_is_skipped_there_is_no_accuracy_and_status_3(project, work):
+    program = SKIPPING.format(results="", predicted=0, skipped=2)
+    (project / "ascend310_infer" / "out" / "main").write_text(program)
+    result = run(project, work, *INPUTS)
+    assert result.returncode == 3
+    text = (work / "acc.log").read_text()
+    assert "Top_1_Acc" not in text
+    assert "is the result of a labelled image" in text
+    assert text.endswith("skipped 2 images, named in infer.log\n")
+    assert result.stderr.splitlines()[-1].startswith("error: inference skipped 2 images: ")
 
 
 def test_a_result_that_is_missing_fails_and_is_named(project, work):

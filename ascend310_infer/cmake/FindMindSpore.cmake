@@ -1,8 +1,12 @@
-# Finds the C++ interface of a MindSpore runtime. Sets MINDSPORE_ROOT, the folder with include/api, and
-# MINDSPORE_LIBRARY. Looks in, and takes the first that has both:
+# Finds the C++ interface of a MindSpore runtime. Looks in, and takes the first that has headers and library:
 #   1. LITE_HOME, then MS_LITE_HOME: a MindSpore Lite tarball, unpacked
 #   2. .lite of the project: a MindSpore Lite wheel, unzipped by scripts/setup_lite.sh
 #   3. the mindspore package of python3: up to 2.1 it has the interface
+# Sets
+#   MINDSPORE_ROOT             the folder with include/api
+#   MINDSPORE_LIBRARY          the library to link
+#   MINDSPORE_LIBRARY_FOLDERS  where that library's own ones are looked for when the program runs
+#   MINDSPORE_IS_LITE          whether it is MindSpore Lite
 
 set(roots)
 foreach(home IN ITEMS "$ENV{LITE_HOME}" "$ENV{MS_LITE_HOME}")
@@ -36,5 +40,22 @@ if(NOT MINDSPORE_ROOT OR NOT MINDSPORE_LIBRARY)
     "Looked for include/api/model.h and lib/libmindspore-lite.so (or libmindspore-extendrt_python.so, libmindspore.so) in\n"
     "  ${looked}\n"
     "Set LITE_HOME to a MindSpore Lite tarball, or run scripts/setup_lite.sh for a runtime on CPU.")
+endif()
+
+get_filename_component(name "${MINDSPORE_LIBRARY}" NAME)
+get_filename_component(folder "${MINDSPORE_LIBRARY}" DIRECTORY)
+set(MINDSPORE_LIBRARY_FOLDERS "${folder}")
+if(name STREQUAL "libmindspore.so")
+  set(MINDSPORE_IS_LITE OFF)
+  # The package's library is linked with the one of the Python that the package is for.
+  execute_process(
+    COMMAND python3 -c "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"
+    OUTPUT_VARIABLE python_folder OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  list(APPEND MINDSPORE_LIBRARY_FOLDERS "${python_folder}")
+else()
+  set(MINDSPORE_IS_LITE ON)
+  # A tarball has other libraries, such as glog, elsewhere.
+  file(GLOB more "${MINDSPORE_ROOT}/third_party/*" "${MINDSPORE_ROOT}/third_party/*/lib")
+  list(APPEND MINDSPORE_LIBRARY_FOLDERS ${more} "${MINDSPORE_ROOT}/../tools/converter/lib")
 endif()
 message(STATUS "MindSpore runtime: ${MINDSPORE_LIBRARY}")

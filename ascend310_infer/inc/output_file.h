@@ -18,7 +18,7 @@ class OutputFile {
   void Write(const void *data, size_t size);
   void Write(const std::string &text) { Write(text.data(), text.size()); }
 
-  // Gives the file its name; an existing file is replaced.
+  // Flushes the content to the disk and gives the file its name; an existing file is replaced.
   void Commit();
 
  private:
@@ -29,5 +29,8 @@ class OutputFile {
   std::FILE *file_;
   bool is_committed_ = false;
 };
+
+// Flushes the names of the folder's files to the disk.
+void FlushFolder(const std::filesystem::path &folder);
 
 }  // namespace infer

@@ -105,6 +105,8 @@ bool Classify(const Options &options) {
   times.Write(LatencyReport(milliseconds, predicted, model.batch_size()));
   times.Commit();
   table.Commit();
+  FlushFolder(options.result_path);
+  FlushFolder(options.time_path);
 
   std::printf("predicted %zu images in %.2f s, %.1f images/s; skipped %zu\nresults in %s, times in %s\n", predicted,
               seconds, static_cast<double>(predicted) / seconds, skipped, options.result_path.c_str(),

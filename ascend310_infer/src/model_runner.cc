@@ -2,10 +2,11 @@
 
 #include <include/api/context.h>
 #include <include/api/model.h>
+#include <include/api/serialization.h>
 #include <include/api/types.h>
 
 #include <cstring>
-#include <optional>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -20,6 +21,12 @@ std::string ToText(const std::vector<int64_t> &shape) {
     text += (text.empty() ? "" : " x ") + std::to_string(side);
   }
   return text.empty() ? "(no shape)" : text;
+}
+
+// A runtime's message, without its full stop and what follows for its developers.
+std::string FirstLine(const std::string &text) {
+  const std::string line = text.substr(0, text.find('\n'));
+  return line.substr(0, line.find_last_not_of(". \r") + 1);
 }
 
 std::shared_ptr<mindspore::DeviceInfoContext> MakeDevice(DeviceType type, uint32_t id) {
@@ -42,18 +49,28 @@ std::shared_ptr<mindspore::DeviceInfoContext> MakeDevice(DeviceType type, uint32
   throw std::invalid_argument("unknown device type");
 }
 
-// What to tell a person whose model the runtime has refused.
-std::string WhyRefused(const std::filesystem::path &model_path, const mindspore::Status &status) {
-  const std::optional<uint64_t> version = ReadMindirVersion(model_path);
-  std::string text = "cannot load " + model_path.string();
-  if (version && *version > 1) {
-    return text + ": it is MindIR version " + std::to_string(*version) +
-           ", which runtimes of that age do not read; export with --mindir_version 1";
+// Builds the model from the file; returns the runtime's reason if it refuses, else an empty text.
+std::string Build(const std::string &path, const std::shared_ptr<mindspore::Context> &context, mindspore::Model *model) {
+  try {
+    mindspore::Graph graph;
+#ifdef MINDSPORE_IS_LITE
+    // Lite builds from files alone, and says why it refuses one only when it is to read it without building.
+    mindspore::Status status = model->Build(path, mindspore::kMindIR, context);
+    if (!status.IsOk()) {
+      const mindspore::Status read = mindspore::Serialization::Load(path, mindspore::kMindIR, &graph);
+      status = read.IsOk() ? status : read;
+    }
+#else
+    // The main package builds from graphs alone.
+    mindspore::Status status = mindspore::Serialization::Load(path, mindspore::kMindIR, &graph);
+    if (status.IsOk()) {
+      status = model->Build(mindspore::GraphCell(graph), context);
+    }
+#endif
+    return status.IsOk() ? "" : FirstLine(status.ToString());
+  } catch (const std::exception &error) {
+    return FirstLine(error.what());
   }
-  if (!version) {
-    return text + ": it is not a MINDIR file, or it is damaged";
-  }
-  return text + ": " + status.ToString();
 }
 
 }  // namespace
@@ -70,9 +87,13 @@ ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType dev
   auto context = std::make_shared<mindspore::Context>();
   context->SetThreadNum(static_cast<int32_t>(AvailableCores()));
   context->MutableDeviceInfo().push_back(MakeDevice(device_type, device_id));
-  const mindspore::Status status = impl_->model.Build(model_path.string(), mindspore::kMindIR, context);
-  if (!status.IsOk()) {
-    throw std::runtime_error(WhyRefused(model_path, status));
+  const std::string reason = Build(model_path.string(), context, &impl_->model);
+  if (!reason.empty()) {
+    const auto device = context->MutableDeviceInfo().front()->GetDeviceType();
+    const bool is_supported = mindspore::Model::CheckModelSupport(device, mindspore::kMindIR);
+    throw std::runtime_error("cannot load " + model_path.string() + ": " + reason + AdviceOnRefusal(model_path, reason) +
+                             (is_supported ? "" : "; this MindSpore runtime runs no models on this --device_type: an Ascend "
+                                                  "needs CANN, a CPU needs MindSpore Lite"));
   }
   const std::vector<mindspore::MSTensor> inputs = impl_->model.GetInputs();
   if (inputs.size() != 1) {
@@ -107,7 +128,7 @@ std::vector<float> ModelRunner::Predict(const std::vector<float> &images) {
   std::vector<mindspore::MSTensor> outputs;
   const mindspore::Status status = impl_->model.Predict({input}, &outputs);
   if (!status.IsOk()) {
-    throw std::runtime_error("the model failed to run: " + status.ToString());
+    throw std::runtime_error("the model failed to run: " + FirstLine(status.ToString()));
   }
   if (outputs.size() != 1 || outputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32 ||
       outputs[0].Shape().size() != 2 || outputs[0].Shape()[0] != impl_->input_shape[0] || !outputs[0].Data()) {

@@ -1,5 +1,6 @@
 #include "output_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -36,6 +37,10 @@ void OutputFile::Write(const void *data, size_t size) {
 }
 
 void OutputFile::Commit() {
+  // Flushed before it has its name, so that not even a power cut leaves half a file under it.
+  if (std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) {
+    Fail();
+  }
   // Some file systems tell only here that they are full.
   if (std::fclose(std::exchange(file_, nullptr)) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     Fail();
@@ -45,6 +50,19 @@ void OutputFile::Commit() {
 
 void OutputFile::Fail() const {
   throw std::system_error(errno, std::generic_category(), "cannot write " + path_.string());
+}
+
+void FlushFolder(const fs::path &folder) {
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  // Some network file systems flush no folders and say EINVAL.
+  const bool is_flushed = descriptor >= 0 && (fsync(descriptor) == 0 || errno == EINVAL);
+  const int error = errno;
+  if (descriptor >= 0) {
+    close(descriptor);
+  }
+  if (!is_flushed) {
+    throw std::system_error(error, std::generic_category(), "cannot write " + folder.string());
+  }
 }
 
 }  // namespace infer

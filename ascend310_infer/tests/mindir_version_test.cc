@@ -27,5 +27,16 @@ TEST_F(MindirVersionTest, IsNothingInOtherFiles) {
   EXPECT_EQ(ReadMindirVersion(folder_ / "missing"), std::nullopt);
 }
 
+TEST_F(MindirVersionTest, IsBlamedWhereTheRuntimeReadsOlderOnesAlone) {
+  const auto model = [this](const std::string &version) { return Write(version, kBefore + "\x68" + version); };
+  const std::string takes = "can only support the maximum mind ir version: ";
+  EXPECT_EQ(AdviceOnRefusal(model("\x03"), takes + "1, install"),
+            "; the file has version 3: export it with --mindir_version 1");
+  EXPECT_EQ(AdviceOnRefusal(model("\x03"), takes + "2"), "; the file has version 3: export it with --mindir_version 2");
+  EXPECT_EQ(AdviceOnRefusal(model("\x02"), takes + "2"), "");
+  EXPECT_EQ(AdviceOnRefusal(model("\x03"), "no device"), "");
+  EXPECT_NE(AdviceOnRefusal(Write("text", "no model"), "no device").find("not a MINDIR file"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace infer

@@ -62,5 +62,16 @@ TEST_F(OutputFileTest, NamesTheFileThatCannotBeWritten) {
   EXPECT_THROW(file.Commit(), std::system_error);
 }
 
+TEST_F(OutputFileTest, FlushesAFolderThatIsThere) {
+  EXPECT_NO_THROW(FlushFolder(folder_));
+  try {
+    FlushFolder(folder_ / "missing");
+    FAIL() << "no error";
+  } catch (const std::system_error &error) {
+    EXPECT_NE(std::string(error.what()).find("missing"), std::string::npos);
+    EXPECT_EQ(error.code(), std::errc::no_such_file_or_directory);
+  }
+}
+
 }  // namespace
 }  // namespace infer
