@@ -25,7 +25,7 @@ BATCH = 8  # 359 images: the last batch holds 7
 
 
 @pytest.fixture(scope="module")
-def route(digits, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+def route(digits, built, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """The folder that run_infer_310.sh was run in, with net.ckpt, net.mindir and labels.txt, and what it printed."""
     folder = tmp_path_factory.mktemp("a route")
     network = xception(10)
@@ -35,7 +35,6 @@ def route(digits, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     words += [f"--batch_size={BATCH}", "--width=71", "--height=71", "--device_target=CPU"]
     assert run_command(export_door.main, words) == 0
     imgid2label.main([str(digits / "val"), str(folder / "labels.txt")])
-    subprocess.run(["bash", ROOT / "scripts" / "setup_lite.sh"], check=True)
     result = subprocess.run(
         [
             "bash", ROOT / "scripts" / "run_infer_310.sh", "net.mindir", digits / "val", "labels.txt", "0",

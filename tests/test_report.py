@@ -69,7 +69,12 @@ def test_the_picture_shows_where_the_images_are_for_any_number_of_classes(tmp_pa
     for name, confusion, sign in (("right", np.eye(classes), 1), ("wrong", np.fliplr(np.eye(classes)), -1)):
         names = [f"class number {number}" for number in range(classes)]
         written = write_evaluation_report(tmp_path / name, 5 * confusion.astype(np.int64), names)
-        assert [path.name for path in written] == ["per_class.csv", "confusion_matrix.csv", "confused.csv", "confusion_matrix.png"]
+        assert [path.name for path in written] == [
+            "per_class.csv",
+            "confusion_matrix.csv",
+            "confused.csv",
+            "confusion_matrix.png",
+        ]
         pixels = read_pixels(written[-1])
         assert 400 < min(pixels.shape[:2]) <= max(pixels.shape[:2]) < 2000
         without_bar = pixels[:, : int(0.85 * pixels.shape[1])]
