@@ -36,8 +36,8 @@ def unzip_dataset(archive: Path, folder: Path, owner: str) -> None:
         owner: Name of the job, see whole_folder.
 
     Raises:
-        ValueError: If the file is damaged, or an entry could write elsewhere, is no plain file or folder, or is absurdly
-            compressed. Nothing is left then.
+        ValueError: If the file is damaged, or an entry could write elsewhere, is no plain file or folder, or is
+            absurdly compressed. Nothing is left then.
         OSError: If the file cannot be opened, or the disk has too little space or fails.
     """
     status = archive.stat()
@@ -76,7 +76,7 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo], size: int) -> 
     total = sum(member.file_size for member in members)
     if total > max(MAX_RATIO * size, _FREE_RATIO_BYTES):
         raise ValueError(
-            f"{archive}: its {size} bytes would become {total}, more than {MAX_RATIO} times as many; nothing was extracted"
+            f"{archive}: its {size} bytes would become {total}, more than {MAX_RATIO} times; nothing was extracted"
         )
     return checked
 

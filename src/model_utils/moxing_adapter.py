@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 
 WAIT_LIMIT = 5 * 3600.0  # seconds: ImageNet is 150 GB
 _JOB_VARIABLES = ("JOB_ID", "MA_VJ_NAME")  # where ModelArts names the job: older and newer images
+_CHECKPOINTS = ("checkpoint_path", "ckpt_file", "resume")
+_RESULTS = ("save_checkpoint_path", "eval_report", "file_name")
 
 
 def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIMIT) -> Callable[..., Result]:
@@ -38,9 +40,9 @@ def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIM
         wait_limit: Longest time in seconds that a process waits for others of its job on this server.
 
     Returns:
-        The function: with `enable_modelarts` false, unchanged; with true, it gets the configuration of local_config,
-        and besides its own errors it raises ConfigError if moxing is absent or a path does not fit, OSError (of which
-        TimeoutError is one) or ValueError if the copy or the zip file fails, here or in the process that was waited for.
+        The function: with `enable_modelarts` false, unchanged; with true, it gets the configuration of local_config.
+        Besides its own errors it raises ConfigError if moxing is absent or a path does not fit, and OSError (such as
+        TimeoutError) or ValueError if a copy or the zip file fails, here or in the process that was waited for.
     """
 
     @functools.wraps(function)
@@ -79,19 +81,19 @@ def local_config(config: Config) -> Config:
         images = _unzipped(config) / config.folder_name_under_zip_file
     if config.eval_while_train and not config.test_data_dir:
         raise ConfigError(f"eval_while_train needs its own images: add --test_data_dir, a folder below {images}")
-    bases = {"train_data_dir": images, "test_data_dir": images}
-    # `auto` is a word and not a file; empty means none.
-    bases |= {key: Path(config.load_path) for key in ("checkpoint_path", "ckpt_file", "resume")
-              if getattr(config, key) not in ("", "auto")}  # fmt: skip
-    bases |= {key: Path(config.output_path) for key in ("save_checkpoint_path", "eval_report", "file_name")
-              if getattr(config, key)}  # fmt: skip
-    local = {key: os.path.normpath(base / getattr(config, key)) for key, base in bases.items()}
-    for key in ("save_checkpoint_path", "eval_report", "file_name"):
-        if key in local and not Path(local[key]).is_relative_to(os.path.normpath(config.output_path)):
-            raise ConfigError(
-                f"{key} {getattr(config, key)} is outside of output_path {config.output_path}, of which alone results are "
-                f"copied to train_url: give a path relative to output_path"
-            )
+    local = {key: str(images / getattr(config, key)) for key in ("train_data_dir", "test_data_dir")}
+    for key in _CHECKPOINTS:
+        if getattr(config, key) not in ("", "auto"):  # a word that resume knows
+            local[key] = str(Path(config.load_path) / getattr(config, key))
+    output = os.path.abspath(config.output_path)
+    for key in _RESULTS:
+        if getattr(config, key):
+            local[key] = os.path.abspath(os.path.join(output, getattr(config, key)))
+            if not Path(local[key]).is_relative_to(output):
+                raise ConfigError(
+                    f"{key} {getattr(config, key)} is outside of output_path {config.output_path}, and only that is "
+                    f"copied to train_url: give a path relative to output_path"
+                )
     return config.replace(**local)
 
 
@@ -115,8 +117,8 @@ def _import_moxing() -> Any:
         if error.name != "moxing":
             raise
         raise ConfigError(
-            "enable_modelarts is true, but the Python module moxing is not there: only the images of Huawei ModelArts have "
-            "it; elsewhere set enable_modelarts false and give local folders"
+            "enable_modelarts is true, but the Python module moxing is not there: only the images of Huawei ModelArts "
+            "have it; elsewhere set enable_modelarts false and give local folders"
         ) from error
 
 
