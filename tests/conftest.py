@@ -18,6 +18,7 @@ SLOW = (
     "test_xception.py",
     "test_export.py",
     "test_training.py",
+    "test_moxing_adapter.py",
     "test_ascend310_infer.py",
     "test_infer_route.py",
     "test_readme.py",

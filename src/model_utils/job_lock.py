@@ -45,10 +45,8 @@ class JobLock:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 self._wait(fcntl.LOCK_SH, _PRESENCE)
-                # The last process of before may have removed the file in the meantime.
-                with contextlib.suppress(FileNotFoundError):
-                    if os.path.samestat(os.fstat(self._descriptor), os.stat(self.path)):
-                        return self
+                if self._is_current():
+                    return self
             except BaseException:
                 self._close()
                 raise
@@ -58,8 +56,7 @@ class JobLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor >= 0:
-            with self.leave():
-                pass
+            self._release()
 
     @contextmanager
     def once(self, task: str) -> Iterator[None]:
@@ -94,11 +91,11 @@ class JobLock:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _WORK)
 
     @contextmanager
-    def leave(self, task: str = "") -> Iterator[bool]:
+    def leave(self, task: str) -> Iterator[bool]:
         """End the presence of this process after a last work that no other process of the job does meanwhile.
 
         Args:
-            task: What is done, for those who wait; empty if that takes no time.
+            task: What is done, for those who wait, such as "copies the results".
 
         Returns:
             A context that tells whether no other process of the job is present.
@@ -108,18 +105,28 @@ class JobLock:
         """
         try:
             self._wait(fcntl.LOCK_EX, _WORK)
-            is_last = self._try_lock(fcntl.LOCK_EX, _PRESENCE)
-            try:
-                if task:
-                    self._write(self._owner(task))
-                yield is_last
-                if task:
-                    self._write("")
-            finally:
-                if is_last:
-                    self.path.unlink(missing_ok=True)
+            self._write(self._owner(task))
+            yield self._try_lock(fcntl.LOCK_EX, _PRESENCE)
+            self._write("")
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Give up both locks without a wait; the last process of the job removes the file."""
+        try:
+            # Unlocked first: of two that end at once, neither would get the place of the other.
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _PRESENCE)
+            if self._try_lock(fcntl.LOCK_EX, _PRESENCE) and self._is_current():
+                self.path.unlink()
         finally:
             self._close()
+
+    def _is_current(self) -> bool:
+        """Tell whether the open file still has its name: the last process of before may have removed it."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))
+        except FileNotFoundError:
+            return False
 
     def _wait(self, operation: int, byte: int) -> None:
         """Lock a byte of the file, and say once whom this process waits for."""
