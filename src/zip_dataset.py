@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import stat
 import struct
@@ -10,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from src.progress import Progress
 from src.whole_folder import is_complete, whole_folder
@@ -20,6 +22,9 @@ _BLOCK_BYTES = 4096  # a file takes whole blocks of the disk
 _CHUNK_BYTES = 2**20
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # flag bits: traditional and strong encryption, masked header
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+# The end of the file: signature and number of entries; and what stands before it in large files, with its locator.
+_END = struct.Struct("<4s6xH10x")
+_END_64 = struct.Struct("<4s28xQ16x20x")
 # What zipfile raises for damaged files, beside BadZipFile. OSError is bzip2's.
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError, OSError,
@@ -50,12 +55,27 @@ def unzip_dataset(archive: Path, folder: Path, owner: str) -> None:
         except _DAMAGED as error:
             raise ValueError(f"{archive}: not a complete zip file: {error}; copy it again") from error
         with opened:
+            _check_count(archive, stream, len(opened.infolist()), len(opened.comment))
             members = _check_members(archive, opened.infolist(), status.st_size)
             _check_space(folder, members.values())
             with whole_folder(folder, source, owner) as temporary, Progress(len(members), "unzip", "files") as progress:
                 for path, member in members.items():
                     _extract(archive, opened, member, temporary / path)
                     progress.update()
+
+
+def _check_count(archive: Path, stream: BinaryIO, found: int, comment_bytes: int) -> None:
+    """Raise if the list of entries is shorter than its own end says: a wrong length in it hides all that follow."""
+    stream.seek(-(_END.size + comment_bytes), os.SEEK_END)
+    signature, count = _END.unpack(stream.read(_END.size))
+    modulus = 2**16  # some programs count no further
+    if count == modulus - 1 and stream.tell() >= _END.size + _END_64.size:
+        stream.seek(-(_END.size + _END_64.size), os.SEEK_CUR)
+        signature_64, count_64 = _END_64.unpack(stream.read(_END_64.size))
+        if signature_64 == b"PK\x06\x06":
+            count, modulus = count_64, 2**64
+    if signature != b"PK\x05\x06" or found % modulus != count:
+        raise ValueError(f"{archive}: not a complete zip file: {found} entries were found, not {count}; copy it again")
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo], size: int) -> dict[PurePosixPath, zipfile.ZipInfo]:

@@ -342,6 +342,14 @@ def test_when_the_copier_is_killed_one_of_those_who_wait_takes_over(bench):
     assert bench.locks() == []
 
 
+def test_what_a_dead_job_left_in_its_lock_file_does_not_stop_the_next(bench):
+    name = job_name(parse_config(bench.options(), lambda _: "CPU"))
+    for text in ("failed in process 1 of this job: no access", "process 1, which copies the data", "\udcff"):
+        (bench.temporary / f"xception-{name}.lock").write_text(text, errors="surrogateescape")
+        assert finish(bench.start())[0] == 7
+        assert bench.locks() == []
+
+
 def test_children_of_a_killed_copier_do_not_hold_its_lock(bench):
     """moxing copies with processes of its own, which may outlive a killed parent."""
     slow = bench.set("slow")
@@ -420,14 +428,16 @@ def test_two_jobs_on_a_server_neither_wait_for_nor_disturb_each_other(bench):
 
 def test_the_coordinator_of_msrun_waits_for_the_data_but_copies_nothing_out(bench):
     slow, hold = bench.set("slow"), bench.set("hold")
-    coordinator, worker = bench.start(MS_ROLE="MS_SCHED"), bench.start(MS_ROLE="MS_WORKER")
+    coordinator = bench.start(MS_ROLE="MS_SCHED")
     bench.copier()
+    worker = bench.start(ending="pass", MS_ROLE="MS_WORKER")
+    waiting([worker])
     slow.unlink()
-    until(lambda: bench.begun() == 2)
-    assert len(bench.calls("in")) == 3
-    hold.unlink()
-    assert finish(worker)[0] == finish(coordinator)[0] == 7
+    assert finish(worker)[0] == 7 and coordinator.poll() is None
     assert [int(call.split()[0]) for call in bench.calls("out")] == [worker.pid]
+    hold.unlink()
+    assert finish(coordinator)[0] == 7
+    assert len(bench.calls("in")) == 3 and len(bench.calls("out")) == 1
 
 
 # Zip data sets

@@ -108,6 +108,30 @@ def test_a_truncated_file_says_so(tmp_path, cut):
     assert "not a complete zip file" in refusal(archive)
 
 
+@pytest.mark.parametrize(("count", "comment"), [(3, b""), (3, b"made by hand"), (65540, b"made by hand")])
+def test_an_entry_whose_length_hides_the_others_is_seen(tmp_path, count, comment):
+    archive = tmp_path / "data.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.comment = comment
+        for number in range(count):
+            opened.writestr(str(number), b"")
+    data = bytearray(archive.read_bytes())
+    last = data.rindex(b"PK\x01\x02")
+    before = data.rindex(b"PK\x01\x02", 0, last)
+    data[before + 32] = last - before  # the comment of the last but one entry takes the last one in
+    archive.write_bytes(data)
+    assert f"{count - 1} entries were found, not {count}" in refusal(archive)
+
+
+def test_a_large_data_set_is_read_to_its_last_entry(tmp_path):
+    archive = tmp_path / "data.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for number in range(65535):
+            opened.writestr(f"{number}.jpg", b"")
+        opened.writestr("../last", b"")
+    assert "entry '../last' leads out of the folder" in refusal(archive)
+
+
 def test_a_wrong_checksum_names_the_entry(tmp_path):
     archive = make_zip(tmp_path / "data.zip", {"a": b"first", "b": b"second"}, zipfile.ZIP_STORED)
     archive.write_bytes(archive.read_bytes().replace(b"second", b"secand", 1))
@@ -250,7 +274,7 @@ def test_progress_counts_the_files(tmp_path, capsys):
 
 
 def test_a_killed_process_leaves_no_folder_and_the_next_one_cleans_up(tmp_path):
-    """Ten kills at different moments of the extraction."""
+    """Ten kills at different moments of the extraction, and three as soon as the folder is there."""
     buffer = io.BytesIO(os.urandom(2**20))
     members = {f"{number}.jpg": buffer.getvalue()[number:] for number in range(60)}
     archive, out = make_zip(tmp_path / "data.zip", members, zipfile.ZIP_STORED), tmp_path / "out"
@@ -259,9 +283,10 @@ def test_a_killed_process_leaves_no_folder_and_the_next_one_cleans_up(tmp_path):
         "unzip_dataset(Path(sys.argv[1]), Path(sys.argv[2]), 'job')"
     )
     killed_half = 0
-    for count in range(10):
+    for count in range(13):
         process = subprocess.Popen([sys.executable, "-c", code, archive, out], cwd=ROOT, stderr=subprocess.DEVNULL)
-        while process.poll() is None and len(list(tmp_path.glob(".out.job.*.tmp/*"))) < count * 5 + 1:
+        moment = count * 5 + 1 if count < 10 else len(members) + 1
+        while process.poll() is None and len(list(tmp_path.glob(".out.job.*.tmp/*"))) < moment and not out.exists():
             time.sleep(0.001)
         process.kill()
         process.wait()
