@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from src.model_utils.command import run_command
-from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
+from src.model_utils.moxing_adapter import moxing_wrapper
 
 
 def main(argv: Sequence[str]) -> None:
@@ -16,6 +17,12 @@ def main(argv: Sequence[str]) -> None:
     config = parse_config(argv, resolve_device, __doc__)
     if not config.checkpoint_path:
         raise ConfigError("no checkpoint given: add --checkpoint_path=FILE.ckpt")
+    run_eval(config)
+
+
+@moxing_wrapper
+def run_eval(config: Config) -> None:
+    """Evaluate as the configuration says."""
     use_device(config)
     group = join_group(config)
 

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from src.model_utils.command import run_command
-from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.moxing_adapter import moxing_wrapper
 
 
 def main(argv: Sequence[str]) -> None:
@@ -15,6 +16,12 @@ def main(argv: Sequence[str]) -> None:
     config = parse_config(argv, resolve_device, __doc__)
     if not config.ckpt_file:
         raise ConfigError("no checkpoint given: add --ckpt_file=FILE.ckpt")
+    run_export(config)
+
+
+@moxing_wrapper
+def run_export(config: Config) -> None:
+    """Export as the configuration says."""
     use_device(config)
 
     from src.checkpoint import load_weights  # MindSpore takes seconds to import: --help does without

@@ -6,14 +6,20 @@ import sys
 from collections.abc import Sequence
 
 from src.model_utils.command import run_command
-from src.model_utils.config import parse_config
+from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
+from src.model_utils.moxing_adapter import moxing_wrapper
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
-    config = parse_config(argv, resolve_device, __doc__)
+    run_train(parse_config(argv, resolve_device, __doc__))
+
+
+@moxing_wrapper
+def run_train(config: Config) -> None:
+    """Train as the configuration says."""
     use_device(config)
     group = join_group(config)
 

@@ -24,6 +24,7 @@ SLOW = (
     "test_faults.py",
     "test_several_ranks.py",
     "test_bad_images.py",
+    "test_moxing_adapter.py",
     "test_ascend310_infer.py",
     "test_infer_models.py",
     "test_infer_runtime.py",

@@ -89,11 +89,6 @@ def test_a_process_of_a_launcher_takes_the_device_that_it_is_given(monkeypatch, 
     assert found == [arguments]
 
 
-def test_modelarts_is_refused_rather_than_ignored():
-    with pytest.raises(ConfigError, match="enable_modelarts is true, but"):
-        use_device(parse_config(["--enable_modelarts=True"], lambda _: "CPU"))
-
-
 def test_a_run_that_is_not_distributed_is_a_group_of_one():
     assert join_group(parse_config([], lambda _: "CPU")) == Group(0, 1)
 

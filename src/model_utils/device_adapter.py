@@ -48,12 +48,8 @@ def use_device(config: Config) -> None:
         config: With `device_target` resolved, and `device_id`.
 
     Raises:
-        ConfigError: The device exists but cannot be used, or the configuration asks for ModelArts.
+        ConfigError: The device exists but cannot be used.
     """
-    if config.enable_modelarts:
-        raise ConfigError(
-            "enable_modelarts is true, but copying from and to ModelArts is not available yet: set it false"
-        )
     import mindspore as ms
 
     try:
