@@ -14,13 +14,15 @@ from mindspore import Parameter, Tensor, nn
 
 from src.files import replace_file, temporary_path
 from src.logs import silenced_logging
+from src.Xception import Xception
 
 _MAX_NAMES = 10
+_POOL_PADDING = "pool_padding"  # an entry that only networks with another padding than "same" have
 # What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
 _TRAINING_STATE = re.compile(
     r"(moments|accum|moment1|moment2)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
     r"|steps_per_epoch|best_top_1|current_iterator_step|last_overflow_iterator_step|random_op|_random_op_.*"
-    r"|beta1_power|beta2_power|weight_decay)"
+    r"|beta1_power|beta2_power|weight_decay|pool_padding)"
 )
 
 
@@ -85,19 +87,21 @@ def save_checkpoint(
     entries = [{"name": parameter.name, "data": parameter} for parameter in _weights(network).values()]
     if optimizer is not None:
         entries += [{"name": moment.name, "data": moment} for moment in _moments(optimizer)]
-    progress = {}
+    appended: dict[str, int | float | str] = {}
     if position is not None:
-        progress = {
+        appended = {
             "epoch_num": position.epoch,
             "step_num": position.step,
             "steps_per_epoch": position.steps_per_epoch,
             "best_top_1": position.best_top_1,
         }
+    if isinstance(network, Xception) and network.pool_padding != "same":
+        appended[_POOL_PADDING] = network.pool_padding
     # A folder of its own takes whatever files MindSpore makes on its way.
     temporary = temporary_path(path)
     temporary.mkdir(parents=True)
     try:
-        _save(entries, temporary / "new.ckpt", progress)
+        _save(entries, temporary / "new.ckpt", appended)
         replace_file(temporary / "new.ckpt", path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -107,7 +111,8 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
     """Load the weights of a checkpoint into a network they fit exactly.
 
     Args:
-        network: Receives the weights, in its own types.
+        network: Receives the weights, in its own types, and the way of padding that they were trained with; so load
+            before the network is called for the first time.
         path: A checkpoint of this project, or of the MindSpore model zoo's Xception.
 
     Raises:
@@ -120,7 +125,7 @@ def load_training(network: nn.Cell, optimizer: nn.Optimizer, path: str | Path) -
     """Load what training needs to go on: weights, and as far as they are there momentum and position.
 
     Args:
-        network: Receives the weights.
+        network: Receives the weights and the way of padding.
         optimizer: Receives the momentum.
         path: A checkpoint.
 
@@ -151,10 +156,10 @@ def set_global_step(optimizer: nn.Optimizer, step: int) -> None:
     optimizer.global_step.set_data(Tensor([step], optimizer.global_step.dtype))
 
 
-def _save(entries: list[dict], path: Path, progress: dict[str, int | float]) -> None:
+def _save(entries: list[dict], path: Path, appended: dict[str, int | float | str]) -> None:
     try:
         with silenced_logging():
-            ms.save_checkpoint(entries, str(path), append_dict=progress, crc_check=True)
+            ms.save_checkpoint(entries, str(path), append_dict=appended, crc_check=True)
         path.chmod(0o644)
     except OSError:
         raise
@@ -182,6 +187,8 @@ def _read(path: Path) -> dict[str, Parameter]:
 def _load_weights(network: nn.Cell, stored: Mapping[str, Parameter], path: Path) -> None:
     weights = _weights(network)
     _check_fit(stored, weights, [name for name in stored if not _TRAINING_STATE.fullmatch(name)], path)
+    if isinstance(network, Xception):
+        network.set_pool_padding(stored.get(_POOL_PADDING, "same"))
     _assign(weights, stored)
 
 
