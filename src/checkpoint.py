@@ -121,6 +121,23 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
     _load_weights(network, _read(Path(path)), Path(path))
 
 
+def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
+    """Read the weights of a checkpoint of any network.
+
+    Args:
+        path: A checkpoint.
+
+    Returns:
+        The weights by name, without what training writes beside them, and the pool padding of an Xception.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    stored = _read(Path(path))
+    weights = {name: value.asnumpy() for name, value in stored.items() if not _TRAINING_STATE.fullmatch(name)}
+    return weights, stored.get(_POOL_PADDING, "same")
+
+
 def load_training(network: nn.Cell, optimizer: nn.Optimizer, path: str | Path) -> tuple[Position | None, bool]:
     """Load what training needs to go on: weights, and as far as they are there momentum and position.
 
