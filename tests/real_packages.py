@@ -1,7 +1,8 @@
-"""Runs the real Keras or timm, in a process of its own: python tests/real_packages.py PACKAGE make|run FOLDER [SIZE ...].
+"""Runs the real Keras or timm in a process of its own: python tests/real_packages.py PACKAGE make|run FOLDER SIZE...
 
 `make` gives the package's Xception of 7 classes random weights and statistics, and saves it in every format there is;
-`run` loads the files called back.* instead. Both write the logits of the images of each size, <file or "made">-<size>.npy.
+`run` loads the files called back.* instead. Both write the logits of the images of each size, as made-<size>.npy or
+<file>-<size>.npy.
 """
 
 from __future__ import annotations
@@ -64,9 +65,8 @@ def use_keras(command: str, folder: Path, sizes: list[int]) -> None:
     model.save(folder / "whole.keras")
     model.save(folder / "whole.h5")
     keras.Model(model.inputs, model.layers[-3].output).save_weights(folder / "no_top.weights.h5")
-    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
-
     import h5py
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
     with h5py.File(folder / "legacy.h5", "w") as file:
         save_weights_to_hdf5_group(file, model)

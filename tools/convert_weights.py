@@ -44,8 +44,8 @@ def main(argv: Sequence[str]) -> None:
     print(f"wrote {args.out}: {classes} classes, {pool_padding} pool padding")
     if pool_padding != theirs:
         print(
-            f"note: this network pads max pooling '{pool_padding}', {layout}'s own pads it '{theirs}': their logits differ "
-            "until its pooling layers are replaced"
+            f"note: this network pads max pooling '{pool_padding}', that of {layout} '{theirs}': "
+            "their logits differ until its pooling layers are replaced"
         )
 
 

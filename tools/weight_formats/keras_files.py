@@ -90,7 +90,7 @@ def _stored_layers(file: Any, path: Path) -> Iterator[_Stored]:
     if "layers" in file:
         for name in sorted(file["layers"], key=_with_number):
             variables = file["layers"][name].get("vars", {})
-            if variables:
+            if len(variables):  # layers without weights have an empty group
                 ordered = [_inside(variables, index, path) for index in sorted(variables, key=int)]
                 yield _Stored(str(variables.attrs.get("name", "")), ordered)
         return
@@ -161,7 +161,8 @@ def _write_keras_3(file: Any, weights: Weights) -> None:
     numbers: Counter[str] = Counter()
     for layer in xception_layers():
         group = file.create_group(f"layers/{_numbered(_CLASSES[layer.kind], numbers)}/vars")
-        group.attrs["name"] = layer.keras_name or layer.name
+        if layer.keras_name:
+            group.attrs["name"] = layer.keras_name
         for index, value in enumerate(_keras_values(layer, weights)):
             group[str(index)] = value
 
