@@ -17,6 +17,7 @@ SLOW = (
     "test_mindir_version.py",
     "test_xception.py",
     "test_export.py",
+    "test_convert_weights.py",
     "test_training.py",
     "test_ascend310_infer.py",
     "test_infer_route.py",

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
-from src.checkpoint import load_weights, read_weights, save_checkpoint
+from src.checkpoint import load_training, load_weights, read_weights, save_checkpoint
 from src.model_utils.config import ConfigError
 from src.Xception import xception
 from tests.conftest import ROOT
@@ -193,6 +193,19 @@ def test_weights_come_back_from_every_format(small, tmp_path, name, layout, modu
     assert all(np.allclose(found[key], value, rtol=1e-6, atol=0) for key, value in expected.items())
 
 
+def test_the_names_and_shapes_of_cadenes_first_files_are_taken(small, tmp_path):
+    need("safetensors")
+    from safetensors.numpy import load_file, save_file
+
+    path = convert(small, tmp_path / "a.safetensors", "--to", "safetensors")
+    tensors = {name.replace("fc.", "last_linear."): tensor for name, tensor in load_file(path).items()}
+    flat = {name: tensor[:, :, 0, 0].copy() for name, tensor in tensors.items() if "pointwise" in name}
+    counts = {name.replace("weight", "num_batches_tracked"): np.int64([3]) for name in tensors if "bn" in name}
+    save_file({**tensors, **flat, **counts}, path)
+    assert len(flat) == 34
+    assert_same_weights(convert(path, tmp_path / "ours.ckpt", "--pool_padding", "same"), small)
+
+
 # What is refused
 
 
@@ -321,6 +334,22 @@ def test_the_pool_padding_goes_with_the_checkpoint(tmp_path, small):
     assert read_weights(tmp_path / "b.ckpt")[1] == "symmetric"
     load_weights(other, small)
     assert other.pool_padding == "same"
+    load_training(other, nn.Momentum(other.trainable_params(), 0.1, 0.9), tmp_path / "b.ckpt")
+    assert other.pool_padding == "symmetric"
+
+
+def test_padding_set_later_computes_what_padding_set_at_first_does():
+    first, later = xception(CLASSES, "symmetric"), xception(CLASSES)
+    later.set_pool_padding("symmetric")
+    outputs = []
+    for network in (first, later):
+        set_weights(network)
+        outputs.append(network.set_train(False)(Tensor(images(96))).asnumpy())
+    assert np.array_equal(*outputs)
+    with pytest.raises(ValueError, match=r"compiled with symmetric pool padding already: build another one"):
+        later.set_pool_padding("same")
+    with pytest.raises(ValueError, match=r"pool_padding must be one of same, symmetric, but got valid"):
+        xception(CLASSES, "valid")
 
 
 def test_a_network_of_another_padding_than_its_package_is_named(small, tmp_path, capsys):
