@@ -200,7 +200,9 @@ def test_the_names_and_shapes_of_cadenes_first_files_are_taken(small, tmp_path):
     path = convert(small, tmp_path / "a.safetensors", "--to", "safetensors")
     tensors = {name.replace("fc.", "last_linear."): tensor for name, tensor in load_file(path).items()}
     flat = {name: tensor[:, :, 0, 0].copy() for name, tensor in tensors.items() if "pointwise" in name}
-    counts = {name.replace("weight", "num_batches_tracked"): np.int64([3]) for name in tensors if name.endswith("bn1.weight")}
+    counts = {
+        name.replace("weight", "num_batches_tracked"): np.int64([3]) for name in tensors if name.endswith("bn1.weight")
+    }
     save_file({**tensors, **flat, **counts}, path)
     assert len(flat) == 34
     assert_same_weights(convert(path, tmp_path / "ours.ckpt", "--pool_padding", "same"), small)
