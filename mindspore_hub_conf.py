@@ -9,7 +9,7 @@ def create_network(name: str, *args, **kwargs) -> Xception:
     Args:
         name (str): "xception", the only one there is.
         args: Positional arguments of `src.Xception.xception`.
-        kwargs: Keyword arguments of `src.Xception.xception`, such as `num_classes`.
+        kwargs: Keyword arguments of `src.Xception.xception`, `num_classes` and `pool_padding`.
 
     Returns:
         Xception, freshly initialised.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up .venv with the development requirements and MindSpore Lite for the C++ program, then runs the linters, the type check and every test.
+# Sets up .venv with the requirements of development and of the weight conversion's tests, and MindSpore Lite for the C++ program, then runs the linters, the type check and every test.
 set -Eeuo pipefail
 
 if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
@@ -9,7 +9,9 @@ fi
 
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
-setup_venv requirements-dev.txt
+setup_venv requirements-dev.txt requirements-convert-test.txt
+"$VENV_PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps \
+    -r "$ROOT/requirements-convert-test-no-deps.txt" || die 1 "installation failed: see pip's message above"
 cd "$ROOT"
 bin="$ROOT/.venv/bin"
 

@@ -15,6 +15,7 @@ ENTRY_FLOW = (
 MIDDLE_FLOW = ((728, (728, 728, 728), 1),) * 8
 EXIT_FLOW = ((728, (728, 1024), 2),)
 BLOCKS = ENTRY_FLOW + MIDDLE_FLOW + EXIT_FLOW
+POOL_PADDINGS = ("same", "symmetric")
 
 
 def _conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, **kwargs) -> nn.Conv2d:
@@ -34,6 +35,22 @@ def _conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9)
+
+
+def _max_pool(stride: int, padding: str) -> nn.Cell:
+    """A 3 x 3 max pooling; the paddings differ for even heights and widths, where "same" pads one side only."""
+    if padding == "same":
+        return nn.MaxPool2d(3, stride, pad_mode="same")
+    return nn.SequentialCell(RepeatEdges(), nn.MaxPool2d(3, stride, pad_mode="valid"))
+
+
+class RepeatEdges(nn.Cell):
+    """Pads all four sides by one pixel, which repeats the edge and so is never a new maximum: (N, C, H + 2, W + 2)."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        # Not an operator for padding: MindSpore cannot write those to ONNX.
+        x = ops.cat((x[:, :, :1], x, x[:, :, -1:]), 2)
+        return ops.cat((x[:, :, :, :1], x, x[:, :, :, -1:]), 3)
 
 
 class SeparableConv2d(nn.Cell):
@@ -63,11 +80,19 @@ class Block(nn.Cell):
         widths (tuple[int, ...]): channels after each separable convolution.
         stride (int): 1 or 2; 2 halves height and width (rounded up).
         start_with_relu (bool): whether the first separable convolution is preceded by an activation.
+        pool_padding (str): "same" or "symmetric", as in Xception.
 
     The shortcut is a strided 1 x 1 convolution with batch norm where the shape changes, else the identity.
     """
 
-    def __init__(self, in_channels: int, widths: tuple[int, ...], stride: int, start_with_relu: bool = True):
+    def __init__(
+        self,
+        in_channels: int,
+        widths: tuple[int, ...],
+        stride: int,
+        start_with_relu: bool = True,
+        pool_padding: str = "same",
+    ):
         super().__init__()
         self.has_skip = stride != 1 or widths[-1] != in_channels
         if self.has_skip:
@@ -80,13 +105,19 @@ class Block(nn.Cell):
             channels = width
         if not start_with_relu:
             layers = layers[1:]
+        self.stride = stride
         if stride != 1:
-            layers.append(nn.MaxPool2d(3, stride, pad_mode="same"))
+            layers.append(_max_pool(stride, pool_padding))
         self.rep = nn.SequentialCell(layers)
 
     def construct(self, x: Tensor) -> Tensor:
         shortcut = self.skipbn(self.skip(x)) if self.has_skip else x
         return self.rep(x) + shortcut
+
+    def set_pool_padding(self, pool_padding: str) -> None:
+        """Replace the max pooling, if there is one, by one with this padding."""
+        if self.stride != 1:
+            self.rep[-1] = _max_pool(self.stride, pool_padding)
 
 
 class Xception(nn.Cell):
@@ -94,6 +125,8 @@ class Xception(nn.Cell):
 
     Args:
         num_classes (int): number of classes, at least 1. Default: 1000.
+        pool_padding (str): how max pooling pads. "same", as TensorFlow does: at the right and bottom alone where height
+            and width are even. "symmetric", as PyTorch does: on all sides. Default: "same".
 
     Inputs:
         - **x** (Tensor) - float images (N, 3, H, W), RGB, (value - 127.5) / 127.5, so in [-1, 1]; H and W at least 71.
@@ -102,24 +135,27 @@ class Xception(nn.Cell):
         Tensor, float logits (N, num_classes).
 
     Raises:
-        ValueError: If `num_classes` is below 1, or the input is not (N, 3, H, W) with H and W of at least 71.
+        ValueError: If `num_classes` is below 1, or `pool_padding` is another word, or the input is not (N, 3, H, W)
+            with H and W of at least 71.
 
     Note:
         Call `forward_features` and `forward_head` from the `construct` of a Cell to switch between training and
         evaluation. Called by themselves in graph mode, their layers stay in the mode of the first call.
     """
 
-    def __init__(self, num_classes: int = 1000):
+    def __init__(self, num_classes: int = 1000, pool_padding: str = "same"):
         super().__init__()
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, but got {num_classes}")
+        _check_pool_padding(pool_padding)
         self.num_classes = num_classes
+        self.pool_padding = pool_padding
         self.conv1 = _conv(3, 32, 3, 2)
         self.bn1 = _batch_norm(32)
         self.conv2 = _conv(32, 64, 3)
         self.bn2 = _batch_norm(64)
         for number, (in_channels, widths, stride) in enumerate(BLOCKS, start=1):
-            setattr(self, f"block{number}", Block(in_channels, widths, stride, start_with_relu=number > 1))
+            setattr(self, f"block{number}", Block(in_channels, widths, stride, number > 1, pool_padding))
         self.conv3 = SeparableConv2d(1024, 1536)
         self.bn3 = _batch_norm(1536)
         self.conv4 = SeparableConv2d(1536, FEATURES)
@@ -129,6 +165,26 @@ class Xception(nn.Cell):
         self.fc = nn.Dense(FEATURES, num_classes)
         # A plain tuple, so that the loop over the blocks adds no second name to their parameters.
         self.blocks = tuple(getattr(self, f"block{number}") for number in range(1, len(BLOCKS) + 1))
+
+    def set_pool_padding(self, pool_padding: str) -> None:
+        """Change how max pooling pads, before the network, or a cell with it inside, is called for the first time.
+
+        Args:
+            pool_padding (str): "same" or "symmetric", as in the constructor.
+
+        Raises:
+            ValueError: If it is another word, or the network has been compiled with another one already.
+        """
+        _check_pool_padding(pool_padding)
+        if pool_padding == self.pool_padding:
+            return
+        if self.compile_cache:
+            raise ValueError(
+                f"the network is compiled with {self.pool_padding} pool padding already: build another one"
+            )
+        self.pool_padding = pool_padding
+        for block in self.blocks:
+            block.set_pool_padding(pool_padding)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the feature maps before pooling: (N, 2048, 10, 10) for 299 x 299, (N, 2048, 3, 3) for 71 x 71."""
@@ -148,6 +204,11 @@ class Xception(nn.Cell):
         return self.forward_head(self.forward_features(x))
 
 
+def _check_pool_padding(pool_padding: str) -> None:
+    if pool_padding not in POOL_PADDINGS:
+        raise ValueError(f"pool_padding must be one of {', '.join(POOL_PADDINGS)}, but got {pool_padding}")
+
+
 def _check_images(shape: tuple[int, ...]) -> None:
     # Also runs while a graph is compiled, so only on what is known then.
     if len(shape) != 4 or shape[1] != 3:
@@ -156,11 +217,12 @@ def _check_images(shape: tuple[int, ...]) -> None:
         raise ValueError(f"Xception takes images of at least 71 x 71, but got shape {shape}")
 
 
-def xception(num_classes: int = 1000) -> Xception:
+def xception(num_classes: int = 1000, pool_padding: str = "same") -> Xception:
     """Build Xception with freshly initialised weights.
 
     Args:
         num_classes (int): number of classes, at least 1. Default: 1000.
+        pool_padding (str): "same", or "symmetric" for weights that come from PyTorch. Default: "same".
 
     Returns:
         Xception, the network, in evaluation mode; `set_train()` switches dropout and batch statistics on.
@@ -168,4 +230,4 @@ def xception(num_classes: int = 1000) -> Xception:
     Examples:
         >>> net = xception(1000)
     """
-    return Xception(num_classes)
+    return Xception(num_classes, pool_padding)

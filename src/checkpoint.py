@@ -1,33 +1,27 @@
-"""Checkpoints: written whole, read with a checksum, and never loaded where they do not fit."""
+"""Checkpoints of a network and its training, which are never loaded where they do not fit."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
-from src.files import replace_file, temporary_path
-from src.logs import silenced_logging
+from src.checkpoint_file import read_checkpoint, write_checkpoint
+from src.Xception import Xception
 
 _MAX_NAMES = 10
-_CHECKSUM, _CHECKSUM_BYTES = b"crc_num", 17  # what save_checkpoint(crc_check=True) ends a file with
+_POOL_PADDING = "pool_padding"  # an entry that only networks with another padding than "same" have
 # What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
 _TRAINING_STATE = re.compile(
     r"(moments|accum|moment1|moment2)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
     r"|steps_per_epoch|best_top_1|current_iterator_step|last_overflow_iterator_step|random_op|_random_op_.*"
-    r"|beta1_power|beta2_power|weight_decay)"
+    r"|beta1_power|beta2_power|weight_decay|pool_padding)"
 )
-
-
-class DamagedCheckpoint(ValueError):
-    """A checkpoint file that cannot be read, as opposed to one that does not fit."""
 
 
 @dataclass(frozen=True)
@@ -91,37 +85,35 @@ def save_checkpoint(
     entries = [{"name": parameter.name, "data": parameter} for parameter in _weights(network).values()]
     if optimizer is not None:
         entries += [{"name": moment.name, "data": moment} for moment in _moments(optimizer)]
-    progress = {}
+    appended: dict[str, int | float | str] = {}
     if position is not None:
-        progress = {
+        appended = {
             "epoch_num": position.epoch,
             "step_num": position.step,
             "steps_per_epoch": position.steps_per_epoch,
             "best_top_1": position.best_top_1,
         }
-    # A folder of its own takes whatever files MindSpore makes on its way.
-    temporary = temporary_path(path)
-    temporary.mkdir(parents=True)
-    try:
-        _save(entries, temporary / "new.ckpt", progress)
-        replace_file(temporary / "new.ckpt", path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if isinstance(network, Xception) and network.pool_padding != "same":
+        appended[_POOL_PADDING] = network.pool_padding
+    write_checkpoint(path, entries, appended)
 
 
 def load_weights(network: nn.Cell, path: str | Path) -> None:
     """Load the weights of a checkpoint into a network they fit exactly.
 
     Args:
-        network: Receives the weights, in its own types.
+        network: Receives the weights, in its own types, and the way of padding that they were trained with; so load
+            before the network is called for the first time.
         path: A checkpoint of this project, or of the MindSpore model zoo's Xception.
 
     Raises:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
-    stored = _read(Path(path))
-    _assign(_check_weights(_weights(network), stored, Path(path)), stored)
+    stored = read_checkpoint(Path(path))
+    weights = _weights(network)
+    _check_weights(weights, stored, Path(path))
+    _take(network, weights, stored)
 
 
 def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
@@ -140,14 +132,32 @@ def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
         ValueError: If it is missing or anything else does not fit. The network is unchanged after either error.
     """
     path = Path(path)
-    stored = _read(path)
+    stored = read_checkpoint(path)
     weights = _weights(network)
     fits = all(_shape(stored.get(name, "")) == _shape(weights[name]) for name in weights if name.startswith(head))
     if not fits:
         stored = {name: value for name, value in stored.items() if not name.startswith(head)}
         weights = {name: value for name, value in weights.items() if not name.startswith(head)}
-    _assign(_check_weights(weights, stored, path), stored)
+    _check_weights(weights, stored, path)
+    _take(network, weights, stored)
     return not fits
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
+    """Read the weights of a checkpoint of any network.
+
+    Args:
+        path: A checkpoint.
+
+    Returns:
+        The weights by name, without what training writes beside them, and the pool padding of an Xception.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    stored = read_checkpoint(Path(path))
+    weights = {name: value.asnumpy() for name, value in stored.items() if not _TRAINING_STATE.fullmatch(name)}
+    return weights, stored.get(_POOL_PADDING, "same")
 
 
 def load_training(
@@ -156,7 +166,7 @@ def load_training(
     """Load what training needs to go on: weights, and as far as they are there momentum and position.
 
     Args:
-        network: Receives the weights.
+        network: Receives the weights and the way of padding.
         optimizer: Receives the momentum.
         path: A checkpoint.
         whole: Whether to take it only with its checksum, which a file that was cut lacks.
@@ -169,14 +179,16 @@ def load_training(
         ValueError: As load_weights does, or if the momentum does not fit.
     """
     path = Path(path)
-    stored = _read(path, whole)
+    stored = read_checkpoint(path, whole)
     moments = {moment.name: moment for moment in _moments(optimizer)}
     stored_moments = [name for name in stored if name.startswith("moments.")]
-    weights = _check_weights(_weights(network), stored, path)
+    weights = _weights(network)
+    _check_weights(weights, stored, path)
     if stored_moments:
         _check_fit(stored, moments, stored_moments, path)
+    _take(network, weights, stored)
+    if stored_moments:
         _assign(moments, stored)
-    _assign(weights, stored)
     if not {"epoch_num", "step_num", "steps_per_epoch"} <= stored.keys():
         return None, bool(stored_moments)
     epoch, step, steps = (stored[name].asnumpy().item() for name in ("epoch_num", "step_num", "steps_per_epoch"))
@@ -189,54 +201,19 @@ def set_global_step(optimizer: nn.Optimizer, step: int) -> None:
     optimizer.global_step.set_data(Tensor([step], optimizer.global_step.dtype))
 
 
-def _save(entries: list[dict], path: Path, progress: dict[str, int | float]) -> None:
-    try:
-        with silenced_logging():
-            ms.save_checkpoint(entries, str(path), append_dict=progress, crc_check=True)
-        path.chmod(0o644)
-    except OSError:
-        raise
-    except RuntimeError as error:
-        # MindSpore wraps what the system said.
-        cause = error.__cause__ or error.__context__
-        raise cause if isinstance(cause, OSError) else OSError(f"cannot write {path}: {error}") from error
-
-
-def _read(path: Path, whole: bool = False) -> dict[str, Parameter]:
-    """Read a checkpoint into memory, with its checksum, which it may lack unless it must be `whole`."""
-    if not path.is_file():
-        raise ValueError(f"no checkpoint file {path}: check the path")
-    if path.suffix != ".ckpt":
-        raise ValueError(f"{path} is not named like a checkpoint: MindSpore reads only files that end in .ckpt")
-    if whole and not _has_checksum(path):
-        raise DamagedCheckpoint(f"checkpoint {path} has no checksum at its end: it is cut, or another program's")
-    try:
-        with silenced_logging():
-            return ms.load_checkpoint(str(path), crc_check=True)
-    except Exception as error:  # MindSpore raises errors of many types for a damaged file
-        raise DamagedCheckpoint(
-            f"cannot read checkpoint {path}: the file is damaged, unreadable or no checkpoint; use another one"
-        ) from error
-
-
-def _has_checksum(path: Path) -> bool:
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(size - _CHECKSUM_BYTES, 0))
-        return stream.read().startswith(_CHECKSUM)
-
-
-def _check_weights(
-    weights: Mapping[str, Parameter], stored: Mapping[str, Parameter], path: Path
-) -> Mapping[str, Parameter]:
-    """Return the weights of a network if a checkpoint fits them; raise if it does not."""
+def _check_weights(weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> None:
+    """Raise if a checkpoint does not fit the weights, all or most of a network's."""
     _check_fit(stored, weights, [name for name in stored if not _TRAINING_STATE.fullmatch(name)], path)
-    return weights
 
 
-def _check_fit(
-    stored: Mapping[str, Parameter], wanted: Mapping[str, Parameter], relevant: Iterable[str], path: Path
-) -> None:
+def _take(network: nn.Cell, weights: Mapping[str, Parameter], stored: Mapping[str, Any]) -> None:
+    """Give the network the stored way of padding, and the weights their stored values."""
+    if isinstance(network, Xception):
+        network.set_pool_padding(stored.get(_POOL_PADDING, "same"))
+    _assign(weights, stored)
+
+
+def _check_fit(stored: Mapping[str, Any], wanted: Mapping[str, Parameter], relevant: Iterable[str], path: Path) -> None:
     """Raise a list of what is missing, unexpected or of another shape in a checkpoint."""
     missing = [name for name in wanted if name not in stored]
     unexpected = [name for name in relevant if name not in wanted]

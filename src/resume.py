@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from src.checkpoint import DamagedCheckpoint, Position, load_training, numbered_checkpoints, set_global_step
+from src.checkpoint import Position, load_training, numbered_checkpoints, set_global_step
+from src.checkpoint_file import DamagedCheckpoint
 from src.checkpoint_keeper import BEST_CHECKPOINT, RANK
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, sum_over_ranks

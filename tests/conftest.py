@@ -20,6 +20,7 @@ SLOW = (
     "test_mindir_version.py",
     "test_xception.py",
     "test_export.py",
+    "test_convert_weights.py",
     "test_training.py",
     "test_faults.py",
     "test_several_ranks.py",
