@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,19 +92,19 @@ class Supervisor:
             OSError: A command cannot be started; those before it are stopped.
         """
         adopt_orphans()
-        with self._catch_signals():
-            try:
-                for command in commands:
-                    self._start(command)
-                while self._awaited and self._reap():
-                    self._act()
-                    on_tick()
-                    time.sleep(_TICK)
-                missing = sorted(self._awaited)
-                if missing and not (self.failure or self.signal):
-                    self.failure = Failure(missing[0], None)
-            finally:
-                self._clear_up()
+        self._catch_signals()
+        try:
+            for command in commands:
+                self._start(command)
+            while self._awaited and self._reap():
+                self._act()
+                on_tick()
+                time.sleep(_TICK)
+            missing = sorted(self._awaited)
+            if missing and not (self.failure or self.signal):
+                self.failure = Failure(missing[0], None)
+        finally:
+            self._clear_up()
         if self.failure:
             return _exit_status(self.failure.status)
         return 128 + self.signal if self.signal else 0
@@ -207,18 +206,12 @@ class Supervisor:
         elif now - self._signalled_at > _REPEAT:
             self._kill_at = now
 
-    @contextmanager
-    def _catch_signals(self) -> Iterator[None]:
-        before = {}
+    def _catch_signals(self) -> None:
+        """Catch the signals from here on, also after the run: one that is repeated then must not change its status."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # nohup has SIGHUP ignored, and that must stay so.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                before[number] = signal.signal(number, self._on_signal)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, self._on_signal)
 
 
 def _exit_status(status: int | None) -> int:
