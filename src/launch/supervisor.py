@@ -66,6 +66,9 @@ class Supervisor:
     ) -> None:
         self.failure: Failure | None = None
         self.signal = 0
+        # nohup has SIGHUP ignored, and that must stay so.
+        ignores_hangup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        self._caught = (signal.SIGTERM, signal.SIGINT, *(() if ignores_hangup else (signal.SIGHUP,)))
         self._control = control
         self._ranks = ranks
         self._awaited = set(awaited)
@@ -80,6 +83,8 @@ class Supervisor:
 
     def run(self, commands: Sequence[Command], on_tick: Callable[[], None]) -> int:
         """Start the commands and wait for the end of the run, forwarding SIGTERM, SIGINT and SIGHUP.
+
+        The signals are ignored when it returns.
 
         Args:
             commands: What to start.
@@ -105,6 +110,9 @@ class Supervisor:
                 self.failure = Failure(missing[0], None)
         finally:
             self._clear_up()
+            # One that is repeated now must not change the status; Python would let go of a handler as it ends.
+            for number in self._caught:
+                signal.signal(number, signal.SIG_IGN)
         if self.failure:
             return _exit_status(self.failure.status)
         return 128 + self.signal if self.signal else 0
@@ -207,11 +215,8 @@ class Supervisor:
             self._kill_at = now
 
     def _catch_signals(self) -> None:
-        """Catch the signals from here on, also after the run: one that is repeated then must not change its status."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # nohup has SIGHUP ignored, and that must stay so.
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._on_signal)
+        for number in self._caught:
+            signal.signal(number, self._on_signal)
 
 
 def _exit_status(status: int | None) -> int:
