@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import io
 import os
-import signal
 import stat
-import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from src.progress import Progress
+from src.workers import process_pool
 
 UNREAD_SUFFIXES = frozenset({".gif", ".webp"})  # images to people, and none to training
 
@@ -113,7 +112,7 @@ def _check_all(paths: Sequence[Path], workers: int, check: Check) -> Iterator[Re
 def _check_in_pool(chunks: deque[list[Path]], workers: int, check: Check) -> Generator[Results, None, list[Path]]:
     """Take chunks and yield their results; return the files that were under way when a worker was killed."""
     running: dict[Future[Results], list[Path]] = {}
-    with _new_pool(workers) as pool:
+    with process_pool(workers) as pool:
         try:
             while chunks or running:
                 # Few at a time: a large data set does not fill the memory, and a crash loses little.
@@ -132,7 +131,7 @@ def _check_in_pool(chunks: deque[list[Path]], workers: int, check: Check) -> Gen
 def _check_one_by_one(paths: deque[Path], check: Check) -> Iterator[Results]:
     """Yield the results of files one of which kills its process."""
     while paths:
-        with _new_pool(1) as pool:
+        with process_pool(1) as pool:
             pool.submit(os.getpid).result()  # processes that cannot even start are no file's fault
             try:
                 while paths:
@@ -140,26 +139,6 @@ def _check_one_by_one(paths: deque[Path], check: Check) -> Iterator[Results]:
                     yield [(paths.popleft(), reason)]
             except BrokenProcessPool:
                 yield [(paths.popleft(), "the decoder's process was killed while reading it")]
-
-
-def _new_pool(workers: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: the caller may have threads, whose locks a fork would copy in any state.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
-
-
-def _prepare_worker() -> None:
-    """Keep a worker quiet: the parent handles Ctrl-C, and libtiff writes its complaints straight to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this worker when the parent is killed; a pool's worker would wait for its next task for ever."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
 
 
 def _check_chunk(check: Check, paths: Sequence[Path]) -> Results:
