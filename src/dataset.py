@@ -1,17 +1,18 @@
-"""The ImageNet input pipeline: image folders to batches of normalised images, for training and for evaluation."""
+"""The ImageNet input pipeline: image folders, or MindRecord files made of them, to batches of normalised images, for training and for evaluation."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import mindspore.dataset as ds
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
-from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, class_names, image_names, list_images
+from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, folder_names, image_names, list_images
+from src.record_folder import RecordSet, find_records
 from src.workers import available_workers
 
 DEFAULT_IMAGE_SIZE = 299
@@ -39,7 +40,7 @@ def create_dataset(
     flip_probability: float = 0.5,
     excluded: Collection[str] = (),
 ) -> ds.Dataset:
-    """Build the input pipeline over image folders, one folder a class.
+    """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
     Training: a random crop is resized, perhaps flipped, and changed in brightness, contrast and saturation by up to
     40 %; the order is random; the images left over by the last whole batch are dropped; every rank gets the same number
@@ -47,7 +48,8 @@ def create_dataset(
     cropped; over all ranks every image comes exactly once.
 
     Args:
-        dataset_path: Folder of the class folders; the labels are their positions in sorted order.
+        dataset_path: Folder of the class folders, whose positions in sorted order are the labels, or folder of
+            tools/make_mindrecord.py, which keeps those labels.
         do_train: Whether for training or evaluation.
         batch_size: Images in a batch, 1 or more.
         device_num: Number of ranks that share the images, 1 or more.
@@ -68,23 +70,20 @@ def create_dataset(
         `label`, int32 (N,).
 
     Raises:
-        ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, or an excluded
-            path is no image of the folder.
+        ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, an excluded path is
+            no image of the folder, or a part of the MindRecord files is missing.
     """
-    names = class_names(dataset_path)
     workers = available_workers() if num_parallel_workers is None else num_parallel_workers
     cores = os.cpu_count() or 1
     if not 1 <= workers <= cores:
         raise ValueError(f"num_parallel_workers must be from 1 to {cores}, the cores of this machine, got {workers}")
     if seed is not None:
         ds.config.set_seed(seed)
-    images = ds.ImageFolderDataset(
-        dataset_path,
-        num_parallel_workers=workers,
-        extensions=list(SUFFIX_FORMS),
-        class_indexing={name: label for label, name in enumerate(names)},
-        **_sharding(dataset_path, do_train, device_num, rank, excluded),
-    )
+    records = find_records(dataset_path)
+    if records:
+        images = _records(dataset_path, records, workers, do_train, device_num, rank, excluded)
+    else:
+        images = _folders(dataset_path, workers, do_train, device_num, rank, excluded)
     if do_train:
         operations = _train_transforms(image_size, crop_min_area, flip_probability)
     else:
@@ -95,20 +94,37 @@ def create_dataset(
     return images.skip(skip_batches) if skip_batches else images
 
 
-def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str, int]:
-    """Count the images of every class, by their suffix.
+def class_names(dataset_path: str) -> list[str]:
+    """Return the names of the classes, sorted, of image folders or MindRecord files.
 
     Args:
-        dataset_path: Folder of the class folders.
+        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
+
+    Raises:
+        ValueError: If the folder is missing or has no classes, or a part of the MindRecord files is missing.
+    """
+    records = find_records(dataset_path)
+    return records.class_names if records else folder_names(dataset_path)
+
+
+def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str, int]:
+    """Count the images of every class, in class folders by their suffix.
+
+    Args:
+        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
         excluded: Paths of images that do not count, as list_images gives them.
 
     Returns:
         Number of images by class name, in sorted order.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
-            image.
+        ValueError: If the folder is missing or has no class folders, one of them cannot be read or holds a hidden image,
+            or a part of the MindRecord files is missing.
     """
+    records = find_records(dataset_path)
+    if records:
+        _check_none_excluded(dataset_path, excluded)
+        return dict(records.counts)
     left_out = frozenset(excluded)
     return {
         name: len(images) - len(left_out.intersection(images)) for name, images in list_images(dataset_path).items()
@@ -121,7 +137,7 @@ def check_folder(
     """Check that a folder is fit for training or evaluation, before either begins.
 
     Args:
-        dataset_path: Folder of the class folders.
+        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
         num_classes: Number of classes that it should have.
         batch_size: Images in a batch of one device.
         device_num: Number of devices, each of which needs one batch.
@@ -137,7 +153,7 @@ def check_folder(
     images = "readable images" if excluded else "images"
     if len(counts) != num_classes:
         raise ValueError(
-            f"{dataset_path} has {len(counts)} class folders, but num_classes is {num_classes}: "
+            f"{dataset_path} has {len(counts)} classes, but num_classes is {num_classes}: "
             f"use --num_classes={len(counts)} or another folder"
         )
     empty = [name for name, count in counts.items() if not count]
@@ -185,19 +201,59 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
         ) from error
 
 
+def _folders(
+    dataset_path: str, workers: int, do_train: bool, device_num: int, rank: int, excluded: Collection[str]
+) -> ds.Dataset:
+    """Return this rank's images of image folders, encoded, in their order."""
+    kept = None
+    if excluded:
+        kept = _kept_images(dataset_path, excluded)
+    elif not do_train and device_num > 1:
+        kept = list(range(sum(count_images(dataset_path).values())))
+    return ds.ImageFolderDataset(
+        dataset_path,
+        num_parallel_workers=workers,
+        extensions=list(SUFFIX_FORMS),
+        class_indexing={name: label for label, name in enumerate(folder_names(dataset_path))},
+        **_sharding(dataset_path, do_train, device_num, rank, kept),
+    )
+
+
+def _records(
+    dataset_path: str,
+    records: RecordSet,
+    workers: int,
+    do_train: bool,
+    device_num: int,
+    rank: int,
+    excluded: Collection[str],
+) -> ds.Dataset:
+    """Return this rank's images of MindRecord files, encoded, in their order."""
+    _check_none_excluded(dataset_path, excluded)
+    kept = list(range(records.images)) if not do_train and device_num > 1 else None
+    return ds.MindDataset(
+        records.record_files(dataset_path),
+        columns_list=["image", "label"],
+        num_parallel_workers=workers,
+        **_sharding(dataset_path, do_train, device_num, rank, kept),
+    )
+
+
+def _check_none_excluded(dataset_path: str, excluded: Collection[str]) -> None:
+    if excluded:
+        raise ValueError(f"{min(excluded)} cannot be left out of {dataset_path}: its MindRecord files have no paths")
+
+
 def _sharding(
-    dataset_path: str, do_train: bool, device_num: int, rank: int, excluded: Collection[str]
+    dataset_path: str, do_train: bool, device_num: int, rank: int, kept: Sequence[int] | None
 ) -> dict[str, object]:
-    """Return the arguments of ImageFolderDataset that choose this rank's images and their order."""
+    """Return MindSpore's arguments that choose this rank's images, of those kept or of all, and their order."""
     if not 0 <= rank < device_num:
         raise ValueError(f"rank must be from 0 to {device_num - 1} (device_num - 1), got {rank}")
-    if do_train and not excluded:
+    if kept is None:
         # MindSpore fills the shards up to equal size.
         sharding = {"num_shards": device_num, "shard_id": rank} if device_num > 1 else {}
-        return {"shuffle": True, **sharding}
-    if device_num == 1 and not excluded:
-        return {"shuffle": False}
-    kept = _kept_images(dataset_path, excluded)
+        return {"shuffle": do_train, **sharding}
     if do_train:
         sampler = ds.DistributedSampler(device_num, rank)
         sampler.add_child(ds.SubsetSampler(kept))

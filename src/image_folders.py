@@ -9,7 +9,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 SUFFIX_FORMS = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
 
 
-def class_names(dataset_path: str) -> list[str]:
+def folder_names(dataset_path: str) -> list[str]:
     """Return the names of the class folders, sorted; hidden folders are passed over.
 
     Args:
@@ -42,7 +42,7 @@ def list_images(dataset_path: str) -> dict[str, list[str]]:
         ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
             image.
     """
-    folders = {name: os.path.join(dataset_path, name) for name in class_names(dataset_path)}
+    folders = {name: os.path.join(dataset_path, name) for name in folder_names(dataset_path)}
     return {name: [os.path.join(folder, image) for image in image_names(folder)] for name, folder in folders.items()}
 
 
