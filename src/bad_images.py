@@ -62,9 +62,7 @@ def usable_images(config: Config, folder: str, group: Group, batch_size: int = 1
         return UsableImages(names, count)
     if find_records(folder):
         if group.rank == 0:
-            print(
-                f"no images to skip in {folder}: those of MindRecord files were decoded when they were made", flush=True
-            )
+            print(f"nothing to skip in {folder}: MindRecord images were decoded when they were converted", flush=True)
         return UsableImages(names, count)
     workers = config.num_parallel_workers or max(available_workers() // group.size, 1)
     bad = _find_together(folder, workers, group)

@@ -1,4 +1,4 @@
-"""The ImageNet input pipeline: image folders, or MindRecord files made of them, to batches of normalised images, for training and for evaluation."""
+"""The ImageNet input pipeline: image folders, or MindRecord files, to batches for training and for evaluation."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def create_dataset(
         `label`, int32 (N,).
 
     Raises:
-        ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, an excluded path is
-            no image of the folder, or a part of the MindRecord files is missing.
+        ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, an excluded path
+            is no image of the folder, or a part of the MindRecord files is missing.
     """
     workers = available_workers() if num_parallel_workers is None else num_parallel_workers
     cores = os.cpu_count() or 1
@@ -118,8 +118,8 @@ def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str,
         Number of images by class name, in sorted order.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, one of them cannot be read or holds a hidden image,
-            or a part of the MindRecord files is missing.
+        ValueError: If the folder is missing or has no class folders, one of them cannot be read or holds a hidden
+            image, or a part of the MindRecord files is missing.
     """
     records = find_records(dataset_path)
     if records:

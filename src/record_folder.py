@@ -65,8 +65,8 @@ def find_records(folder: str) -> RecordSet | None:
     except OSError as error:
         if holds_record_files(folder):
             raise ValueError(
-                f"{folder} has MindRecord files but no readable {SET_FILE} with their classes: tools/make_mindrecord.py "
-                f"writes it when all records are there; run that to its end, or copy the file too"
+                f"{folder} has MindRecord files but no readable {SET_FILE} with their classes: run "
+                f"tools/make_mindrecord.py to its end, which writes it last, or copy that file too"
             ) from error
         return None
     _check_files(folder, records)
