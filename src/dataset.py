@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import mindspore.dataset as ds
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
-from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, folder_names, image_names, list_images
-from src.record_folder import RecordSet, find_records
+from src.dataset_source import class_names, count_images, encoded_images
+from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, image_names
+from src.record_folder import RECORD_SUFFIX, holds_record_files
 from src.workers import available_workers
 
 DEFAULT_IMAGE_SIZE = 299
@@ -79,11 +80,7 @@ def create_dataset(
         raise ValueError(f"num_parallel_workers must be from 1 to {cores}, the cores of this machine, got {workers}")
     if seed is not None:
         ds.config.set_seed(seed)
-    records = find_records(dataset_path)
-    if records:
-        images = _records(dataset_path, records, workers, do_train, device_num, rank, excluded)
-    else:
-        images = _folders(dataset_path, workers, do_train, device_num, rank, excluded)
+    images = encoded_images(dataset_path, workers, do_train, device_num, rank, excluded)
     if do_train:
         operations = _train_transforms(image_size, crop_min_area, flip_probability)
     else:
@@ -92,43 +89,6 @@ def create_dataset(
     images = images.map(transforms.TypeCast(mstype.int32), "label", num_parallel_workers=workers)
     images = images.batch(batch_size, drop_remainder=do_train, num_parallel_workers=workers)
     return images.skip(skip_batches) if skip_batches else images
-
-
-def class_names(dataset_path: str) -> list[str]:
-    """Return the names of the classes, sorted, of image folders or MindRecord files.
-
-    Args:
-        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
-
-    Raises:
-        ValueError: If the folder is missing or has no classes, or a part of the MindRecord files is missing.
-    """
-    records = find_records(dataset_path)
-    return records.class_names if records else folder_names(dataset_path)
-
-
-def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str, int]:
-    """Count the images of every class, in class folders by their suffix.
-
-    Args:
-        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
-        excluded: Paths of images that do not count, as list_images gives them.
-
-    Returns:
-        Number of images by class name, in sorted order.
-
-    Raises:
-        ValueError: If the folder is missing or has no class folders, one of them cannot be read or holds a hidden
-            image, or a part of the MindRecord files is missing.
-    """
-    records = find_records(dataset_path)
-    if records:
-        _check_none_excluded(dataset_path, excluded)
-        return dict(records.counts)
-    left_out = frozenset(excluded)
-    return {
-        name: len(images) - len(left_out.intersection(images)) for name, images in list_images(dataset_path).items()
-    }
 
 
 def check_folder(
@@ -183,7 +143,7 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
     """Turn the error of a pipeline that met an unreadable image into one line that names it.
 
     Args:
-        dataset_path: Folder of the class folders, for the advice.
+        dataset_path: Folder of the images, for the advice.
 
     Raises:
         ValueError: In the place of MindSpore's RuntimeError about an image.
@@ -191,6 +151,12 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if holds_record_files(dataset_path) and RECORD_SUFFIX in str(error):
+            # MindSpore may name another file than the damaged one.
+            raise ValueError(
+                f"cannot read the MindRecord files in {dataset_path}: `python tools/make_mindrecord.py DATA "
+                f"{dataset_path}`, with the images they were made from, finds the damaged one and makes it again"
+            ) from error
         found = _BAD_FILE.search(str(error))
         if not found:
             raise
@@ -199,78 +165,6 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
             f"cannot read image {found[1]}: {reason}; "
             f"`python tools/check_dataset.py {dataset_path}` lists every bad image"
         ) from error
-
-
-def _folders(
-    dataset_path: str, workers: int, do_train: bool, device_num: int, rank: int, excluded: Collection[str]
-) -> ds.Dataset:
-    """Return this rank's images of image folders, encoded, in their order."""
-    kept = None
-    if excluded:
-        kept = _kept_images(dataset_path, excluded)
-    elif not do_train and device_num > 1:
-        kept = list(range(sum(count_images(dataset_path).values())))
-    return ds.ImageFolderDataset(
-        dataset_path,
-        num_parallel_workers=workers,
-        extensions=list(SUFFIX_FORMS),
-        class_indexing={name: label for label, name in enumerate(folder_names(dataset_path))},
-        **_sharding(dataset_path, do_train, device_num, rank, kept),
-    )
-
-
-def _records(
-    dataset_path: str,
-    records: RecordSet,
-    workers: int,
-    do_train: bool,
-    device_num: int,
-    rank: int,
-    excluded: Collection[str],
-) -> ds.Dataset:
-    """Return this rank's images of MindRecord files, encoded, in their order."""
-    _check_none_excluded(dataset_path, excluded)
-    kept = list(range(records.images)) if not do_train and device_num > 1 else None
-    return ds.MindDataset(
-        records.record_files(dataset_path),
-        columns_list=["image", "label"],
-        num_parallel_workers=workers,
-        **_sharding(dataset_path, do_train, device_num, rank, kept),
-    )
-
-
-def _check_none_excluded(dataset_path: str, excluded: Collection[str]) -> None:
-    if excluded:
-        raise ValueError(f"{min(excluded)} cannot be left out of {dataset_path}: its MindRecord files have no paths")
-
-
-def _sharding(
-    dataset_path: str, do_train: bool, device_num: int, rank: int, kept: Sequence[int] | None
-) -> dict[str, object]:
-    """Return MindSpore's arguments that choose this rank's images, of those kept or of all, and their order."""
-    if not 0 <= rank < device_num:
-        raise ValueError(f"rank must be from 0 to {device_num - 1} (device_num - 1), got {rank}")
-    if kept is None:
-        # MindSpore fills the shards up to equal size.
-        sharding = {"num_shards": device_num, "shard_id": rank} if device_num > 1 else {}
-        return {"shuffle": do_train, **sharding}
-    if do_train:
-        sampler = ds.DistributedSampler(device_num, rank)
-        sampler.add_child(ds.SubsetSampler(kept))
-        return {"sampler": sampler}
-    if rank >= len(kept):
-        raise ValueError(f"{dataset_path} has {len(kept)} images, fewer than the {device_num} devices that share them")
-    return {"sampler": ds.SubsetSampler(kept[rank::device_num])}
-
-
-def _kept_images(dataset_path: str, excluded: Collection[str]) -> list[int]:
-    """Return MindSpore's numbers of the images that are not excluded."""
-    paths = [path for images in list_images(dataset_path).values() for path in images]
-    left_out = frozenset(excluded)
-    unknown = left_out.difference(paths)
-    if unknown:
-        raise ValueError(f"{min(unknown)}, to be left out, is no image of {dataset_path}: has the folder changed?")
-    return [number for number, path in enumerate(paths) if path not in left_out]
 
 
 def _train_transforms(image_size: int, crop_min_area: float, flip_probability: float) -> list:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from src.files import atomic_write, remove_temporary
@@ -16,7 +16,7 @@ from src.image_check import find_bad, printable
 from src.progress import Progress
 from src.record_folder import RECORD_SUFFIX, SET_FILE, RecordSet
 from src.shard import MAX_IMAGE_BYTES, Content, OtherImages, Shard, read_shard, write_shard
-from src.stored_image import ImagesByClass, StoredImage, check_stored_image
+from src.stored_image import ImagesByClass, check_stored_image
 from src.workers import process_pool
 
 MAX_SHARDS = 1000
@@ -87,14 +87,13 @@ def plan_shards(images: ImagesByClass, out: Path, shards: int = 0) -> list[Shard
     """
     rows = [(image, label) for label, each in enumerate(images.values()) for image in each]
     total = sum(image.size for image, _ in rows)
-    number = shards or min(-(-total // _SHARD_BYTES), MAX_SHARDS, len(rows))
-    if not 1 <= number <= min(MAX_SHARDS, len(rows)):
-        raise ValueError(
-            f"--shards must be from 1 to {min(MAX_SHARDS, len(rows))} for {len(rows)} images, got {shards}"
-        )
+    number = shards or min(-(-total // _SHARD_BYTES), MAX_SHARDS)
+    most = min(MAX_SHARDS, len(rows))
+    if not 1 <= number <= most:
+        raise ValueError(f"--shards must be from 1 to {most} for {len(rows)} images, got {shards}")
     bounds = [index * len(rows) // number for index in range(number + 1)]
     plan = []
-    for index, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for index, (start, end) in enumerate(pairwise(bounds)):
         path = out / f"images-{index:04d}-of-{number:04d}{RECORD_SUFFIX}"
         part, labels = zip(*rows[start:end], strict=True)
         plan.append(Shard(str(path), part, labels))
@@ -179,6 +178,8 @@ def _convert(
 ) -> int:
     """Check and write shards, a group at a time, add their contents, and return the number of damaged images."""
     total = 0
+    if not missing:
+        return total
     with Progress(sum(len(shard.images) for shard in missing), "convert") as progress:
         for group in _groups(missing, _SHARDS_AT_ONCE * workers):
             images = [image for shard in group for image in shard.images]
@@ -191,7 +192,7 @@ def _convert(
             jobs = [
                 (shard, names)
                 for shard, names in zip(group, left_out, strict=True)
-                if not names or skip_bad and len(names) < len(shard.images)
+                if not names or (skip_bad and len(names) < len(shard.images))
             ]
             shards, skipped = [shard for shard, _ in jobs], [names for _, names in jobs]
             for shard, content in zip(shards, pool.map(write_shard, shards, skipped), strict=True):

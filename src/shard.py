@@ -101,6 +101,7 @@ def write_shard(shard: Shard, left_out: frozenset[StoredImage]) -> Content:
         if content.missing != tuple(image.name for image in shard.images if image in left_out):
             raise ValueError(f"{final} does not hold what was written to it: is the disk damaged?")
         for temporary, name in zip(written.files(), shard.files(), strict=True):
+            os.chmod(temporary, _usual_mode())  # MindSpore shuts everyone else out
             replace_file(temporary, name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -154,6 +155,13 @@ def _write(shard: Shard, left_out: frozenset[StoredImage]) -> None:
         writer.commit()
     except RuntimeError as error:
         raise ValueError(f"MindSpore cannot write {shard.path}: {_first_line(error)}") from error
+
+
+def _usual_mode() -> int:
+    """Return the permissions of a new file of this person."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _row(image: StoredImage, label: int) -> dict[str, object]:
