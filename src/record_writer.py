@@ -87,7 +87,7 @@ def plan_shards(images: ImagesByClass, out: Path, shards: int = 0) -> list[Shard
     """
     rows = [(image, label) for label, each in enumerate(images.values()) for image in each]
     total = sum(image.size for image, _ in rows)
-    number = shards or min(-(-total // _SHARD_BYTES), MAX_SHARDS)
+    number = shards or min(-(-total // _SHARD_BYTES), MAX_SHARDS, len(rows))
     most = min(MAX_SHARDS, len(rows))
     if not 1 <= number <= most:
         raise ValueError(f"--shards must be from 1 to {most} for {len(rows)} images, got {shards}")
