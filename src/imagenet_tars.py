@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -153,7 +153,6 @@ def _plain_files(archive: tarfile.TarFile, tar: Path) -> Iterator[tarfile.TarInf
         if os.path.basename(entry.name) != entry.name or entry.name.startswith(".") or not entry.name:
             raise ValueError(f"{tar} holds {printable(entry.name)}, which is no plain file name: not ImageNet's")
         yield entry
-        archive.members = []  # a million of them would fill the memory
 
 
 def _stored(tar: Path, start: int, entry: tarfile.TarInfo, synset: str) -> StoredImage:

@@ -48,8 +48,8 @@ def write_records(
             disk is too small.
         OSError: If a file cannot be read or written.
     """
+    _check_images(images)
     plan = plan_shards(images, out, shards)
-    _check_sizes(plan)
     with only_writer(out, "another conversion", "choose another folder"):
         _check_foreign(out, plan)
         remove_temporary(out)
@@ -118,14 +118,17 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _check_sizes(plan: Sequence[Shard]) -> None:
-    for shard in plan:
-        for image in shard.images:
-            if image.size > MAX_IMAGE_BYTES:
-                raise ValueError(
-                    f"{printable(image.name)} has {image.size} bytes, more than the {MAX_IMAGE_BYTES} that a record "
-                    f"holds: remove it or make it smaller"
-                )
+def _check_images(images: ImagesByClass) -> None:
+    """Raise if a class is empty, or an image too large."""
+    for name, each in images.items():
+        if not each:
+            raise ValueError(f"no images in class {printable(name)}: add some or remove its folder")
+        largest = max(each, key=lambda image: image.size)
+        if largest.size > MAX_IMAGE_BYTES:
+            raise ValueError(
+                f"{printable(largest.name)} has {largest.size} bytes, more than the {MAX_IMAGE_BYTES} that a record "
+                f"holds: remove it or make it smaller"
+            )
 
 
 def _check_foreign(out: Path, plan: Sequence[Shard]) -> None:

@@ -68,9 +68,7 @@ def _check_options(args: argparse.Namespace) -> None:
         if not path.is_file():
             raise ConfigError(f"no file {path}: get the ILSVRC2012 files from image-net.org")
     if args.bad_images == "skip" and not args.mindrecord:
-        raise ConfigError(
-            "--bad_images=skip goes with --mindrecord: folders get every image, and training may skip some"
-        )
+        raise ConfigError("--bad_images=skip goes with --mindrecord: folders get every image")
 
 
 def _list_images(args: argparse.Namespace) -> dict[str, ImagesByClass]:
