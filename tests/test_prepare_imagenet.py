@@ -1,4 +1,4 @@
-"""Tar files built like ImageNet's become image folders or MindRecord files, also after a kill, and nothing else does."""
+"""Tar files built like those of ImageNet become image folders or MindRecord files, also after a kill; others not."""
 
 from __future__ import annotations
 
