@@ -11,9 +11,9 @@ import mindspore.dataset as ds
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
-from src.dataset_source import class_names as class_names
 from src.dataset_source import count_images, encoded_images
 from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, image_names
+from src.image_folders import class_names as class_names
 from src.record_folder import RECORD_SUFFIX, holds_record_files
 from src.workers import available_workers
 

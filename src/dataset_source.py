@@ -6,21 +6,8 @@ from collections.abc import Collection, Sequence
 
 import mindspore.dataset as ds
 
-from src.image_folders import SUFFIX_FORMS, folder_names, list_images
+from src.image_folders import SUFFIX_FORMS, class_names, list_images
 from src.record_folder import RecordSet, find_records
-
-
-def class_names(dataset_path: str) -> list[str]:
-    """Return the names of the classes, sorted, of image folders or MindRecord files.
-
-    Args:
-        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
-
-    Raises:
-        ValueError: If the folder is missing or has no classes, or a part of the MindRecord files is missing.
-    """
-    records = find_records(dataset_path)
-    return records.class_names if records else folder_names(dataset_path)
 
 
 def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str, int]:
@@ -88,7 +75,7 @@ def _folders(
         dataset_path,
         num_parallel_workers=workers,
         extensions=list(SUFFIX_FORMS),
-        class_indexing={name: label for label, name in enumerate(folder_names(dataset_path))},
+        class_indexing={name: label for label, name in enumerate(class_names(dataset_path))},
         **_sharding(dataset_path, do_train, device_num, rank, kept),
     )
 

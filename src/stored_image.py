@@ -12,7 +12,7 @@ from src.image_check import check_content
 from src.image_folders import list_images
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)  # there are a million of them
 class StoredImage:
     """An encoded image.
 

@@ -9,7 +9,7 @@ import mindspore.dataset as ds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.image_folders import SUFFIX_FORMS, folder_names, list_images
+from src.image_folders import SUFFIX_FORMS, class_names, list_images
 
 CLASSES = ["a", "B", "b", "a b", "a.b", "a-b", "a.jpg", "10", "9", "é", "中", "\U0001f600", "\uffee"]
 STEMS = [*CLASSES, os.fsdecode(b"\xe9\xff")]  # the last is not UTF-8
@@ -19,7 +19,7 @@ FILES = st.sets(st.tuples(st.sampled_from(STEMS), st.sampled_from(SUFFIXES)).map
 
 def mindspore_images(root: str, workers: int = 1) -> ds.ImageFolderDataset:
     """Return the files as create_dataset opens them, not decoded."""
-    labels = {name: label for label, name in enumerate(folder_names(root))}
+    labels = {name: label for label, name in enumerate(class_names(root))}
     return ds.ImageFolderDataset(root, None, workers, False, extensions=list(SUFFIX_FORMS), class_indexing=labels)
 
 

@@ -12,7 +12,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.files import atomic_write
-from src.image_folders import IMAGE_SUFFIXES, folder_names
+from src.image_folders import IMAGE_SUFFIXES, class_names
 from src.label_file import format_labels
 from tools.check_dataset import find_images
 
@@ -48,7 +48,7 @@ def label_images(folder: Path) -> dict[str, int]:
         OSError: If a folder cannot be read.
     """
     labels = {}
-    for label, name in enumerate(folder_names(str(folder))):
+    for label, name in enumerate(class_names(str(folder))):
         for path in find_images(folder / name):
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 labels[path.relative_to(folder).as_posix()] = label
