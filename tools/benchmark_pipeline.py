@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--train", action="store_true", help="training's pipeline instead of evaluation's")
     parser.add_argument("--image_size", type=int, default=299, help="height and width in pixels (default: %(default)s)")
     parser.add_argument("--batch_size", type=int, default=32, help="images in a batch (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each, in turn (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements of each, in turn (default: %(default)s)")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args = parser.parse_args(argv)
     if min(args.image_size, args.batch_size, args.rounds) < 1:
