@@ -16,6 +16,7 @@ from src.image_folders import list_images
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group, sum_over_ranks
 from src.progress import Progress
+from src.record_folder import find_records
 from src.workers import available_workers
 
 BAD_IMAGES = "bad_images.txt"
@@ -44,7 +45,7 @@ def usable_images(config: Config, folder: str, group: Group, batch_size: int = 1
 
     Args:
         config: With `bad_images`, `num_classes` and `num_parallel_workers`.
-        folder: Folder of the class folders.
+        folder: Folder of the class folders, or of MindRecord files.
         group: The processes that share the check.
         batch_size: Images in a batch of one device.
         device_num: Number of devices, each of which needs one batch.
@@ -58,6 +59,10 @@ def usable_images(config: Config, folder: str, group: Group, batch_size: int = 1
     requirements = (config.num_classes, batch_size, device_num)
     names, count = check_folder(folder, *requirements)
     if config.bad_images == "error":
+        return UsableImages(names, count)
+    if find_records(folder):
+        if group.rank == 0:
+            print(f"nothing to skip in {folder}: MindRecord images were decoded when they were converted", flush=True)
         return UsableImages(names, count)
     workers = config.num_parallel_workers or max(available_workers() // group.size, 1)
     bad = _find_together(folder, workers, group)

@@ -1,4 +1,4 @@
-"""The ImageNet input pipeline: image folders to batches of normalised images, for training and for evaluation."""
+"""The ImageNet input pipeline: image folders, or MindRecord files, to batches for training and for evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import mindspore.dataset as ds
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
-from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, class_names, image_names, list_images
+from src.dataset_source import count_images, encoded_images
+from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, image_names
+from src.image_folders import class_names as class_names
+from src.record_folder import RECORD_SUFFIX, holds_record_files
 from src.workers import available_workers
 
 DEFAULT_IMAGE_SIZE = 299
@@ -39,7 +42,7 @@ def create_dataset(
     flip_probability: float = 0.5,
     excluded: Collection[str] = (),
 ) -> ds.Dataset:
-    """Build the input pipeline over image folders, one folder a class.
+    """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
     Training: a random crop is resized, perhaps flipped, and changed in brightness, contrast and saturation by up to
     40 %; the order is random; the images left over by the last whole batch are dropped; every rank gets the same number
@@ -47,7 +50,8 @@ def create_dataset(
     cropped; over all ranks every image comes exactly once.
 
     Args:
-        dataset_path: Folder of the class folders; the labels are their positions in sorted order.
+        dataset_path: Folder of the class folders, whose positions in sorted order are the labels, or folder of
+            tools/make_mindrecord.py, which keeps those labels.
         do_train: Whether for training or evaluation.
         batch_size: Images in a batch, 1 or more.
         device_num: Number of ranks that share the images, 1 or more.
@@ -68,23 +72,16 @@ def create_dataset(
         `label`, int32 (N,).
 
     Raises:
-        ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, or an excluded
-            path is no image of the folder.
+        ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, an excluded path
+            is no image of the folder, or a part of the MindRecord files is missing.
     """
-    names = class_names(dataset_path)
     workers = available_workers() if num_parallel_workers is None else num_parallel_workers
     cores = os.cpu_count() or 1
     if not 1 <= workers <= cores:
         raise ValueError(f"num_parallel_workers must be from 1 to {cores}, the cores of this machine, got {workers}")
     if seed is not None:
         ds.config.set_seed(seed)
-    images = ds.ImageFolderDataset(
-        dataset_path,
-        num_parallel_workers=workers,
-        extensions=list(SUFFIX_FORMS),
-        class_indexing={name: label for label, name in enumerate(names)},
-        **_sharding(dataset_path, do_train, device_num, rank, excluded),
-    )
+    images = encoded_images(dataset_path, workers, do_train, device_num, rank, excluded)
     if do_train:
         operations = _train_transforms(image_size, crop_min_area, flip_probability)
     else:
@@ -95,33 +92,13 @@ def create_dataset(
     return images.skip(skip_batches) if skip_batches else images
 
 
-def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str, int]:
-    """Count the images of every class, by their suffix.
-
-    Args:
-        dataset_path: Folder of the class folders.
-        excluded: Paths of images that do not count, as list_images gives them.
-
-    Returns:
-        Number of images by class name, in sorted order.
-
-    Raises:
-        ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
-            image.
-    """
-    left_out = frozenset(excluded)
-    return {
-        name: len(images) - len(left_out.intersection(images)) for name, images in list_images(dataset_path).items()
-    }
-
-
 def check_folder(
     dataset_path: str, num_classes: int, batch_size: int = 1, device_num: int = 1, excluded: Collection[str] = ()
 ) -> tuple[list[str], int]:
     """Check that a folder is fit for training or evaluation, before either begins.
 
     Args:
-        dataset_path: Folder of the class folders.
+        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
         num_classes: Number of classes that it should have.
         batch_size: Images in a batch of one device.
         device_num: Number of devices, each of which needs one batch.
@@ -137,7 +114,7 @@ def check_folder(
     images = "readable images" if excluded else "images"
     if len(counts) != num_classes:
         raise ValueError(
-            f"{dataset_path} has {len(counts)} class folders, but num_classes is {num_classes}: "
+            f"{dataset_path} has {len(counts)} classes, but num_classes is {num_classes}: "
             f"use --num_classes={len(counts)} or another folder"
         )
     empty = [name for name, count in counts.items() if not count]
@@ -167,7 +144,7 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
     """Turn the error of a pipeline that met an unreadable image into one line that names it.
 
     Args:
-        dataset_path: Folder of the class folders, for the advice.
+        dataset_path: Folder of the images, for the advice.
 
     Raises:
         ValueError: In the place of MindSpore's RuntimeError about an image.
@@ -175,6 +152,12 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if holds_record_files(dataset_path) and RECORD_SUFFIX in str(error):
+            # MindSpore may name another file than the damaged one.
+            raise ValueError(
+                f"cannot read the MindRecord files in {dataset_path}: `python tools/make_mindrecord.py DATA "
+                f"{dataset_path}`, with the images they were made from, finds the damaged one and makes it again"
+            ) from error
         found = _BAD_FILE.search(str(error))
         if not found:
             raise
@@ -183,38 +166,6 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
             f"cannot read image {found[1]}: {reason}; "
             f"`python tools/check_dataset.py {dataset_path}` lists every bad image, --bad_images=skip leaves them out"
         ) from error
-
-
-def _sharding(
-    dataset_path: str, do_train: bool, device_num: int, rank: int, excluded: Collection[str]
-) -> dict[str, object]:
-    """Return the arguments of ImageFolderDataset that choose this rank's images and their order."""
-    if not 0 <= rank < device_num:
-        raise ValueError(f"rank must be from 0 to {device_num - 1} (device_num - 1), got {rank}")
-    if do_train and not excluded:
-        # MindSpore fills the shards up to equal size.
-        sharding = {"num_shards": device_num, "shard_id": rank} if device_num > 1 else {}
-        return {"shuffle": True, **sharding}
-    if device_num == 1 and not excluded:
-        return {"shuffle": False}
-    kept = _kept_images(dataset_path, excluded)
-    if do_train:
-        sampler = ds.DistributedSampler(device_num, rank)
-        sampler.add_child(ds.SubsetSampler(kept))
-        return {"sampler": sampler}
-    if rank >= len(kept):
-        raise ValueError(f"{dataset_path} has {len(kept)} images, fewer than the {device_num} devices that share them")
-    return {"sampler": ds.SubsetSampler(kept[rank::device_num])}
-
-
-def _kept_images(dataset_path: str, excluded: Collection[str]) -> list[int]:
-    """Return MindSpore's numbers of the images that are not excluded."""
-    paths = [path for images in list_images(dataset_path).values() for path in images]
-    left_out = frozenset(excluded)
-    unknown = left_out.difference(paths)
-    if unknown:
-        raise ValueError(f"{min(unknown)}, to be left out, is no image of {dataset_path}: has the folder changed?")
-    return [number for number, path in enumerate(paths) if path not in left_out]
 
 
 def _train_transforms(image_size: int, crop_min_area: float, flip_probability: float) -> list:

@@ -21,6 +21,7 @@ from src.mistakes import ConfidentMistakes, Mistake
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group, sum_over_ranks
 from src.progress import Progress
+from src.record_folder import find_records
 from src.report import CURVES
 from src.scoring import Accuracy
 from src.Xception import xception
@@ -208,8 +209,10 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
 
 def _evaluated(config: Config, result: Result, images: UsableImages) -> Evaluated:
     """Return what the report is about."""
-    left_out = frozenset(images.excluded)
-    paths = [path for own in list_images(config.test_data_dir).values() for path in own if path not in left_out]
+    paths: list[str] = []
+    if not find_records(config.test_data_dir):  # whose images are no files
+        left_out = frozenset(images.excluded)
+        paths = [path for own in list_images(config.test_data_dir).values() for path in own if path not in left_out]
     figures = {
         "images": f"{result.images:,}",
         "loss": f"{result.loss:.4f}",

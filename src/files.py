@@ -65,6 +65,18 @@ def is_temporary(path: Path) -> bool:
     return re.fullmatch(r"\..+\.[0-9a-f]{32}\.tmp", path.name, re.DOTALL) is not None
 
 
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files and folders that killed processes have left in a folder, if they can be removed.
+
+    Args:
+        folder: A folder that no other process is writing to.
+    """
+    for path in folder.iterdir():
+        if is_temporary(path):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def replace_file(temporary: str | os.PathLike[str], final: str | os.PathLike[str]) -> None:
     """Put a completely written temporary file in the place of the final one, durably.
 

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import os
 
+from src.record_folder import find_records
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 # MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
 SUFFIX_FORMS = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
 
 
 def class_names(dataset_path: str) -> list[str]:
-    """Return the names of the class folders, sorted; hidden folders are passed over.
+    """Return the names of the classes of image folders, or of MindRecord files made of them; sorted.
 
     Args:
-        dataset_path: Folder of the class folders.
+        dataset_path: Folder of the class folders, of which hidden ones are passed over, or of MindRecord files.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders.
+        ValueError: If the folder is missing or has no class folders, or a part of the MindRecord files is missing.
     """
-    try:
-        with os.scandir(dataset_path or "") as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    except OSError as error:
-        name = dataset_path or "(none given)"
-        raise ValueError(f"cannot read the data set folder {name}: {error.strerror}; check the path") from error
-    if not names:
-        raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
-    return names
+    records = find_records(dataset_path)
+    return records.class_names if records else _folder_names(dataset_path)
 
 
 def list_images(dataset_path: str) -> dict[str, list[str]]:
@@ -42,7 +37,7 @@ def list_images(dataset_path: str) -> dict[str, list[str]]:
         ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
             image.
     """
-    folders = {name: os.path.join(dataset_path, name) for name in class_names(dataset_path)}
+    folders = {name: os.path.join(dataset_path, name) for name in _folder_names(dataset_path)}
     return {name: [os.path.join(folder, image) for image in image_names(folder)] for name, folder in folders.items()}
 
 
@@ -64,3 +59,16 @@ def image_names(folder: str) -> list[str]:
         # MindSpore would train on it; macOS's "._" files are no images at all.
         raise ValueError(f"{os.path.join(folder, hidden)} is hidden, yet training would read it: remove or rename it")
     return sorted(names, key=os.fsencode)
+
+
+def _folder_names(dataset_path: str) -> list[str]:
+    """Return the names of the class folders, sorted."""
+    try:
+        with os.scandir(dataset_path or "") as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        name = dataset_path or "(none given)"
+        raise ValueError(f"cannot read the data set folder {name}: {error.strerror}; check the path") from error
+    if not names:
+        raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
+    return names

@@ -1,28 +1,20 @@
-"""The folder that a training writes to: its name, its only writer, and what an earlier run left there."""
+"""The folder that a training writes to: its name, and what an earlier run left there."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from src.bad_images import BAD_IMAGES
 from src.builders import amp_level
 from src.checkpoint import numbered_checkpoints
 from src.checkpoint_keeper import BEST_CHECKPOINT, RANK
-from src.files import atomic_write, is_temporary, move_aside
+from src.files import atomic_write, move_aside, remove_temporary
 from src.metrics_log import METRICS
 from src.model_utils.config import Config
 from src.report import CURVES
 
 CLASS_NAMES = "class_names.txt"
 CONFIG = "config.yaml"
-
-_NO_LOCK = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}  # of some network file systems
 
 
 def checkpoint_folder(config: Config, rank: int) -> Path:
@@ -41,28 +33,6 @@ def checkpoint_folder(config: Config, rank: int) -> Path:
     if config.device_target == "GPU":
         return base / ("fp32" if amp_level(config) == "O0" else "fp16") / f"model_{rank}"
     return base / f"model_{rank}"
-
-
-@contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Keep every other training from writing to a folder while the block runs.
-
-    The lock is the kernel's: it ends with the process, however that dies.
-
-    Args:
-        folder: Created if it is missing.
-
-    Raises:
-        ValueError: If another process is training there.
-        OSError: If the folder cannot be created.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = _lock(folder)
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path | None) -> None:
@@ -85,38 +55,9 @@ def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path
         stale = numbered + [
             folder / name for name in (METRICS, CURVES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG, BAD_IMAGES)
         ]
-    _remove_unfinished(folder)
+    remove_temporary(folder)
     aside = move_aside(stale, folder)
     if aside:
         print(f"files of an earlier run are in {aside} now", flush=True)
     atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
     atomic_write(folder / CONFIG, config.to_yaml())
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock a folder; return its descriptor, whose end is the lock's, or None where the system has no such locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise ValueError(
-                f"another training is writing to {folder}: wait for it, or choose another --save_checkpoint_path"
-            ) from error
-        if error.errno not in _NO_LOCK:
-            raise
-        return None
-    return descriptor
-
-
-def _remove_unfinished(folder: Path) -> None:
-    """Remove what a killed process had begun to write."""
-    for path in folder.iterdir():
-        if is_temporary(path):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()

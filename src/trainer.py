@@ -20,12 +20,13 @@ from src.dataset import create_dataset, readable_errors
 from src.dropout import ReplayableDropout
 from src.evaluator import Result, evaluation
 from src.fine_tuning import prepare_fine_tuning
+from src.folder_lock import only_writer
 from src.metrics_log import METRICS, MetricsLog
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, copy_from_first
 from src.progress import Progress
 from src.resume import restore
-from src.run_folder import checkpoint_folder, only_writer, prepare_folder
+from src.run_folder import checkpoint_folder, prepare_folder
 from src.stop_signal import StopSignal
 from src.training_log import TrainingLog
 from src.Xception import FEATURES, Xception, xception
@@ -66,7 +67,7 @@ def train(config: Config, group: Group) -> Path:
     with ExitStack() as stack:
         metrics = keeper = None
         if group.rank == RANK:
-            stack.enter_context(only_writer(folder))
+            stack.enter_context(only_writer(folder, "another training", "choose another --save_checkpoint_path"))
             print(f"configuration:\n{config.to_yaml()}", flush=True)
             prepare_folder(folder, config, train_images.class_names, start.checkpoint)
             for path in write_bad_images(folder, train_images, *filter(None, [test_images])):

@@ -22,6 +22,7 @@ SLOW = (
     "test_export.py",
     "test_convert_weights.py",
     "test_training.py",
+    "test_make_mindrecord.py",
     "test_faults.py",
     "test_several_ranks.py",
     "test_bad_images.py",

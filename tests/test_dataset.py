@@ -325,7 +325,7 @@ def test_a_fit_folder_gives_its_classes_and_images(numbered):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((4,), r"has 3 class folders, but num_classes is 4: use --num_classes=3"),
+        ((4,), r"has 3 classes, but num_classes is 4: use --num_classes=3"),
         ((3, 41), r"has 40 images, less than one batch of 41 for each of 1 device\(s\): use --batch_size=40"),
         ((3, 8, 6), r"less than one batch of 8 for each of 6 device\(s\): use --batch_size=6"),
     ],

@@ -212,7 +212,7 @@ def test_a_training_that_learns_is_not_warned_about(trained):
 @pytest.mark.parametrize(
     ("script", "words", "message"),
     [
-        ("train.py", ["--num_classes=4"], r"has 3 class folders, but num_classes is 4"),
+        ("train.py", ["--num_classes=4"], r"has 3 classes, but num_classes is 4"),
         ("train.py", ["--train_data_dir={tmp}/empty"], r"no class folders in .*empty"),
         ("train.py", ["--train_data_dir={tmp}/no images"], r"no images in .*no images/0"),
         ("train.py", ["--resume={tmp}/absent.ckpt"], r"no checkpoint file .*absent.ckpt"),

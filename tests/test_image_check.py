@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from src.image_check import check_image, find_bad_images, printable, to_list
+from src.image_check import check_image, find_bad, find_bad_images, printable, to_list
 from src.progress import Progress
 
 
@@ -162,7 +162,7 @@ def test_a_file_that_kills_its_worker_is_one_more_bad_file(tmp_path):
     paths = sorted(tmp_path.iterdir())
     stream = io.StringIO()
     with Progress(len(paths), "check", stream=stream) as progress:
-        bad = find_bad_images(paths, 2, progress, check=check_or_die)
+        bad = sorted(find_bad(paths, 2, check_or_die, progress))
     assert [(path.name, reason) for path, reason in bad] == [
         ("035_empty.jpg", "empty file (0 bytes)"),
         ("killer1.jpg", "the decoder's process was killed while reading it"),

@@ -139,7 +139,7 @@ def test_weights_alone_warm_start_a_new_training_and_the_old_files_move_aside(ow
         ),
         (["--finish_epoch=1"], 2, "finish_epoch is 1, but no checkpoint is given: add --resume CKPT"),
         (["--resume={folder}/absent.ckpt"], 1, "no checkpoint file"),
-        (["--num_classes=4"], 1, "has 3 class folders, but num_classes is 4: use --num_classes=3"),
+        (["--num_classes=4"], 1, "has 3 classes, but num_classes is 4: use --num_classes=3"),
         (["--train_data_dir="], 1, "cannot read the data set folder (none given)"),
         (["--batch_size=99"], 1, "has 21 images, less than one batch of 99"),
         (["--warmup_epochs=3"], 1, "warmup_epochs must be in [0, 2] (total_epochs), but got 3"),
