@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import mindspore.dataset as ds
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
-from src.image_folders import IMAGE_SUFFIXES, class_names
+from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, class_names, image_names, list_images
+from src.workers import available_workers
 
 DEFAULT_IMAGE_SIZE = 299
 RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop, as a multiple of the crop
 MEAN = STD = (127.5, 127.5, 127.5)  # RGB: maps 0..255 to -1..1
-# MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
-_SUFFIXES = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
 # What MindSpore says of a file, and why. The path ends with its suffix, as ". " may stand inside it.
 _BAD_FILE = re.compile(
     r"(?:data file is|Failed to open file|Invalid file found): "
-    rf"(.+(?:{'|'.join(map(re.escape, _SUFFIXES))}))(?:[.,] (.*?)(?: Dump the abnormal.*)?)?$",
+    rf"(.+(?:{'|'.join(map(re.escape, SUFFIX_FORMS))}))(?:[.,] (.*?)(?: Dump the abnormal.*)?)?$",
     re.MULTILINE,
 )
 
@@ -38,6 +37,7 @@ def create_dataset(
     skip_batches: int = 0,
     crop_min_area: float = 0.08,
     flip_probability: float = 0.5,
+    excluded: Collection[str] = (),
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class.
 
@@ -61,13 +61,15 @@ def create_dataset(
         skip_batches: Batches of the epoch to leave out at its beginning, 0 or more.
         crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
         flip_probability: Share of the training images that are flipped left to right, 0 to 1.
+        excluded: Paths of images, as list_images gives them, that are left out and never opened.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
         `label`, int32 (N,).
 
     Raises:
-        ValueError: If the folder has no classes, the workers exceed the cores, or a rank gets no image.
+        ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, or an excluded
+            path is no image of the folder.
     """
     names = class_names(dataset_path)
     workers = available_workers() if num_parallel_workers is None else num_parallel_workers
@@ -79,9 +81,9 @@ def create_dataset(
     images = ds.ImageFolderDataset(
         dataset_path,
         num_parallel_workers=workers,
-        extensions=list(_SUFFIXES),
+        extensions=list(SUFFIX_FORMS),
         class_indexing={name: label for label, name in enumerate(names)},
-        **_sharding(dataset_path, do_train, device_num, rank),
+        **_sharding(dataset_path, do_train, device_num, rank, excluded),
     )
     if do_train:
         operations = _train_transforms(image_size, crop_min_area, flip_probability)
@@ -93,11 +95,12 @@ def create_dataset(
     return images.skip(skip_batches) if skip_batches else images
 
 
-def count_images(dataset_path: str) -> dict[str, int]:
+def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str, int]:
     """Count the images of every class, by their suffix.
 
     Args:
         dataset_path: Folder of the class folders.
+        excluded: Paths of images that do not count, as list_images gives them.
 
     Returns:
         Number of images by class name, in sorted order.
@@ -106,11 +109,14 @@ def count_images(dataset_path: str) -> dict[str, int]:
         ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
             image.
     """
-    return {name: _count_files(os.path.join(dataset_path, name)) for name in class_names(dataset_path)}
+    left_out = frozenset(excluded)
+    return {
+        name: len(images) - len(left_out.intersection(images)) for name, images in list_images(dataset_path).items()
+    }
 
 
 def check_folder(
-    dataset_path: str, num_classes: int, batch_size: int = 1, device_num: int = 1
+    dataset_path: str, num_classes: int, batch_size: int = 1, device_num: int = 1, excluded: Collection[str] = ()
 ) -> tuple[list[str], int]:
     """Check that a folder is fit for training or evaluation, before either begins.
 
@@ -119,14 +125,16 @@ def check_folder(
         num_classes: Number of classes that it should have.
         batch_size: Images in a batch of one device.
         device_num: Number of devices, each of which needs one batch.
+        excluded: Paths of images that are going to be left out, as list_images gives them.
 
     Returns:
-        The class names, sorted, and the number of images.
+        The class names, sorted, and the number of images that are not left out.
 
     Raises:
         ValueError: If the folder does not fit; the message tells how.
     """
-    counts = count_images(dataset_path)
+    counts = count_images(dataset_path, excluded)
+    images = "readable images" if excluded else "images"
     if len(counts) != num_classes:
         raise ValueError(
             f"{dataset_path} has {len(counts)} class folders, but num_classes is {num_classes}: "
@@ -136,27 +144,22 @@ def check_folder(
     if empty:
         more = f" and {len(empty) - 1} more class folders" if len(empty) > 1 else ""
         raise ValueError(
-            f"no images in {os.path.join(dataset_path, empty[0])}{more}: "
+            f"no {images} in {os.path.join(dataset_path, empty[0])}{more}: "
             f"it needs files that end in one of {' '.join(IMAGE_SUFFIXES)}"
         )
     with os.scandir(dataset_path) as entries:
         hidden = sorted(entry.path for entry in entries if entry.is_dir() and entry.name.startswith("."))
     for path in hidden:
         # MindSpore would count these images without ever delivering them.
-        if _count_files(path):
+        if image_names(path):
             raise ValueError(f"the hidden folder {path} holds images: remove it, or rename it if it is a class")
     total = sum(counts.values())
     if total < batch_size * device_num:
         raise ValueError(
-            f"{dataset_path} has {total} images, less than one batch of {batch_size} for each of {device_num} "
+            f"{dataset_path} has {total} {images}, less than one batch of {batch_size} for each of {device_num} "
             f"device(s): use --batch_size={max(total // device_num, 1)} or more images"
         )
     return list(counts), total
-
-
-def available_workers() -> int:
-    """Return the number of cores that this process may use, 1 or more."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -182,32 +185,36 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
         ) from error
 
 
-def _count_files(folder: str) -> int:
-    try:
-        names = [name for name in os.listdir(folder) if name.endswith(_SUFFIXES)]
-    except OSError as error:
-        raise ValueError(f"cannot read the class folder {folder}: {error.strerror}") from error
-    hidden = min((name for name in names if name.startswith(".")), default="")
-    if hidden:
-        # MindSpore would train on it; macOS's "._" files are no images at all.
-        raise ValueError(f"{os.path.join(folder, hidden)} is hidden, yet training would read it: remove or rename it")
-    return len(names)
-
-
-def _sharding(dataset_path: str, do_train: bool, device_num: int, rank: int) -> dict[str, object]:
+def _sharding(
+    dataset_path: str, do_train: bool, device_num: int, rank: int, excluded: Collection[str]
+) -> dict[str, object]:
     """Return the arguments of ImageFolderDataset that choose this rank's images and their order."""
     if not 0 <= rank < device_num:
         raise ValueError(f"rank must be from 0 to {device_num - 1} (device_num - 1), got {rank}")
-    if do_train:
+    if do_train and not excluded:
         # MindSpore fills the shards up to equal size.
         sharding = {"num_shards": device_num, "shard_id": rank} if device_num > 1 else {}
         return {"shuffle": True, **sharding}
-    if device_num == 1:
+    if device_num == 1 and not excluded:
         return {"shuffle": False}
-    total = sum(count_images(dataset_path).values())
-    if rank >= total:
-        raise ValueError(f"{dataset_path} has {total} images, fewer than the {device_num} devices that share them")
-    return {"sampler": ds.SubsetSampler(list(range(rank, total, device_num)))}
+    kept = _kept_images(dataset_path, excluded)
+    if do_train:
+        sampler = ds.DistributedSampler(device_num, rank)
+        sampler.add_child(ds.SubsetSampler(kept))
+        return {"sampler": sampler}
+    if rank >= len(kept):
+        raise ValueError(f"{dataset_path} has {len(kept)} images, fewer than the {device_num} devices that share them")
+    return {"sampler": ds.SubsetSampler(kept[rank::device_num])}
+
+
+def _kept_images(dataset_path: str, excluded: Collection[str]) -> list[int]:
+    """Return MindSpore's numbers of the images that are not excluded."""
+    paths = [path for images in list_images(dataset_path).values() for path in images]
+    left_out = frozenset(excluded)
+    unknown = left_out.difference(paths)
+    if unknown:
+        raise ValueError(f"{min(unknown)}, to be left out, is no image of {dataset_path}: has the folder changed?")
+    return [number for number, path in enumerate(paths) if path not in left_out]
 
 
 def _train_transforms(image_size: int, crop_min_area: float, flip_probability: float) -> list:

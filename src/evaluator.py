@@ -11,9 +11,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.bad_images import UsableImages, usable_images, write_bad_images
 from src.builders import build_loss, set_evaluation_precision
 from src.checkpoint import load_weights
-from src.dataset import check_folder, create_dataset, readable_errors
+from src.dataset import create_dataset, readable_errors
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group, sum_over_ranks
 from src.progress import Progress
@@ -131,13 +132,13 @@ class Evaluator:
         return logits.asnumpy()[:count], losses.asnumpy()[:count]
 
 
-def evaluation(config: Config, network: nn.Cell, images: int, group: Group) -> Callable[[], Result]:
+def evaluation(config: Config, network: nn.Cell, images: UsableImages, group: Group) -> Callable[[], Result]:
     """Prepare the evaluation of a network on the configured test images.
 
     Args:
         config: The configuration.
         network: The network; evaluated with the weights that it has at each call, which should be equal on all ranks.
-        images: Number of test images, as check_folder counted them.
+        images: The test images.
         group: The processes that share the images.
 
     Returns:
@@ -147,7 +148,7 @@ def evaluation(config: Config, network: nn.Cell, images: int, group: Group) -> C
 
     def evaluate() -> Result:
         dataset = None
-        if _share(images, group):
+        if _share(images.count, group):
             dataset = create_dataset(
                 config.test_data_dir,
                 False,
@@ -156,9 +157,10 @@ def evaluation(config: Config, network: nn.Cell, images: int, group: Group) -> C
                 group.rank,
                 config.image_size,
                 config.num_parallel_workers or None,
+                excluded=images.excluded,
             )
         with readable_errors(config.test_data_dir):
-            return evaluator.evaluate(dataset, images)
+            return evaluator.evaluate(dataset, images.count)
 
     return evaluate
 
@@ -182,10 +184,12 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
         ValueError: If the checkpoint or the images do not fit.
         OSError: If the report cannot be written.
     """
-    names, images = check_folder(config.test_data_dir, config.num_classes)
+    images = usable_images(config, config.test_data_dir, group)
     network = xception(config.num_classes)
     load_weights(network, config.checkpoint_path)
     result = evaluation(config, set_evaluation_precision(config, network), images, group)()
     if not config.eval_report or group.rank:
         return result, []
-    return result, write_evaluation_report(Path(config.eval_report), result.confusion, names)
+    folder = Path(config.eval_report)
+    written = write_evaluation_report(folder, result.confusion, images.class_names)
+    return result, written + write_bad_images(folder, images)

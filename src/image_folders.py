@@ -1,10 +1,12 @@
-"""Image folders, one folder a class: what counts as an image and which label a class has."""
+"""Image folders, one folder a class: what counts as an image, which label a class has, in which order images come."""
 
 from __future__ import annotations
 
 import os
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+# MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
+SUFFIX_FORMS = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
 
 
 def class_names(dataset_path: str) -> list[str]:
@@ -25,3 +27,40 @@ def class_names(dataset_path: str) -> list[str]:
     if not names:
         raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
     return names
+
+
+def list_images(dataset_path: str) -> dict[str, list[str]]:
+    """List the images of every class by their suffix, in the order in which MindSpore numbers them.
+
+    Args:
+        dataset_path: Folder of the class folders.
+
+    Returns:
+        Paths of the images, `dataset_path` in front, by class name; both sorted.
+
+    Raises:
+        ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
+            image.
+    """
+    folders = {name: os.path.join(dataset_path, name) for name in class_names(dataset_path)}
+    return {name: [os.path.join(folder, image) for image in image_names(folder)] for name, folder in folders.items()}
+
+
+def image_names(folder: str) -> list[str]:
+    """Return the names of the images in one folder, in MindSpore's order, that of their bytes.
+
+    Args:
+        folder: The folder; those inside are passed over.
+
+    Raises:
+        ValueError: If the folder cannot be read or holds a hidden image.
+    """
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(SUFFIX_FORMS)]
+    except OSError as error:
+        raise ValueError(f"cannot read the class folder {folder}: {error.strerror}") from error
+    hidden = min((name for name in names if name.startswith(".")), default="")
+    if hidden:
+        # MindSpore would train on it; macOS's "._" files are no images at all.
+        raise ValueError(f"{os.path.join(folder, hidden)} is hidden, yet training would read it: remove or rename it")
+    return sorted(names, key=os.fsencode)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from src.bad_images import BAD_IMAGES
 from src.builders import amp_level
 from src.checkpoint import numbered_checkpoints
 from src.checkpoint_keeper import BEST_CHECKPOINT, RANK
@@ -81,7 +82,9 @@ def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path
         known = [path.name for path in numbered]
         stale = numbered[known.index(resumed.name) + 1 :] if resumed.name in known else []
     else:
-        stale = numbered + [folder / name for name in (METRICS, CURVES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG)]
+        stale = numbered + [
+            folder / name for name in (METRICS, CURVES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG, BAD_IMAGES)
+        ]
     _remove_unfinished(folder)
     aside = move_aside(stale, folder)
     if aside:

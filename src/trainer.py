@@ -11,11 +11,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from src.bad_images import UsableImages, usable_images, write_bad_images
 from src.builders import build_model, build_optimizer, build_schedule
 from src.callbacks import DropoutMasks, EpochEnd, StopOnSignal
 from src.checkpoint import Position
 from src.checkpoint_keeper import RANK, CheckpointKeeper
-from src.dataset import check_folder, create_dataset, readable_errors
+from src.dataset import create_dataset, readable_errors
 from src.dropout import ReplayableDropout
 from src.evaluator import Result, evaluation
 from src.metrics_log import METRICS, MetricsLog
@@ -44,8 +45,8 @@ def train(config: Config, group: Group) -> Path:
         OSError: If a file cannot be written.
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
-    names, test_images = _check_data(config, group)
-    new_dataset = partial(_train_dataset, config, group)
+    train_images, test_images = _check_data(config, group)
+    new_dataset = partial(_train_dataset, config, group, train_images.excluded)
     steps_per_epoch = new_dataset(Position()).get_dataset_size()
     ms.set_seed(config.seed)
     network = xception(config.num_classes)
@@ -65,7 +66,9 @@ def train(config: Config, group: Group) -> Path:
         if group.rank == RANK:
             stack.enter_context(only_writer(folder))
             print(f"configuration:\n{config.to_yaml()}", flush=True)
-            prepare_folder(folder, config, names, start.checkpoint)
+            prepare_folder(folder, config, train_images.class_names, start.checkpoint)
+            for path in write_bad_images(folder, train_images, *filter(None, [test_images])):
+                print(f"the bad images are listed in {path}", flush=True)
             metrics = MetricsLog(folder / METRICS, start.position.global_step)
             keeper = _build_keeper(config, folder, network, optimizer, start.position.best_top_1)
         stop = stack.enter_context(StopSignal())
@@ -77,7 +80,7 @@ def train(config: Config, group: Group) -> Path:
         log = TrainingLog(
             schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics, config.num_classes
         )
-        validate = _validation(config, network, test_images, group) if config.eval_while_train else None
+        validate = _validation(config, network, test_images, group) if test_images else None
         on_signal = StopOnSignal(stop, group, log, keeper, steps_per_epoch)
         callbacks += [log, on_signal, EpochEnd(log, on_signal, steps_per_epoch, validate, metrics, keeper)]
         _run(model, new_dataset, start.position, config.epoch_size, callbacks, sink)
@@ -90,7 +93,7 @@ def _dropout_masks(config: Config, network: Xception, group: Group, steps_per_ep
     return [DropoutMasks(network.dropout, steps_per_epoch)]
 
 
-def _validation(config: Config, network: Xception, images: int, group: Group) -> Callable[[], Result]:
+def _validation(config: Config, network: Xception, images: UsableImages, group: Group) -> Callable[[], Result]:
     """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
     evaluate = evaluation(config, network, images, group)
     statistics = [value for value in network.untrainable_params() if ".moving_" in value.name]
@@ -122,22 +125,22 @@ def _run(
         position = Position(last)
 
 
-def _check_data(config: Config, group: Group) -> tuple[list[str], int]:
-    """Check the folders of a training; return the class names and the number of test images, 0 without validation."""
-    names, _ = check_folder(config.train_data_dir, config.num_classes, config.batch_size, group.size)
-    test_images = 0
+def _check_data(config: Config, group: Group) -> tuple[UsableImages, UsableImages | None]:
+    """Check the folders of a training; return its images, and those of its validation if there is one."""
+    train_images = usable_images(config, config.train_data_dir, group, config.batch_size, group.size)
+    test_images = None
     if config.eval_while_train:
-        test_names, test_images = check_folder(config.test_data_dir, config.num_classes)
-        different = sorted(set(names) ^ set(test_names))
+        test_images = usable_images(config, config.test_data_dir, group)
+        different = sorted(set(train_images.class_names) ^ set(test_images.class_names))
         if different:
             raise ConfigError(
                 f"class folder {different[0]} is in only one of {config.train_data_dir} and {config.test_data_dir}: "
                 f"both need the same classes"
             )
-    return names, test_images
+    return train_images, test_images
 
 
-def _train_dataset(config: Config, group: Group, position: Position) -> ms.dataset.Dataset:
+def _train_dataset(config: Config, group: Group, excluded: tuple[str, ...], position: Position) -> ms.dataset.Dataset:
     """Return the images of the epoch of a position, without the batches that are done."""
     seed = np.random.SeedSequence((config.seed, position.epoch)).generate_state(1)[0]
     return create_dataset(
@@ -152,6 +155,7 @@ def _train_dataset(config: Config, group: Group, position: Position) -> ms.datas
         position.step,
         config.crop_min_area,
         config.flip_probability,
+        excluded,
     )
 
 

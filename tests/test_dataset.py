@@ -222,6 +222,88 @@ def test_ranks_train_on_different_images_of_the_same_shuffle(tmp_path):
     assert sorted(labels[0] + labels[1]) == list(range(12))
 
 
+# Images that are left out
+
+
+@pytest.fixture(scope="module")
+def classes_of_one(tmp_path_factory) -> list[str]:
+    """12 images in classes of their own, so that a label tells the image."""
+    out = tmp_path_factory.mktemp("classes of one")
+    for label in range(12):
+        write_image(out / f"{label:02d}" / "x.png", label)
+    return [str(out / f"{label:02d}" / "x.png") for label in range(12)]
+
+
+@FAST
+@given(st.data(), st.sets(st.integers(0, 39), min_size=1, max_size=38), st.integers(1, 12))
+def test_evaluation_counts_every_image_that_is_not_left_out_once(numbered, data, left_out, batch_size):
+    ranks = data.draw(st.integers(1, min(40 - len(left_out), 5)))
+    excluded = [str(numbered / "abc"[n % 3] / f"{n:02d}.png") for n in left_out]
+    found = [
+        numbers(batches(str(numbered), False, batch_size, ranks, rank, excluded=excluded)) for rank in range(ranks)
+    ]
+    in_folder_order = sorted(set(range(40)) - left_out, key=lambda n: (n % 3, n))
+    assert found == [in_folder_order[rank::ranks] for rank in range(ranks)]
+
+
+@FAST
+@given(st.sets(st.integers(0, 11), min_size=1, max_size=10), st.integers(1, 5), st.integers(0, 9))
+def test_ranks_train_on_different_images_that_are_not_left_out(classes_of_one, left_out, ranks, seed):
+    folder = str(Path(classes_of_one[0]).parents[1])
+    excluded = [classes_of_one[n] for n in left_out]
+    found = [
+        [int(label) for _, (label,) in batches(folder, True, 1, ranks, rank, seed=seed, excluded=excluded)]
+        for rank in range(ranks)
+    ]
+    good = 12 - len(left_out)
+    assert [len(labels) for labels in found] == [-(-good // ranks)] * ranks
+    counts = Counter(label for labels in found for label in labels)
+    assert counts.keys() == set(range(12)) - left_out
+    # Only what fills the last shards up comes twice.
+    if ranks <= good:
+        assert sum(count - 1 for count in counts.values()) == -good % ranks
+        assert max(counts.values()) <= 2
+
+
+def test_a_seed_decides_the_order_without_the_images_that_are_left_out(classes_of_one):
+    folder = str(Path(classes_of_one[0]).parents[1])
+
+    def epoch(seed: int, **options) -> list[tuple[np.ndarray, np.ndarray]]:
+        return batches(folder, True, 2, seed=seed, excluded=classes_of_one[3:5], **options)
+
+    first, again, rest, other = epoch(1), epoch(1), epoch(1, skip_batches=2), epoch(2)
+    for left, right in [*zip(first, again, strict=True), *zip(first[2:], rest, strict=True)]:
+        assert np.array_equal(left[0], right[0])
+        assert np.array_equal(left[1], right[1])
+    assert [label.tolist() for _, label in first] != [label.tolist() for _, label in other]
+
+
+def test_an_image_that_is_left_out_is_never_opened(tmp_path):
+    for number in range(6):
+        write_image(tmp_path / "a" / f"{number}.jpg", number)
+    (tmp_path / "a" / "2.jpg").unlink()
+    (tmp_path / "a" / "2.jpg").mkdir()
+    (tmp_path / "a" / "4.jpg").write_bytes(b"")
+    for train in (True, False):
+        excluded = [str(tmp_path / "a" / "2.jpg"), str(tmp_path / "a" / "4.jpg")]
+        assert sum(len(label) for _, label in batches(str(tmp_path), train, 1, excluded=excluded)) == 4
+
+
+def test_what_is_left_out_must_be_there(numbered):
+    with pytest.raises(ValueError, match=r"absent\.png, to be left out, is no image of .*: has the folder changed\?"):
+        create_dataset(str(numbered), True, 1, excluded=[str(numbered / "a" / "absent.png")])
+
+
+def test_images_that_are_left_out_do_not_count(numbered):
+    b = [str(path) for path in (numbered / "b").iterdir()]
+    assert count_images(str(numbered), b[1:]) == {"a": 14, "b": 1, "c": 13}
+    assert check_folder(str(numbered), 3, 14, 2, b[1:]) == (["a", "b", "c"], 28)
+    with pytest.raises(ValueError, match="has 28 readable images, less than one batch of 15"):
+        check_folder(str(numbered), 3, 15, 2, b[1:])
+    with pytest.raises(ValueError, match=r"no readable images in .*b:"):
+        check_folder(str(numbered), 3, 1, 1, b)
+
+
 # What is refused
 
 
