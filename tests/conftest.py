@@ -22,6 +22,7 @@ SLOW = (
     "test_training.py",
     "test_faults.py",
     "test_several_ranks.py",
+    "test_bad_images.py",
     "test_ascend310_infer.py",
     "test_infer_route.py",
     "test_readme.py",
