@@ -109,6 +109,23 @@ def save_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def count_classes(path: str | Path) -> int:
+    """Return the number of classes of the network whose weights a checkpoint holds.
+
+    Args:
+        path: A checkpoint of this project, or of the MindSpore model zoo's Xception.
+
+    Raises:
+        DamagedCheckpoint: If the file is damaged.
+        ValueError: If it is missing, or no checkpoint of Xception.
+    """
+    bias = _read(Path(path)).get("fc.bias")
+    shape = _shape(bias) if bias is not None else ()
+    if len(shape) != 1:
+        raise ValueError(f"checkpoint {path} is none of Xception: it has no fc.bias, one number a class")
+    return shape[0]
+
+
 def load_weights(network: nn.Cell, path: str | Path) -> None:
     """Load the weights of a checkpoint into a network they fit exactly.
 

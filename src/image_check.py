@@ -16,9 +16,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from src.image_folders import UNREAD_SUFFIXES
 from src.progress import Progress
-
-UNREAD_SUFFIXES = frozenset({".gif", ".webp"})  # images to people, and none to training
 
 Check = Callable[[Path], str]
 Results = list[tuple[Path, str]]  # (image, reason), an empty reason for a good image

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import NoReturn
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+UNREAD_SUFFIXES = (".gif", ".webp")  # images to people, and none to training
 # MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
 SUFFIX_FORMS = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
 
@@ -64,3 +67,33 @@ def image_names(folder: str) -> list[str]:
         # MindSpore would train on it; macOS's "._" files are no images at all.
         raise ValueError(f"{os.path.join(folder, hidden)} is hidden, yet training would read it: remove or rename it")
     return sorted(names, key=os.fsencode)
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List the files below a folder that are images by their suffix, in any case.
+
+    Args:
+        folder: Where to start. Hidden files and folders are passed over, a linked folder is visited once.
+
+    Returns:
+        The files, sorted; .gif and .webp files too, as people expect them to count.
+
+    Raises:
+        OSError: If a folder cannot be read.
+    """
+    paths = []
+    seen = set()
+    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        status = os.stat(parent)
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
+            folders.clear()
+            continue
+        seen.add(identity)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths += [Path(parent, name) for name in files if not name.startswith(".")]
+    return sorted(path for path in paths if path.suffix.lower() in (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES))
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error

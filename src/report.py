@@ -16,7 +16,7 @@ from src.metrics_log import Row, read_metrics
 
 CURVES = "curves.png"  # beside metrics.csv
 
-_MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
+MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
 
 _MAX_NUMBERED = 20  # more classes leave no room for numbers in the cells
 _MAX_NAMED = 60  # more classes leave no room for their names
@@ -53,7 +53,7 @@ def write_evaluation_report(folder: Path, confusion: np.ndarray, class_names: Se
         written.append(folder / "confusion_matrix.png")
         atomic_write(written[2], _draw_confusion(confusion, class_names))
     else:
-        print(f"{folder / 'confusion_matrix.png'} is left out: {_MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
+        print(f"{folder / 'confusion_matrix.png'} is left out: {MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
     return written
 
 
@@ -111,7 +111,7 @@ def _draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
     classes = len(confusion)
     cell = 0.4 if classes <= _MAX_NUMBERED else 0.16
     side = max(4.5, cell * classes) if classes <= _MAX_NAMED else 11.0
-    figure = _new_figure(side + 2.5, side + 2.0, "compressed")
+    figure = new_figure(side + 2.5, side + 2.0, "compressed")
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     # Mistakes are few beside what is right: a root makes one image in fifty visible.
@@ -122,7 +122,7 @@ def _draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
     right, total = int(confusion.trace()), int(confusion.sum())
     axes.set_title(f"Confusion matrix\n{right} of {total} images correct ({100 * right / max(total, 1):.1f} %)")
     if classes <= _MAX_NAMED:
-        names = _printable(class_names)
+        names = printable_names(class_names)
         size = 9 if classes <= _MAX_NUMBERED else 7
         upright = max(map(len, names)) * size / 100 > side / classes  # a letter is about size / 100 inches wide
         # A dollar sign would begin a formula.
@@ -135,13 +135,13 @@ def _draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
         for row, column in np.argwhere(confusion):  # an empty cell says 0 by its colour
             colour = "white" if norm(shares[row, column]) > 0.6 else "black"
             axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
-    return _to_png(figure)
+    return to_png(figure)
 
 
 def _draw_curves(rows: Sequence[Row]) -> bytes:
     validated = [row for row in rows if row.val_top_1 is not None]
     panels = 3 if validated else 2
-    figure = _new_figure(9, 2.6 * panels, "constrained")
+    figure = new_figure(9, 2.6 * panels, "constrained")
     axes = figure.subplots(panels, 1, sharex=True)
     steps = [row.step for row in rows]
     last = rows[-1]
@@ -161,7 +161,7 @@ def _draw_curves(rows: Sequence[Row]) -> bytes:
         panel.grid(alpha=0.3)
     axes[-1].set_xlabel("step")
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
-    return _to_png(figure)
+    return to_png(figure)
 
 
 def _draw_line(axes: Any, steps: Sequence[int], values: Sequence[float], colour: str, **style: Any) -> None:
@@ -176,7 +176,7 @@ def _percent(shares: Iterable[float | None]) -> list[float]:
     return [math.nan if share is None else 100 * share for share in shares]
 
 
-def _new_figure(width: float, height: float, layout: Literal["compressed", "constrained"]) -> Any:
+def new_figure(width: float, height: float, layout: Literal["compressed", "constrained"]) -> Any:
     """Return a figure of its own, in inches, outside the global state of pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -186,13 +186,14 @@ def _new_figure(width: float, height: float, layout: Literal["compressed", "cons
     return figure
 
 
-def _to_png(figure: Any) -> bytes:
+def to_png(figure: Any) -> bytes:
+    """Return a figure as the content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
 
 
-def _printable(names: Sequence[str]) -> list[str]:
+def printable_names(names: Sequence[str]) -> list[str]:
     """Return class names that the font can draw, no longer than a label should be.
 
     A character that the font lacks becomes visible as an escape; `font.family` in a matplotlibrc chooses another font.

@@ -14,12 +14,12 @@ from src.bad_images import BAD_IMAGES
 from src.builders import amp_level
 from src.checkpoint import numbered_checkpoints
 from src.checkpoint_keeper import BEST_CHECKPOINT, RANK
+from src.class_names import CLASS_NAMES
 from src.files import atomic_write, is_temporary, move_aside
 from src.metrics_log import METRICS
 from src.model_utils.config import Config
 from src.report import CURVES
 
-CLASS_NAMES = "class_names.txt"
 CONFIG = "config.yaml"
 
 _NO_LOCK = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}  # of some network file systems
