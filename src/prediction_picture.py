@@ -21,8 +21,8 @@ _MAX_SIDE = 640  # pixels of an image in a picture; more would only be scaled do
 class PictureFolder:
     """The folder of the pictures, which mirrors the folders of the images below their common one.
 
-    An image `photos/cat/1.jpg` beside `photos/dog/1.jpg` becomes `cat/1.jpg.png`. Files and folders of these names that
-    are there already are moved to `earlier-<n>`.
+    An image `photos/cat/1.jpg` beside `photos/dog/1.jpg` becomes `cat/1.jpg.png`. A file of that name that is there
+    already is moved into `earlier-<n>` beside it.
 
     Args:
         folder: Where to; created if missing.
@@ -31,8 +31,8 @@ class PictureFolder:
         seen_share: Side of the central square that the network sees, as a share of the image's shorter side, 0 to 1.
 
     Raises:
-        ValueError: If matplotlib is missing.
-        OSError: If something cannot be moved.
+        ValueError: If matplotlib is missing, or a picture would take the place of an image.
+        OSError: If a file cannot be moved.
     """
 
     def __init__(self, folder: Path, paths: Sequence[Path], class_names: Sequence[str], seen_share: float):
@@ -43,10 +43,7 @@ class PictureFolder:
         self._seen_share = seen_share
         parents = {os.path.dirname(os.path.abspath(path)) for path in paths}
         self._base = os.path.commonpath(parents) if parents else ""
-        tops = {self._target(path).relative_to(folder).parts[0] for path in paths}
-        aside = move_aside([folder / top for top in sorted(tops)], folder)
-        if aside:
-            print(f"pictures of an earlier run are in {aside} now", file=sys.stderr, flush=True)
+        self._move_aside(paths)
 
     def draw(
         self, path: Path, probabilities: np.ndarray, heat: np.ndarray | None = None, heat_class: int | None = None
@@ -77,6 +74,20 @@ class PictureFolder:
             panel.set_axis_off()
         _draw_bars(panels[-1], [self._names[label] for label in best], probabilities[best])
         atomic_write(self._target(path), to_png(figure))
+
+    def _move_aside(self, paths: Sequence[Path]) -> None:
+        """Make room for the pictures of these images."""
+        images = {os.path.realpath(path) for path in paths}
+        targets: dict[Path, list[Path]] = {}
+        for path in paths:
+            target = self._target(path)
+            if os.path.realpath(target) in images:
+                raise ValueError(f"the picture of {path} would take the place of {target}: choose another folder")
+            targets.setdefault(target.parent, []).append(target)
+        moved = [aside for parent, files in targets.items() if (aside := move_aside(files, parent))]
+        if moved:
+            more = f" and {len(moved) - 1} more folders" if len(moved) > 1 else ""
+            print(f"pictures of an earlier run are in {moved[0]}{more} now", file=sys.stderr, flush=True)
 
     def _target(self, path: Path) -> Path:
         """Return the picture's file; the image's suffix stays, as a.jpg and a.png are two images."""

@@ -278,7 +278,10 @@ def test_pictures_of_equal_names_do_not_collide_and_none_is_overwritten(tmp_path
     assert np.array_equal(draw(), first)
     kept = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     names = ["cat/1.jpg.png", "cat/1.png.png", "cat__1.jpg.png", "dog/1.jpg.png"]
-    assert kept == sorted([*names, *(f"earlier-1/{name}" for name in names), "mine.txt"])
+    earlier = [f"{Path(name).parent / 'earlier-1' / Path(name).name}" for name in names]
+    assert kept == sorted([*names, *earlier, "mine.txt"])
+    with pytest.raises(ValueError, match=r"the picture of .* would take the place of .*1\.jpg\.png"):
+        PictureFolder(out / "cat", [out / "cat" / name for name in ("1.jpg.png", "1.jpg.png.png")], ["a"], 1.0)
 
 
 def test_the_heat_is_where_the_map_is_hot(tmp_path):
