@@ -210,7 +210,7 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
         reason = (found[2] or "the file cannot be opened").removeprefix("[Internal ERROR] ").rstrip(".")
         raise ValueError(
             f"cannot read image {found[1]}: {reason}; "
-            f"`python tools/check_dataset.py {dataset_path}` lists every bad image"
+            f"`python tools/check_dataset.py {dataset_path}` lists every bad image, --bad_images=skip leaves them out"
         ) from error
 
 

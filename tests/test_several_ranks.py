@@ -76,6 +76,12 @@ def test_an_evaluation_on_two_ranks_equals_one_process_for_any_number_of_images(
         assert figures[1] == pytest.approx(expected[1], rel=1e-12)
 
 
+def test_bad_images_are_not_looked_for_in_folders_that_differ_between_ranks(both):
+    for found in both:
+        assert "the processes see different images" in str(found["refusal"])
+        assert "by rank 21, 37" in str(found["refusal"])
+
+
 def test_two_ranks_get_the_weights_of_averaged_gradients(both, few_digits):
     config = configuration()
     network = build_network()

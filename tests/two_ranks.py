@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.bad_images import usable_images
 from src.builders import build_loss, build_model, build_optimizer, build_schedule
 from src.dataset import create_dataset
 from src.evaluator import Evaluator
@@ -70,6 +71,16 @@ def values_of(rank: int) -> dict[str, np.ndarray]:
     }
 
 
+def refusal(train_folder: str, group: Group) -> str:
+    """Let the ranks look into different folders, as on machines with different copies; return the error."""
+    folder = Path(train_folder).parent / ("train", "val")[group.rank]
+    try:
+        usable_images(configuration("--bad_images=skip"), str(folder), group)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def main(folder: str, out: str) -> None:
     """Join the group, do everything once, and write what came out as `<out>/rank<r>.npz`."""
     config = configuration("--is_distributed=True")
@@ -80,6 +91,8 @@ def main(folder: str, out: str) -> None:
     copy_from_first([parameter], group)
     found["copied"] = parameter.asnumpy()
     found |= {f"evaluation {images}": evaluate(images, group) for images in IMAGES}
+
+    found["refusal"] = np.array(refusal(folder, group))
 
     network = build_network()
     optimizer = build_optimizer(config, network, build_schedule(config, STEPS))
