@@ -98,6 +98,23 @@ def save_checkpoint(
     write_checkpoint(path, entries, appended)
 
 
+def count_classes(path: str | Path) -> int:
+    """Return the number of classes of the network whose weights a checkpoint holds.
+
+    Args:
+        path: A checkpoint of this project, or of the MindSpore model zoo's Xception.
+
+    Raises:
+        DamagedCheckpoint: If the file is damaged.
+        ValueError: If it is missing, or no checkpoint of Xception.
+    """
+    bias = read_checkpoint(Path(path)).get("fc.bias")
+    shape = _shape(bias) if bias is not None else ()
+    if len(shape) != 1:
+        raise ValueError(f"checkpoint {path} is none of Xception: it has no fc.bias, one number a class")
+    return shape[0]
+
+
 def load_weights(network: nn.Cell, path: str | Path) -> None:
     """Load the weights of a checkpoint into a network they fit exactly.
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import mindspore.dataset as ds
+import numpy as np
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
@@ -139,6 +140,34 @@ def check_folder(
     return list(counts), total
 
 
+def read_image(path: str | os.PathLike[str], image_size: int = DEFAULT_IMAGE_SIZE) -> np.ndarray:
+    """Decode, resize, crop and normalise one image, as the pipeline for evaluation does.
+
+    Args:
+        path: The file; MindSpore's decoder may crash on a damaged one, which check_image of src.image_check finds.
+        image_size: Height and width of the result in pixels, 1 or more.
+
+    Returns:
+        Float32 (3, image_size, image_size), RGB, (value - 127.5) / 127.5.
+
+    Raises:
+        ValueError: If MindSpore cannot decode the file.
+        OSError: If the file cannot be read.
+    """
+    image = np.fromfile(path, np.uint8)
+    try:
+        for operation in _eval_transforms(image_size):
+            image = operation(image)
+    except RuntimeError as error:
+        raise ValueError(f"MindSpore cannot decode {path}") from error
+    return image
+
+
+def seen_share(image_size: int = DEFAULT_IMAGE_SIZE) -> float:
+    """Return the side of evaluation's centre crop as a share of the image's shorter side, 0 to 1."""
+    return image_size / _resized_side(image_size)
+
+
 @contextmanager
 def readable_errors(dataset_path: str) -> Iterator[None]:
     """Turn the error of a pipeline that met an unreadable image into one line that names it.
@@ -180,10 +209,14 @@ def _train_transforms(image_size: int, crop_min_area: float, flip_probability: f
 def _eval_transforms(image_size: int) -> list:
     return [
         vision.Decode(),
-        vision.Resize(round(image_size * RESIZE_FACTOR), vision.Inter.BILINEAR),
+        vision.Resize(_resized_side(image_size), vision.Inter.BILINEAR),
         vision.CenterCrop(image_size),
         *_normalisation(),
     ]
+
+
+def _resized_side(image_size: int) -> int:
+    return round(image_size * RESIZE_FACTOR)
 
 
 def _normalisation() -> list:

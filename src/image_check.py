@@ -14,10 +14,9 @@ from typing import BinaryIO, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
+from src.image_folders import UNREAD_SUFFIXES
 from src.progress import Progress
 from src.workers import process_pool
-
-UNREAD_SUFFIXES = frozenset({".gif", ".webp"})  # images to people, and none to training
 
 Item = TypeVar("Item")
 Check = Callable[[Item], str]

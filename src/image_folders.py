@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import NoReturn
 
 from src.record_folder import find_records
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+UNREAD_SUFFIXES = (".gif", ".webp")  # images to people, and none to training
 # MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
 SUFFIX_FORMS = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
 
@@ -72,3 +75,33 @@ def _folder_names(dataset_path: str) -> list[str]:
     if not names:
         raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
     return names
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List the files below a folder that are images by their suffix, in any case.
+
+    Args:
+        folder: Where to start. Hidden files and folders are passed over, a linked folder is visited once.
+
+    Returns:
+        The files, sorted; .gif and .webp files too, as people expect them to count.
+
+    Raises:
+        OSError: If a folder cannot be read.
+    """
+    paths = []
+    seen = set()
+    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        status = os.stat(parent)
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
+            folders.clear()
+            continue
+        seen.add(identity)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths += [Path(parent, name) for name in files if not name.startswith(".")]
+    return sorted(path for path in paths if path.suffix.lower() in (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES))
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error

@@ -18,7 +18,7 @@ from src.mistakes import most_confused
 CURVES = "curves.png"  # beside metrics.csv
 CONFUSION_MATRIX = "confusion_matrix.png"
 
-_MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
+MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
 
 _MAX_NUMBERED = 20  # more classes leave no room for numbers in the cells
 _MAX_NAMED = 60  # more classes leave no room for their names
@@ -57,7 +57,7 @@ def write_evaluation_report(folder: Path, confusion: np.ndarray, class_names: Se
         written.append(folder / CONFUSION_MATRIX)
         atomic_write(written[3], _draw_confusion(confusion, class_names))
     else:
-        print(f"{folder / CONFUSION_MATRIX} is left out: {_MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
+        print(f"{folder / CONFUSION_MATRIX} is left out: {MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
     return written
 
 
@@ -199,7 +199,7 @@ def new_figure(width: float, height: float, layout: Literal["compressed", "const
 
 
 def to_png(figure: Any) -> bytes:
-    """Return a figure as a PNG file."""
+    """Return a figure as the content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

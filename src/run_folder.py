@@ -8,12 +8,12 @@ from src.bad_images import BAD_IMAGES
 from src.builders import amp_level
 from src.checkpoint import numbered_checkpoints
 from src.checkpoint_keeper import BEST_CHECKPOINT, RANK
+from src.class_names import CLASS_NAMES
 from src.files import atomic_write, move_aside, remove_temporary
 from src.metrics_log import METRICS
 from src.model_utils.config import Config
 from src.report import CURVES
 
-CLASS_NAMES = "class_names.txt"
 CONFIG = "config.yaml"
 
 

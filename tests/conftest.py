@@ -23,6 +23,7 @@ SLOW = (
     "test_convert_weights.py",
     "test_training.py",
     "test_make_mindrecord.py",
+    "test_predict.py",
     "test_faults.py",
     "test_several_ranks.py",
     "test_bad_images.py",

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from src.image_folders import find_images
 from src.model_utils.config import ConfigError
 from tests.test_image_check import GOOD, make_tree
-from tools.check_dataset import find_images, main
+from tools.check_dataset import main
 
 SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "check_dataset.py"
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from src.dataset import (
-    IMAGE_SUFFIXES,
     available_workers,
     check_folder,
     class_names,
@@ -24,7 +23,6 @@ from src.dataset import (
     create_dataset,
     readable_errors,
 )
-from tools import check_dataset
 
 SIZE = 71
 FAST = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -145,10 +143,6 @@ def test_files_that_are_no_images_are_passed_over_and_suffixes_have_any_usual_ca
             1: 1,
             2: 1,
         }
-
-
-def test_the_check_tool_and_training_agree_on_what_an_image_is():
-    assert set(IMAGE_SUFFIXES) == check_dataset._READ_SUFFIXES
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "PNG", "JPEG"])

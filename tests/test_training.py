@@ -302,7 +302,7 @@ def test_a_network_without_good_weights_is_an_error_in_evaluation(few_digits, tm
 # The doors
 
 
-@pytest.mark.parametrize("script", ["train.py", "eval.py", "export.py"])
+@pytest.mark.parametrize("script", ["train.py", "eval.py", "export.py", "predict.py"])
 def test_help_comes_without_waiting_for_mindspore(script):
     code = (
         f"import sys, runpy; sys.argv = ['{script}', '--help']\ntry: runpy.run_path('{script}', run_name='__main__')\n"
@@ -310,4 +310,4 @@ def test_help_comes_without_waiting_for_mindspore(script):
     code += "except SystemExit as stop: sys.exit(stop.code or 'mindspore' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert "--train_data_dir" in result.stdout
+    assert "--image_size" in result.stdout

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.files import atomic_write
-from src.image_check import UNREAD_SUFFIXES, find_bad_images, printable, to_list
-from src.image_folders import IMAGE_SUFFIXES
+from src.image_check import find_bad_images, printable, to_list
+from src.image_folders import IMAGE_SUFFIXES, find_images
 from src.model_utils.config import ConfigError
 from src.progress import Progress
 from src.workers import available_workers
-
-_READ_SUFFIXES = set(IMAGE_SUFFIXES)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"no folder {args.folder}: give the data set's folder, with one sub-folder per class")
     paths = find_images(args.folder)
     if not paths:
-        raise ConfigError(f"no images in {args.folder}: it needs files with one of {' '.join(sorted(_READ_SUFFIXES))}")
+        raise ConfigError(f"no images in {args.folder}: it needs files with one of {' '.join(sorted(IMAGE_SUFFIXES))}")
     with Progress(len(paths), "check") as progress:
         bad = find_bad_images(paths, args.workers, progress)
     for path, reason in bad:
@@ -57,36 +53,6 @@ def main(argv: Sequence[str]) -> int:
     classes = {path.parent.name for path in paths}
     print(f"checked {len(paths)} images in {len(classes)} classes: {len(bad)} bad")
     return 1 if bad else 0
-
-
-def find_images(folder: Path) -> list[Path]:
-    """List the files below a folder that are images by their suffix, in any case.
-
-    Args:
-        folder: Where to start. Hidden files and folders are passed over, a linked folder is visited once.
-
-    Returns:
-        The files, sorted; .gif and .webp files too, as people expect them to count.
-
-    Raises:
-        OSError: If a folder cannot be read.
-    """
-    paths = []
-    seen = set()
-    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
-        status = os.stat(parent)
-        identity = (status.st_dev, status.st_ino)
-        if identity in seen:
-            folders.clear()
-            continue
-        seen.add(identity)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths += [Path(parent, name) for name in files if not name.startswith(".")]
-    return sorted(path for path in paths if path.suffix.lower() in _READ_SUFFIXES | UNREAD_SUFFIXES)
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
 
 
 if __name__ == "__main__":

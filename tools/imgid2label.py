@@ -12,9 +12,8 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.files import atomic_write
-from src.image_folders import IMAGE_SUFFIXES, class_names
+from src.image_folders import IMAGE_SUFFIXES, class_names, find_images
 from src.label_file import format_labels
-from tools.check_dataset import find_images
 
 
 def main(argv: Sequence[str]) -> None:

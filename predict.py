@@ -1,0 +1,94 @@
+"""Predict the classes of images with a checkpoint, MINDIR or ONNX file of Xception."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.model_utils.command import run_command
+from src.model_utils.config import Config, ConfigError, parse_config
+from src.model_utils.device_adapter import resolve_device, use_device
+
+SKIPPED = 3  # as the program for the Ascend 310 says it
+
+_EPILOG = """Results go to stdout, all else to stderr. The exit status is 0 if every image was predicted, 3 if some were
+skipped, 2 for a wrong call and 1 for any other error. The class names are those of --class_names, else of
+class_names.txt beside the checkpoint, else ImageNet's for 1000 classes, else numbers."""
+_SHARED = {
+    "config_path": "YAML file of settings (default: the config.yaml that training wrote beside the checkpoint)",
+    "device_target": "auto, Ascend, GPU or CPU (default: auto)",
+    "device_id": "index of the device, from 0 (default: 0)",
+    "amp_level": "mixed precision of a checkpoint: auto, O0, O2 or O3",
+    "image_size": "side of the images in pixels, for a checkpoint: that of its training",
+    "batch_size": "images in a batch; a MINDIR or ONNX file has its own, unless it takes any",
+    "num_parallel_workers": "threads that read images; 0 takes all cores",
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command.
+
+    Args:
+        argv: Command-line arguments without the program's name.
+
+    Returns:
+        The exit status: 0 if all images have a prediction, 3 if some were skipped.
+
+    Raises:
+        ConfigError: If the options do not fit together.
+    """
+    args = _new_parser().parse_args(argv)
+    if args.topk < 1:
+        raise ConfigError(f"--topk must be at least 1, got {args.topk}")
+    gradcam = args.gradcam or args.gradcam_class is not None
+    if gradcam and not args.save:
+        raise ConfigError("--gradcam draws into the pictures of --save: add --save=FOLDER")
+    config = _configure(args)
+    use_device(config)
+
+    from src.prediction_output import to_csv_table, to_json, to_table  # MindSpore: --help does without
+    from src.predictor import Options, predict
+
+    options = Options(args.topk, args.class_names, args.save, gradcam, args.gradcam_class)
+    predictions = predict(config, args.images, options)
+    write = {"json": to_json, "csv": to_csv_table}.get(args.format, to_table)
+    sys.stdout.write(write(predictions))
+    for path, reason in predictions.skipped.items():
+        print(f"skipped {path.encode(errors='backslashreplace').decode()}: {reason}", file=sys.stderr)
+    return SKIPPED if predictions.skipped else 0
+
+
+def _new_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="predict.py", description=__doc__, epilog=_EPILOG)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder or pattern such as 'photos/**/*.jpg'")
+    parser.add_argument("--checkpoint_path", type=Path, required=True, metavar="FILE", help=".ckpt, .mindir or .onnx")
+    parser.add_argument("--topk", type=int, default=5, metavar="K", help="classes for each image (default: 5)")
+    parser.add_argument("--class_names", type=Path, metavar="FILE", help="text file with a class name a line")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="write each image with its top-5 bars here, as PNG")
+    parser.add_argument("--gradcam", action="store_true", help="add the heat map of the predicted class to --save")
+    parser.add_argument("--gradcam_class", metavar="CLASS", help="number or name of a class to take instead")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON, not a table")
+    form.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV, not a table")
+    shared = parser.add_argument_group("shared with eval.py")
+    for name, text in _SHARED.items():
+        shared.add_argument(f"--{name}", metavar="VALUE", help=text)
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    return parser
+
+
+def _configure(args: argparse.Namespace) -> Config:
+    """Return the configuration; of the training's own file only what describes the network and its images counts."""
+    words = [f"--{name}={value}" for name in _SHARED if (value := getattr(args, name)) is not None]
+    beside = args.checkpoint_path.with_name("config.yaml")
+    if args.config_path is None and beside.is_file():
+        here = [f"--config_path={beside}", "--device_target=auto", "--device_id=0", "--num_parallel_workers=0"]
+        words = [*here, *words]
+    alone = ["--is_distributed=False", "--enable_modelarts=False", f"--checkpoint_path={args.checkpoint_path}"]
+    return parse_config([*words, *alone], resolve_device)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
