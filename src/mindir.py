@@ -16,6 +16,7 @@ from mindspore import Tensor, nn
 from src.files import atomic_write
 from src.logs import silenced_logging
 from src.mindir_version import rewrite_version
+from src.onnx_model import import_onnxruntime, load_onnx
 from src.progress import Progress
 
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
@@ -89,7 +90,7 @@ def export_network(
         progress.update(note="written")
         difference = None
         if file_format != "AIR":
-            run = _load_mindir(written) if file_format == "MINDIR" else _load_onnx(written)
+            run = _load_mindir(written) if file_format == "MINDIR" else load_onnx(written).run
             difference = _compare(network, run, shape, TOLERANCES[device_target], path, progress)
         atomic_write(path, written.read_bytes())
     return Exported(path, difference)
@@ -104,12 +105,7 @@ def _check_possible(file_format: str, device_target: str, mindir_version: int) -
     if file_format == "AIR" and device_target != "Ascend":
         raise ValueError(f"AIR can be exported on Ascend only, this is {device_target}: use --file_format=MINDIR")
     if file_format == "ONNX":
-        try:
-            import onnxruntime  # noqa: F401
-        except ImportError as error:
-            raise ValueError(
-                "onnxruntime, which checks the exported ONNX file, is missing: pip install -r requirements-onnx.txt"
-            ) from error
+        import_onnxruntime()
     if not _EXPORTABLE.fullmatch(gettempdir()):
         raise ValueError(
             f"MindSpore cannot export in the temporary folder {gettempdir()}: set TMPDIR to a path of ASCII letters, "
@@ -130,13 +126,6 @@ def _load_mindir(path: Path) -> Runner:
     with silenced_logging():
         cell = nn.GraphCell(ms.load(str(path)))
     return lambda images: cell(Tensor(images)).asnumpy()
-
-
-def _load_onnx(path: Path) -> Runner:
-    from onnxruntime import InferenceSession
-
-    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["logits"], {"images": images})[0]
 
 
 def _compare(
