@@ -21,6 +21,7 @@ SLOW = (
     "test_export.py",
     "test_training.py",
     "test_eval_onnx.py",
+    "test_benchmark.py",
     "test_faults.py",
     "test_several_ranks.py",
     "test_bad_images.py",

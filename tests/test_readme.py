@@ -100,6 +100,7 @@ def test_the_commands_for_cpu_run_as_they_stand(tmp_path):
     assert "evaluated 10 images, each once" in outputs[2]
     assert "wrote xception.mindir" in outputs[3]
     assert "wrote xception.onnx" in outputs[4]
+    assert "evaluated 10 images, each once" in outputs[5]
     assert run("python", "-c", tested[1][1]).strip() in set("0123456789")
     # The runtime is large: the one that is here already is used.
     shutil.copytree(ROOT / ".lite", work / ".lite")

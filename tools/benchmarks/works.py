@@ -201,9 +201,14 @@ def build_work(name: str, config: Config, images: int, passes: int, group: Group
 
 def _open_images(config: Config, do_train: bool, images: int, group: Group = _ALONE) -> ms.dataset.Dataset:
     """Return this rank's batches, all of them whole."""
-    total = sum(count_images(config.test_data_dir).values())
+    counts = count_images(config.test_data_dir)
+    total = sum(counts.values())
     if total < images:
         raise ValueError(f"{config.test_data_dir} has {total} images, less than the {images} of a round: use --images")
+    if len(counts) > config.num_classes:
+        raise ValueError(
+            f"{config.test_data_dir} has {len(counts)} classes, not {config.num_classes}: use --num_classes"
+        )
     dataset = create_dataset(
         config.test_data_dir,
         do_train,
