@@ -12,12 +12,13 @@ from mindspore import Tensor
 
 from src.builders import set_evaluation_precision
 from src.checkpoint import count_classes, load_weights
-from src.exported_model import load_mindir, load_onnx
+from src.mindir_model import MindirModel, load_mindir
 from src.model_utils.config import Config
+from src.onnx_model import OnnxModel, load_onnx
 from src.Xception import Xception, xception
 
 CHECKPOINT = ".ckpt"
-_LOADERS = {".mindir": load_mindir, ".onnx": load_onnx}
+_LOADERS: dict[str, Callable[[Path], MindirModel | OnnxModel]] = {".mindir": load_mindir, ".onnx": load_onnx}
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from src.report import CURVES
 from src.scoring import Accuracy
 from src.Xception import xception
 
+Run = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
 _ALONE = Group()
 
 
@@ -103,45 +105,64 @@ class Evaluator:
         was_training = self._network.training
         self._network.set_train(False)
         try:
-            with Progress(_share(images, self._group), "evaluate") as progress:
-                result = self._accumulate(dataset, progress)
+            return evaluate_batches(self._run, dataset, images, self._num_classes, self._batch_size, self._group)
         finally:
             self._network.set_train(was_training)
-        if result.images != images:
-            raise ValueError(f"evaluation saw {result.images} images instead of {images}: has the folder changed?")
-        return result
-
-    def _accumulate(self, dataset: ms.dataset.Dataset | None, progress: Progress) -> Result:
-        accuracy = Accuracy(self._num_classes)
-        mistakes = ConfidentMistakes()
-        loss_sum = np.zeros(1)
-        seen = 0
-        for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True) if dataset else ():
-            logits, losses = self._run(image, label)
-            if not np.isfinite(logits).all():
-                raise ValueError("the network's logits are NaN or infinite: the checkpoint's weights are no good")
-            accuracy.add(logits, label)
-            # Ranks take turns: the numbers are those of the whole data set.
-            mistakes.add((seen + np.arange(len(label))) * self._group.size + self._group.rank, logits, label)
-            seen += len(label)
-            loss_sum += losses.sum(dtype=np.float64)
-            progress.update(len(label))
-        add_up = partial(sum_over_ranks, group=self._group)
-        accuracy.combine(add_up)
-        mistakes.combine(self._group)
-        images = accuracy.images
-        loss = float(add_up(loss_sum)[0] / max(images, 1))
-        return Result(images, loss, accuracy.top_1, accuracy.top_5, accuracy.confusion, mistakes.result())
 
     def _run(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return logits and losses of a batch; a smaller one is padded, as each shape is a graph to compile."""
-        count = len(label)
-        padding = self._batch_size - count
-        if padding:
-            image = np.concatenate([image, np.zeros((padding, *image.shape[1:]), image.dtype)])
-            label = np.concatenate([label, np.zeros(padding, label.dtype)])
         logits, losses = self._cell(Tensor(image), Tensor(label))
-        return logits.asnumpy()[:count], losses.asnumpy()[:count]
+        return logits.asnumpy(), losses.asnumpy()
+
+
+def evaluate_batches(
+    run: Run, dataset: ms.dataset.Dataset | None, images: int, num_classes: int, batch_size: int, group: Group = _ALONE
+) -> Result:
+    """Evaluate every image of a data set by any function that gives logits, and show the progress.
+
+    Args:
+        run: Maps images, float32 (batch_size, 3, height, width), and labels, int32 (batch_size,), to logits, float32
+            (batch_size, num_classes), and losses, float32 (batch_size,).
+        dataset: As in Evaluator.evaluate.
+        images: As there.
+        num_classes: Number of classes, 1 or more.
+        batch_size: Images in a batch, 1 or more; a smaller last batch is padded.
+        group: The processes that share the images.
+
+    Returns:
+        The result of all processes.
+
+    Raises:
+        ValueError: If a logit is NaN or infinite, or the data set did not hold that many images.
+    """
+    accuracy = Accuracy(num_classes)
+    mistakes = ConfidentMistakes()
+    loss_sum = np.zeros(1)
+    seen = 0
+    with Progress(_share(images, group), "evaluate") as progress:
+        for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True) if dataset else ():
+            count = len(label)
+            logits, losses = (values[:count] for values in run(_pad(image, batch_size), _pad(label, batch_size)))
+            if not np.isfinite(logits).all():
+                raise ValueError("the network's logits are NaN or infinite: its weights are no good")
+            accuracy.add(logits, label)
+            # Ranks take turns: the numbers are those of the whole data set.
+            mistakes.add((seen + np.arange(count)) * group.size + group.rank, logits, label)
+            seen += count
+            loss_sum += losses.sum(dtype=np.float64)
+            progress.update(count)
+    add_up = partial(sum_over_ranks, group=group)
+    accuracy.combine(add_up)
+    mistakes.combine(group)
+    if accuracy.images != images:
+        raise ValueError(f"evaluation saw {accuracy.images} images instead of {images}: has the folder changed?")
+    loss = float(add_up(loss_sum)[0] / max(images, 1))
+    return Result(images, loss, accuracy.top_1, accuracy.top_5, accuracy.confusion, mistakes.result())
+
+
+def _pad(values: np.ndarray, count: int) -> np.ndarray:
+    """Append zeros along the first axis: each number of images would be another graph to compile."""
+    missing = count - len(values)
+    return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]) if missing else values
 
 
 def evaluation(config: Config, network: nn.Cell, images: UsableImages, group: Group) -> Callable[[], Result]:
@@ -159,22 +180,26 @@ def evaluation(config: Config, network: nn.Cell, images: UsableImages, group: Gr
     evaluator = Evaluator(network, build_loss(config, "none"), config.num_classes, config.batch_size, group)
 
     def evaluate() -> Result:
-        dataset = None
-        if _share(images.count, group):
-            dataset = create_dataset(
-                config.test_data_dir,
-                False,
-                config.batch_size,
-                group.size,
-                group.rank,
-                config.image_size,
-                config.num_parallel_workers or None,
-                excluded=images.excluded,
-            )
         with readable_errors(config.test_data_dir):
-            return evaluator.evaluate(dataset, images.count)
+            return evaluator.evaluate(open_test_images(config, images, group), images.count)
 
     return evaluate
+
+
+def open_test_images(config: Config, images: UsableImages, group: Group) -> ms.dataset.Dataset | None:
+    """Return this process's share of the configured test images, None where there is none for it."""
+    if not _share(images.count, group):
+        return None
+    return create_dataset(
+        config.test_data_dir,
+        False,
+        config.batch_size,
+        group.size,
+        group.rank,
+        config.image_size,
+        config.num_parallel_workers or None,
+        excluded=images.excluded,
+    )
 
 
 def _share(images: int, group: Group) -> int:
@@ -200,11 +225,16 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
     network = xception(config.num_classes)
     load_weights(network, config.checkpoint_path)
     result = evaluation(config, set_evaluation_precision(config, network), images, group)()
-    if not config.eval_report or group.rank:
-        return result, []
+    return result, [] if group.rank else write_report(config, result, images)
+
+
+def write_report(config: Config, result: Result, images: UsableImages) -> list[Path]:
+    """Write the files of the configured `eval_report`, none if there is none, and return their paths."""
+    if not config.eval_report:
+        return []
     folder = Path(config.eval_report)
     written = write_full_report(folder, _evaluated(config, result, images))
-    return result, written + write_bad_images(folder, images)
+    return written + write_bad_images(folder, images)
 
 
 def _evaluated(config: Config, result: Result, images: UsableImages) -> Evaluated:
@@ -219,7 +249,7 @@ def _evaluated(config: Config, result: Result, images: UsableImages) -> Evaluate
         "top-1": f"{result.top_1:.2%}",
         "top-5": f"{result.top_5:.2%}",
     }
-    checkpoint = Path(config.checkpoint_path)
-    curves = checkpoint.with_name(CURVES)
-    name = f"{checkpoint.name} on {config.test_data_dir}"
+    weights = Path(config.checkpoint_path or config.onnx_path)
+    name = f"{weights.name} on {config.test_data_dir}"
+    curves = weights.with_name(CURVES)
     return Evaluated(name, figures, result.confusion, images.class_names, result.mistakes, paths, curves)

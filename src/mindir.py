@@ -13,9 +13,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.exported_model import import_onnxruntime, load_mindir, load_onnx
 from src.files import atomic_write
+from src.mindir_model import load_mindir
 from src.mindir_version import rewrite_version
+from src.onnx_model import import_onnxruntime, load_onnx
 from src.progress import Progress
 
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}

@@ -24,6 +24,8 @@ SLOW = (
     "test_training.py",
     "test_make_mindrecord.py",
     "test_predict.py",
+    "test_eval_onnx.py",
+    "test_benchmark.py",
     "test_faults.py",
     "test_several_ranks.py",
     "test_bad_images.py",

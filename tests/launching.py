@@ -20,7 +20,8 @@ PYTHON = """
 import json, os, sys, uuid
 words = sys.argv[1:]
 is_msrun = words[:2] == ["-m", "mindspore.parallel.cluster.run"]
-if words and os.path.basename(words[0]) in ("train.py", "eval.py") or is_msrun and "FAKE_MSRUN" in os.environ:
+doors = ("train.py", "eval.py", "eval_onnx.py")
+if words and os.path.basename(words[0]) in doors or is_msrun and "FAKE_MSRUN" in os.environ:
     record = {"words": words, "cwd": os.getcwd(), "environment": dict(os.environ)}
     path = os.path.join(os.environ["RECORDS"], uuid.uuid4().hex)
     with open(path, "w") as file:

@@ -20,6 +20,7 @@ SCRIPTS = {
     "run_msrun.sh": ["CPU", "1", "some data"],
     "run_eval.sh": ["0", "some data", "my net.ckpt"],
     "run_eval_gpu.sh": ["0", "some data", "my net.ckpt"],
+    "run_eval_onnx.sh": ["some data", "my net.ckpt"],
 }
 
 
@@ -64,6 +65,7 @@ def test_too_few_arguments_print_the_usage_with_status_2(bench, script):
         ("run_msrun.sh", ["CPU", "02", "some data"], "DEVICE_NUM must be a number from 1 on: 02"),
         ("run_eval.sh", ["0", "some data", "absent"], "PATH_CHECKPOINT is not a file that can be read"),
         ("run_eval_gpu.sh", ["0", "absent", "my net.ckpt"], "DATA_DIR is not a folder that can be read"),
+        ("run_eval_onnx.sh", ["some data", "absent"], "ONNX_PATH is not a file that can be read"),
     ],
 )
 def test_a_wrong_argument_is_named_below_the_usage_and_starts_nothing(bench, script, words, message):
@@ -117,6 +119,9 @@ def test_a_wrong_rank_table_is_one_line_and_starts_nothing(bench):
         ("run_eval_gpu.sh", ["0", "some data", "my net.ckpt"], "eval_gpu.log", [
             EVAL, "--device_target=GPU", "--device_id=0", "--test_data_dir={work}/some data",
             "--checkpoint_path={work}/my net.ckpt"]),
+        ("run_eval_onnx.sh", ["some data", "my net.ckpt"], "eval_onnx.log", [
+            str(ROOT / "eval_onnx.py"), "--device_target=auto", "--device_id=0", "--test_data_dir={work}/some data",
+            "--onnx_path={work}/my net.ckpt"]),
         ("run_train_gpu_fp32.sh", ["1", "some data"], "train_standalone_gpu_fp32/log_gpu.txt", [
             TRAIN, "--device_target=GPU", "--device_id=0", "--train_data_dir={work}/some data", "--is_fp32=True"]),
         ("run_train_gpu_fp16.sh", ["1", "some data", "my net.ckpt"], "train_standalone_gpu_fp16/log_gpu.txt", [

@@ -102,6 +102,7 @@ def test_the_commands_for_cpu_run_as_they_stand(tmp_path):
     assert "wrote xception.onnx" in outputs[4]
     assert outputs[5].startswith("image ") and outputs[5].count(" %") == 3
     assert len(list((work / "pictures").glob("*.png"))) == 1
+    assert "evaluated 10 images, each once" in outputs[6]
     assert run("python", "-c", tested[1][1]).strip() in set("0123456789")
     # The runtime is large: the one that is here already is used.
     shutil.copytree(ROOT / ".lite", work / ".lite")

@@ -1,11 +1,10 @@
-"""Exported models, MINDIR and ONNX, as functions from images to logits."""
+"""MINDIR files as functions from images to logits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import mindspore as ms
 import numpy as np
@@ -16,7 +15,7 @@ from src.logs import silenced_logging
 
 
 @dataclass(frozen=True)
-class ExportedModel:
+class MindirModel:
     """A model that was loaded from a file.
 
     Args:
@@ -28,7 +27,7 @@ class ExportedModel:
     input_shape: tuple[int | None, ...]
 
 
-def load_mindir(path: Path) -> ExportedModel:
+def load_mindir(path: Path) -> MindirModel:
     """Load a MINDIR file of any version that MindSpore takes.
 
     Args:
@@ -48,35 +47,7 @@ def load_mindir(path: Path) -> ExportedModel:
         raise
     except Exception as error:  # protobuf's and MindSpore's own have no common type
         raise ValueError(f"cannot load {path}: it is damaged, or no MINDIR with images as its one input") from error
-    return ExportedModel(lambda batch: cell(Tensor(batch)).asnumpy(), _sizes(images.tensor[0].dims))
-
-
-def load_onnx(path: Path) -> ExportedModel:
-    """Load an ONNX file into ONNX Runtime on the CPU.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ValueError: If ONNX Runtime is not installed or cannot load it.
-    """
-    runtime = import_onnxruntime()
-    try:
-        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        (images,) = session.get_inputs()
-    except Exception as error:  # its errors have no common type
-        raise ValueError(f"cannot load {path}: it is damaged, or no ONNX with images as its one input") from error
-    return ExportedModel(lambda batch: session.run(None, {images.name: batch})[0], _sizes(images.shape))
-
-
-def import_onnxruntime() -> ModuleType:
-    """Return ONNX Runtime; raise a ValueError that tells how to get it where it is missing."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        message = "onnxruntime, which runs ONNX files, is missing: pip install -r requirements-onnx.txt"
-        raise ValueError(message) from error
-    return onnxruntime
+    return MindirModel(lambda batch: cell(Tensor(batch)).asnumpy(), _sizes(images.tensor[0].dims))
 
 
 def _sizes(dimensions: Iterable[int | str | None]) -> tuple[int | None, ...]:

@@ -1,0 +1,43 @@
+"""Evaluate an ONNX file of Xception on image folders, by ONNX Runtime: --test_data_dir holds one folder a class."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from src.model_utils.command import run_command
+from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.device_adapter import use_device
+from src.onnx_model import has_gpu
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the command; `argv` is without the program's name."""
+    config = parse_config(argv, _resolve_device, __doc__)
+    if not config.onnx_path:
+        raise ConfigError("no ONNX file given: add --onnx_path=FILE.onnx")
+    if config.is_distributed:
+        raise ConfigError("is_distributed is true, but an ONNX file is evaluated by one process: set it false")
+    use_device(config.replace(device_target="CPU"))  # MindSpore reads the images and computes the loss
+
+    from src.onnx_evaluator import evaluate_onnx  # MindSpore takes seconds to import: --help does without
+
+    result, written, provider = evaluate_onnx(config)
+    print(f"ONNX Runtime used {provider}")
+    print(result.to_line())
+    print(f"evaluated {result.images} images, each once")
+    for path in written:
+        print(f"wrote {path}")
+
+
+def _resolve_device(requested: str) -> str:
+    """Return the device of ONNX Runtime, which need not be one of MindSpore's."""
+    if requested == "Ascend":
+        raise ConfigError("ONNX files are evaluated on GPU or CPU: use --device_target=auto")
+    if requested == "GPU" and not has_gpu():
+        print("onnxruntime finds no GPU: the CPU is used (onnxruntime-gpu can use one)", file=sys.stderr)
+    return "GPU" if requested != "CPU" and has_gpu() else "CPU"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
