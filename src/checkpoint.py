@@ -15,12 +15,13 @@ from mindspore import Parameter, Tensor, nn
 
 from src.files import replace_file, temporary_path
 from src.logs import silenced_logging
+from src.weight_average import PREFIX, copy_weights
 
 _MAX_NAMES = 10
 _CHECKSUM, _CHECKSUM_BYTES = b"crc_num", 17  # what save_checkpoint(crc_check=True) ends a file with
 # What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
 _TRAINING_STATE = re.compile(
-    r"(moments|accum|moment1|moment2)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
+    r"(moments|accum|moment1|moment2|ema)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
     r"|steps_per_epoch|best_top_1|current_iterator_step|last_overflow_iterator_step|random_op|_random_op_.*"
     r"|beta1_power|beta2_power|weight_decay)"
 )
@@ -75,7 +76,11 @@ def numbered_checkpoints(folder: Path, rank: int) -> list[Path]:
 
 
 def save_checkpoint(
-    path: Path, network: nn.Cell, optimizer: nn.Optimizer | None = None, position: Position | None = None
+    path: Path,
+    network: nn.Cell,
+    optimizer: nn.Optimizer | None = None,
+    position: Position | None = None,
+    averaged: nn.Cell | None = None,
 ) -> None:
     """Write a checkpoint with a checksum; the file appears whole or not at all.
 
@@ -84,13 +89,17 @@ def save_checkpoint(
         network: Its weights and batch-norm statistics are written.
         optimizer: Its momentum is written too, so that training can go on from the file.
         position: How far training is.
+        averaged: The moving average of the network, whose weights and statistics are written too.
 
     Raises:
         OSError: If the file cannot be written; what was there is untouched.
     """
-    entries = [{"name": parameter.name, "data": parameter} for parameter in _weights(network).values()]
+    parameters = [*_weights(network).values()]
     if optimizer is not None:
-        entries += [{"name": moment.name, "data": moment} for moment in _moments(optimizer)]
+        parameters += _moments(optimizer)
+    if averaged is not None:
+        parameters += averaged.get_parameters()
+    entries = [{"name": parameter.name, "data": parameter} for parameter in parameters]
     progress = {}
     if position is not None:
         progress = {
@@ -110,7 +119,7 @@ def save_checkpoint(
 
 
 def load_weights(network: nn.Cell, path: str | Path) -> None:
-    """Load the weights of a checkpoint into a network they fit exactly.
+    """Load the weights of a checkpoint into a network they fit exactly; their moving average where it holds one.
 
     Args:
         network: Receives the weights, in its own types.
@@ -121,11 +130,17 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
     stored = _read(Path(path))
+    averages = {name.removeprefix(PREFIX): stored[name] for name in stored if name.startswith(PREFIX)}
+    stored = averages or stored
     _assign(_check_weights(network, stored, Path(path)), stored)
 
 
 def load_training(
-    network: nn.Cell, optimizer: nn.Optimizer, path: str | Path, whole: bool = False
+    network: nn.Cell,
+    optimizer: nn.Optimizer,
+    path: str | Path,
+    whole: bool = False,
+    averaged: nn.Cell | None = None,
 ) -> tuple[Position | None, bool]:
     """Load what training needs to go on: weights, and as far as they are there momentum and position.
 
@@ -134,6 +149,7 @@ def load_training(
         optimizer: Receives the momentum.
         path: A checkpoint.
         whole: Whether to take it only with its checksum, which a file that was cut lacks.
+        averaged: Receives the moving average of the weights, or where there is none the weights.
 
     Returns:
         The position, None where the checkpoint does not record it, and whether it holds the momentum.
@@ -146,11 +162,20 @@ def load_training(
     stored = _read(path, whole)
     moments = {moment.name: moment for moment in _moments(optimizer)}
     stored_moments = [name for name in stored if name.startswith("moments.")]
+    stored_averages = [name for name in stored if name.startswith(PREFIX)]
+    averages = {average.name: average for average in averaged.get_parameters()} if averaged else {}
     weights = _check_weights(network, stored, path)
     if stored_moments:
         _check_fit(stored, moments, stored_moments, path)
-        _assign(moments, stored)
+    if averages and stored_averages:
+        _check_fit(stored, averages, stored_averages, path)
     _assign(weights, stored)
+    if stored_moments:
+        _assign(moments, stored)
+    if averages and stored_averages:
+        _assign(averages, stored)
+    elif averaged:
+        copy_weights(network, averaged)
     if not {"epoch_num", "step_num", "steps_per_epoch"} <= stored.keys():
         return None, bool(stored_moments)
     epoch, step, steps = (stored[name].asnumpy().item() for name in ("epoch_num", "step_num", "steps_per_epoch"))

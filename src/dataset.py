@@ -11,6 +11,7 @@ import mindspore.dataset as ds
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
+from src.augmentation import Augmentation, BatchAugmentation
 from src.image_folders import IMAGE_SUFFIXES, class_names
 
 DEFAULT_IMAGE_SIZE = 299
@@ -18,6 +19,7 @@ RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop
 MEAN = STD = (127.5, 127.5, 127.5)  # RGB: maps 0..255 to -1..1
 # MindSpore compares suffixes to the letter; ImageNet's files end in .JPEG.
 _SUFFIXES = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suffix.upper(), f".{suffix[1:].title()}"))
+_RECIPE = Augmentation()
 # What MindSpore says of a file, and why. The path ends with its suffix, as ". " may stand inside it.
 _BAD_FILE = re.compile(
     r"(?:data file is|Failed to open file|Invalid file found): "
@@ -38,6 +40,8 @@ def create_dataset(
     skip_batches: int = 0,
     crop_min_area: float = 0.08,
     flip_probability: float = 0.5,
+    augmentation: Augmentation = _RECIPE,
+    micro_batches: int = 1,
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class.
 
@@ -61,10 +65,13 @@ def create_dataset(
         skip_batches: Batches of the epoch to leave out at its beginning, 0 or more.
         crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
         flip_probability: Share of the training images that are flipped left to right, 0 to 1.
+        augmentation: What the training images undergo besides.
+        micro_batches: Batches that make up one step of training, 1 or more; those left over are dropped like images.
+            From 2, they are stacked on a new first axis of both columns, and `skip_batches` counts the stacks.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
-        `label`, int32 (N,).
+        `label`, int32 (N,), or float32 (N, classes) with mixup or cutmix.
 
     Raises:
         ValueError: If the folder has no classes, the workers exceed the cores, or a rank gets no image.
@@ -84,12 +91,21 @@ def create_dataset(
         **_sharding(dataset_path, do_train, device_num, rank),
     )
     if do_train:
-        operations = _train_transforms(image_size, crop_min_area, flip_probability)
+        operations = _train_transforms(image_size, crop_min_area, flip_probability, augmentation)
     else:
         operations = _eval_transforms(image_size)
     images = images.map(operations, "image", num_parallel_workers=workers)
     images = images.map(transforms.TypeCast(mstype.int32), "label", num_parallel_workers=workers)
-    images = images.batch(batch_size, drop_remainder=do_train, num_parallel_workers=workers)
+    changes = {}
+    if do_train and augmentation.changes_batches:
+        seeds = (ds.config.get_seed(), rank)
+        changes = {
+            "per_batch_map": BatchAugmentation(augmentation, len(names), seeds),
+            "input_columns": ["image", "label"],
+        }
+    images = images.batch(batch_size, drop_remainder=do_train, num_parallel_workers=workers, **changes)
+    if micro_batches > 1:
+        images = images.batch(micro_batches, drop_remainder=True)
     return images.skip(skip_batches) if skip_batches else images
 
 
@@ -110,7 +126,7 @@ def count_images(dataset_path: str) -> dict[str, int]:
 
 
 def check_folder(
-    dataset_path: str, num_classes: int, batch_size: int = 1, device_num: int = 1
+    dataset_path: str, num_classes: int, batch_size: int = 1, device_num: int = 1, micro_batches: int = 1
 ) -> tuple[list[str], int]:
     """Check that a folder is fit for training or evaluation, before either begins.
 
@@ -118,7 +134,8 @@ def check_folder(
         dataset_path: Folder of the class folders.
         num_classes: Number of classes that it should have.
         batch_size: Images in a batch of one device.
-        device_num: Number of devices, each of which needs one batch.
+        device_num: Number of devices, each of which needs one step.
+        micro_batches: Batches of a step.
 
     Returns:
         The class names, sorted, and the number of images.
@@ -146,10 +163,13 @@ def check_folder(
         if _count_files(path):
             raise ValueError(f"the hidden folder {path} holds images: remove it, or rename it if it is a class")
     total = sum(counts.values())
-    if total < batch_size * device_num:
+    if total < batch_size * micro_batches * device_num:
+        size, fitting = f"{batch_size}", max(total // micro_batches // device_num, 1)
+        if micro_batches > 1:
+            size += f" x {micro_batches} (--gradient_accumulation)"
         raise ValueError(
-            f"{dataset_path} has {total} images, less than one batch of {batch_size} for each of {device_num} "
-            f"device(s): use --batch_size={max(total // device_num, 1)} or more images"
+            f"{dataset_path} has {total} images, less than one batch of {size} for each of {device_num} device(s): "
+            f"use --batch_size={fitting} or more images"
         )
     return list(counts), total
 
@@ -210,11 +230,14 @@ def _sharding(dataset_path: str, do_train: bool, device_num: int, rank: int) -> 
     return {"sampler": ds.SubsetSampler(list(range(rank, total, device_num)))}
 
 
-def _train_transforms(image_size: int, crop_min_area: float, flip_probability: float) -> list:
+def _train_transforms(
+    image_size: int, crop_min_area: float, flip_probability: float, augmentation: Augmentation
+) -> list:
+    colours = [vision.RandomColorAdjust(brightness=0.4, contrast=0.4, saturation=0.4)]
     return [
         vision.RandomCropDecodeResize(image_size, scale=(crop_min_area, 1.0), ratio=(3 / 4, 4 / 3)),
         vision.RandomHorizontalFlip(float(flip_probability)),
-        vision.RandomColorAdjust(brightness=0.4, contrast=0.4, saturation=0.4),
+        *(augmentation.image_transforms() or colours),
         *_normalisation(),
     ]
 
