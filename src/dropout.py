@@ -38,7 +38,8 @@ class ReplayableDropout(nn.Cell):
             step (int): number of the training step from the very beginning, at least 0.
         """
         kept = np.random.default_rng((*self.seed, step)).random(self.mask.shape, dtype=np.float32) >= self.p
-        self.mask.set_data(Tensor(kept / np.float32(1 - self.p), ms.float32))
+        # A graph with a loop in it never learns of set_data.
+        ops.assign(self.mask, Tensor(kept / np.float32(1 - self.p), ms.float32))
 
     def construct(self, x: Tensor) -> Tensor:
         return x * ops.gather(self.mask, self.micro_batch, 0) if self.training else x

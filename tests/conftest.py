@@ -20,6 +20,7 @@ SLOW = (
     "test_xception.py",
     "test_export.py",
     "test_training.py",
+    "test_training_step.py",
     "test_faults.py",
     "test_several_ranks.py",
     "test_ascend310_infer.py",
