@@ -48,6 +48,7 @@ class TrainingStep(nn.TrainOneStepCell):
         self.for_all = ops.HyperMap()
 
     def _scaled_loss(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss that is differentiated, and the loss itself."""
         loss = self.network(image, label)
         return loss * self.sens, loss
 
@@ -59,9 +60,9 @@ class TrainingStep(nn.TrainOneStepCell):
         while number < self.micro_batches:
             if self.micro_batch is not None:
                 ops.assign(self.micro_batch, number)
-            (_, one_loss), gradients = self.loss_and_gradients(image[number], label[number])
+            losses, gradients = self.loss_and_gradients(image[number], label[number])
             self.for_all(ops.assign_add, self.sums, gradients)
-            loss = loss + one_loss
+            loss = loss + losses[1]
             number = number + 1
         return loss / self.micro_batches, self.for_all(ops.partial(_multiply, 1 / self.micro_batches), self.sums)
 
@@ -75,7 +76,8 @@ class TrainingStep(nn.TrainOneStepCell):
         if self.micro_batches > 1:
             loss, gradients = self._mean_over_micro_batches(image, label)
         else:
-            (_, loss), gradients = self.loss_and_gradients(image, label)
+            losses, gradients = self.loss_and_gradients(image, label)
+            loss = losses[1]
         gradients = self.grad_reducer(gradients)
         if self.clip_norm is not None:
             gradients = self._clip(gradients)
