@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,9 @@ class UsableImages:
     excluded: tuple[str, ...] = ()
 
 
-def usable_images(config: Config, folder: str, group: Group, batch_size: int = 1, device_num: int = 1) -> UsableImages:
+def usable_images(
+    config: Config, folder: str, group: Group, batch_size: int = 1, device_num: int = 1, micro_batches: int = 1
+) -> UsableImages:
     """Check a folder and, if bad images are to be skipped, find them; every rank calls this and gets the same.
 
     Args:
@@ -48,7 +51,8 @@ def usable_images(config: Config, folder: str, group: Group, batch_size: int = 1
         folder: Folder of the class folders, or of MindRecord files.
         group: The processes that share the check.
         batch_size: Images in a batch of one device.
-        device_num: Number of devices, each of which needs one batch.
+        device_num: Number of devices, each of which needs one step.
+        micro_batches: Batches of a step.
 
     Returns:
         What is to be read.
@@ -56,8 +60,8 @@ def usable_images(config: Config, folder: str, group: Group, batch_size: int = 1
     Raises:
         ValueError: If the folder does not fit, without its bad images, or differs between ranks.
     """
-    requirements = (config.num_classes, batch_size, device_num)
-    names, count = check_folder(folder, *requirements)
+    check = partial(check_folder, folder, config.num_classes, batch_size, device_num, micro_batches=micro_batches)
+    names, count = check()
     if config.bad_images == "error":
         return UsableImages(names, count)
     if find_records(folder):
@@ -68,7 +72,7 @@ def usable_images(config: Config, folder: str, group: Group, batch_size: int = 1
     bad = _find_together(folder, workers, group)
     if group.rank == 0:
         _report(bad, count, folder)
-    names, count = check_folder(folder, *requirements, tuple(bad))
+    names, count = check(tuple(bad))
     return UsableImages(names, count, tuple(bad))
 
 

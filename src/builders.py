@@ -6,11 +6,18 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from src.augmentation import Augmentation
+from src.dropout import ReplayableDropout
 from src.fine_tuning import is_head
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
 from src.model_utils.config import Config
-from src.Xception import Xception
+from src.training_step import TrainingStep
+from src.weight_average import WeightAverage, follow
+from src.Xception import Xception, xception
+
+# What has no weight decay, by the ends of names; MindSpore's optimizer keeps to the first rule by itself.
+_EXEMPT_FROM_DECAY = {"auto": (".gamma", ".beta"), "norm_and_bias": (".gamma", ".beta", ".bias"), "disable": ()}
 
 
 def amp_level(config: Config) -> str:
@@ -22,10 +29,21 @@ def amp_level(config: Config) -> str:
     return "O2" if config.device_target == "GPU" and not config.is_fp32 else "O0"
 
 
-def build_loss(config: Config, reduction: str = "mean") -> CrossEntropySmooth:
-    """Return the loss, with the configured smoothing; `reduction` as in CrossEntropySmooth."""
-    smooth_factor = config.label_smooth_factor if config.use_label_smooth else 0.0
-    return CrossEntropySmooth(True, reduction, smooth_factor, config.num_classes)
+def build_loss(config: Config, reduction: str = "mean", sparse: bool = True) -> CrossEntropySmooth:
+    """Return the loss, with the configured smoothing; `reduction` and `sparse` as in CrossEntropySmooth."""
+    return CrossEntropySmooth(sparse, reduction, _smoothing(config), config.num_classes)
+
+
+def build_augmentation(config: Config) -> Augmentation:
+    """Return what training images undergo beyond the recipe."""
+    return Augmentation(
+        config.rand_augment,
+        config.rand_augment_layers,
+        config.mixup,
+        config.cutmix,
+        config.random_erasing,
+        _smoothing(config),
+    )
 
 
 def build_schedule(config: Config, steps_per_epoch: int) -> np.ndarray:
@@ -49,32 +67,74 @@ def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> 
         network: The network.
         schedule: Float32 (steps,), the learning rate of every step.
     """
-    loss_scale = config.loss_scale if amp_level(config) != "O0" else 1.0
-    parameters = network.trainable_params()
-    groups: list = parameters
-    if config.head_lr_scale != 1:
-        body = [parameter for parameter in parameters if not is_head(parameter.name)]
-        head = [parameter for parameter in parameters if is_head(parameter.name)]
-        groups = [
-            {"params": head, "lr": ms.Tensor(schedule * np.float32(config.head_lr_scale))},
-            # The order of the network, so that a checkpoint does not depend on the groups.
-            {"order_params": parameters},
-        ]
-        groups[:0] = [{"params": body}] if body else []
-    return nn.Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale)
-
-
-def build_model(config: Config, network: Xception, optimizer: nn.Optimizer) -> ms.Model:
-    """Return the model that trains the network, in mixed precision with a fixed loss scale unless the level is O0."""
-    level = amp_level(config)
-    if level == "O0":
-        return ms.Model(network, build_loss(config), optimizer)
-    manager = ms.amp.FixedLossScaleManager(config.loss_scale, drop_overflow_update=False)
-    return ms.Model(
-        network, build_loss(config), optimizer, amp_level=level, loss_scale_manager=manager, keep_batchnorm_fp32=True
+    groups = _parameter_groups(config, network.trainable_params(), schedule)
+    return nn.Momentum(
+        groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=_loss_scale(config)
     )
+
+
+def build_average(config: Config, network: Xception) -> Xception | None:
+    """Return the network that holds the moving average of the weights, None where the configuration has none."""
+    return follow(xception(config.num_classes, network.pool_padding), network) if config.ema_decay else None
+
+
+def build_model(
+    config: Config, network: Xception, optimizer: nn.Optimizer, averaged: Xception | None = None
+) -> ms.Model:
+    """Return the model that trains the network, in mixed precision with a fixed loss scale unless the level is O0.
+
+    Args:
+        config: The configuration.
+        network: The network, with the dropout that it is trained with.
+        optimizer: The optimizer.
+        averaged: Receives the moving average of the weights; as build_average returns it.
+    """
+    level = amp_level(config)
+    loss = build_loss(config, sparse=not build_augmentation(config).mixes)
+    scaling = {}
+    if level != "O0":
+        manager = ms.amp.FixedLossScaleManager(config.loss_scale, drop_overflow_update=False)
+        scaling = {"loss_scale_manager": manager, "keep_batchnorm_fp32": True}
+    if averaged is None and not config.clip_grad_norm and config.gradient_accumulation == 1:
+        return ms.Model(network, loss, optimizer, amp_level=level, **scaling)
+    network_and_loss = ms.amp.build_train_network(network, optimizer, loss, level, **scaling).network
+    step = TrainingStep(
+        network_and_loss,
+        optimizer,
+        _loss_scale(config),
+        config.gradient_accumulation,
+        config.clip_grad_norm,
+        None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
+        network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
+    )
+    return ms.Model(step.set_train())
 
 
 def set_evaluation_precision(config: Config, network: Xception) -> nn.Cell:
     """Return the network as training computes it: float16 with float32 batch norm unless the level is O0."""
     return network if amp_level(config) == "O0" else ms.amp.auto_mixed_precision(network, "O2")
+
+
+def _smoothing(config: Config) -> float:
+    return config.label_smooth_factor if config.use_label_smooth else 0.0
+
+
+def _loss_scale(config: Config) -> float:
+    return config.loss_scale if amp_level(config) != "O0" else 1.0
+
+
+def _parameter_groups(config: Config, parameters: list[ms.Parameter], schedule: np.ndarray) -> list:
+    """Return the parameters as the optimizer takes them, in groups where its own rules are not enough."""
+    if config.weight_decay_filter == "auto" and config.head_lr_scale == 1:
+        return parameters
+    exempt = _EXEMPT_FROM_DECAY[config.weight_decay_filter]
+    members: dict[tuple[bool, bool], list[ms.Parameter]] = {}
+    for parameter in parameters:
+        members.setdefault((is_head(parameter.name), parameter.name.endswith(exempt)), []).append(parameter)
+    groups: list[dict] = []
+    for (is_of_head, is_exempt), group in members.items():
+        groups.append({"params": group, "weight_decay": 0.0 if is_exempt else config.weight_decay})
+        if is_of_head and config.head_lr_scale != 1:
+            groups[-1]["lr"] = ms.Tensor(schedule * np.float32(config.head_lr_scale))
+    # The order of the network, so that a checkpoint does not depend on the groups.
+    return [*groups, {"order_params": parameters}]

@@ -12,13 +12,14 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from src.checkpoint_file import read_checkpoint, write_checkpoint
+from src.weight_average import PREFIX, copy_weights
 from src.Xception import Xception
 
 _MAX_NAMES = 10
 _POOL_PADDING = "pool_padding"  # an entry that only networks with another padding than "same" have
 # What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
 _TRAINING_STATE = re.compile(
-    r"(moments|accum|moment1|moment2)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
+    r"(moments|accum|moment1|moment2|ema)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
     r"|steps_per_epoch|best_top_1|current_iterator_step|last_overflow_iterator_step|random_op|_random_op_.*"
     r"|beta1_power|beta2_power|weight_decay|pool_padding)"
 )
@@ -69,7 +70,11 @@ def numbered_checkpoints(folder: Path, rank: int) -> list[Path]:
 
 
 def save_checkpoint(
-    path: Path, network: nn.Cell, optimizer: nn.Optimizer | None = None, position: Position | None = None
+    path: Path,
+    network: nn.Cell,
+    optimizer: nn.Optimizer | None = None,
+    position: Position | None = None,
+    averaged: nn.Cell | None = None,
 ) -> None:
     """Write a checkpoint with a checksum; the file appears whole or not at all.
 
@@ -78,13 +83,17 @@ def save_checkpoint(
         network: Its weights and batch-norm statistics are written.
         optimizer: Its momentum is written too, so that training can go on from the file.
         position: How far training is.
+        averaged: The moving average of the network, whose weights and statistics are written too.
 
     Raises:
         OSError: If the file cannot be written; what was there is untouched.
     """
-    entries = [{"name": parameter.name, "data": parameter} for parameter in _weights(network).values()]
+    parameters = [*_weights(network).values()]
     if optimizer is not None:
-        entries += [{"name": moment.name, "data": moment} for moment in _moments(optimizer)]
+        parameters += _moments(optimizer)
+    if averaged is not None:
+        parameters += averaged.get_parameters()
+    entries = [{"name": parameter.name, "data": parameter} for parameter in parameters]
     appended: dict[str, int | float | str] = {}
     if position is not None:
         appended = {
@@ -116,7 +125,7 @@ def count_classes(path: str | Path) -> int:
 
 
 def load_weights(network: nn.Cell, path: str | Path) -> None:
-    """Load the weights of a checkpoint into a network they fit exactly.
+    """Load the weights of a checkpoint into a network they fit exactly; their moving average where it holds one.
 
     Args:
         network: Receives the weights, in its own types, and the way of padding that they were trained with; so load
@@ -127,7 +136,7 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
-    stored = read_checkpoint(Path(path))
+    stored = _averages_or_weights(read_checkpoint(Path(path)))
     weights = _weights(network)
     _check_weights(weights, stored, Path(path))
     _take(network, weights, stored)
@@ -149,7 +158,7 @@ def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
         ValueError: If it is missing or anything else does not fit. The network is unchanged after either error.
     """
     path = Path(path)
-    stored = read_checkpoint(path)
+    stored = _averages_or_weights(read_checkpoint(path))
     weights = _weights(network)
     fits = all(_shape(stored.get(name, "")) == _shape(weights[name]) for name in weights if name.startswith(head))
     if not fits:
@@ -172,13 +181,17 @@ def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
     Raises:
         ValueError: If the file is missing or damaged.
     """
-    stored = read_checkpoint(Path(path))
+    stored = _averages_or_weights(read_checkpoint(Path(path)))
     weights = {name: value.asnumpy() for name, value in stored.items() if not _TRAINING_STATE.fullmatch(name)}
     return weights, stored.get(_POOL_PADDING, "same")
 
 
 def load_training(
-    network: nn.Cell, optimizer: nn.Optimizer, path: str | Path, whole: bool = False
+    network: nn.Cell,
+    optimizer: nn.Optimizer,
+    path: str | Path,
+    whole: bool = False,
+    averaged: nn.Cell | None = None,
 ) -> tuple[Position | None, bool]:
     """Load what training needs to go on: weights, and as far as they are there momentum and position.
 
@@ -187,6 +200,7 @@ def load_training(
         optimizer: Receives the momentum.
         path: A checkpoint.
         whole: Whether to take it only with its checksum, which a file that was cut lacks.
+        averaged: Receives the moving average of the weights, or where there is none the weights.
 
     Returns:
         The position, None where the checkpoint does not record it, and whether it holds the momentum.
@@ -199,13 +213,23 @@ def load_training(
     stored = read_checkpoint(path, whole)
     moments = {moment.name: moment for moment in _moments(optimizer)}
     stored_moments = [name for name in stored if name.startswith("moments.")]
+    stored_averages = [name for name in stored if name.startswith(PREFIX)]
+    averages = {average.name: average for average in averaged.get_parameters()} if averaged else {}
     weights = _weights(network)
     _check_weights(weights, stored, path)
     if stored_moments:
         _check_fit(stored, moments, stored_moments, path)
+    if averages and stored_averages:
+        _check_fit(stored, averages, stored_averages, path)
     _take(network, weights, stored)
     if stored_moments:
         _assign(moments, stored)
+    if averages and stored_averages:
+        _take(averaged, averages, stored)
+    elif averaged:
+        if isinstance(averaged, Xception):
+            averaged.set_pool_padding(network.pool_padding)
+        copy_weights(network, averaged)
     if not {"epoch_num", "step_num", "steps_per_epoch"} <= stored.keys():
         return None, bool(stored_moments)
     epoch, step, steps = (stored[name].asnumpy().item() for name in ("epoch_num", "step_num", "steps_per_epoch"))
@@ -216,6 +240,12 @@ def load_training(
 def set_global_step(optimizer: nn.Optimizer, step: int) -> None:
     """Set the number of finished steps, from which the optimizer finds its learning rate."""
     optimizer.global_step.set_data(Tensor([step], optimizer.global_step.dtype))
+
+
+def _averages_or_weights(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint holds with the moving averages, if there are any, in the place of the weights."""
+    averages = {name.removeprefix(PREFIX): value for name, value in stored.items() if name.startswith(PREFIX)}
+    return {**stored, **averages}
 
 
 def _check_weights(weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> None:

@@ -24,6 +24,7 @@ class CheckpointKeeper:
         keep: Number of newest checkpoints to keep, 1 or more.
         epochs: Epochs of the whole training; the last one is saved in any case.
         best_top_1: Best validation top-1 so far, 0 to 1, or -1 before the first validation.
+        averaged: The moving average of the network; None where there is none.
     """
 
     def __init__(
@@ -35,9 +36,11 @@ class CheckpointKeeper:
         keep: int,
         epochs: int,
         best_top_1: float = -1.0,
+        averaged: nn.Cell | None = None,
     ):
         self._folder = folder
         self._state = (network, optimizer)
+        self._averaged = averaged
         self._every = every
         self._keep = keep
         self._epochs = epochs
@@ -68,5 +71,5 @@ class CheckpointKeeper:
 
     def _write(self, name: str, position: Position) -> Path:
         path = self._folder / name
-        save_checkpoint(path, *self._state, replace(position, best_top_1=self._best_top_1))
+        save_checkpoint(path, *self._state, replace(position, best_top_1=self._best_top_1), self._averaged)
         return path

@@ -12,6 +12,7 @@ import numpy as np
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
+from src.augmentation import Augmentation, BatchAugmentation
 from src.dataset_source import count_images, encoded_images
 from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, image_names
 from src.image_folders import class_names as class_names
@@ -21,6 +22,7 @@ from src.workers import available_workers
 DEFAULT_IMAGE_SIZE = 299
 RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop, as a multiple of the crop
 MEAN = STD = (127.5, 127.5, 127.5)  # RGB: maps 0..255 to -1..1
+_RECIPE = Augmentation()
 # What MindSpore says of a file, and why. The path ends with its suffix, as ". " may stand inside it.
 _BAD_FILE = re.compile(
     r"(?:data file is|Failed to open file|Invalid file found): "
@@ -42,6 +44,8 @@ def create_dataset(
     crop_min_area: float = 0.08,
     flip_probability: float = 0.5,
     excluded: Collection[str] = (),
+    augmentation: Augmentation = _RECIPE,
+    micro_batches: int = 1,
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
@@ -67,10 +71,13 @@ def create_dataset(
         crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
         flip_probability: Share of the training images that are flipped left to right, 0 to 1.
         excluded: Paths of images, as list_images gives them, that are left out and never opened.
+        augmentation: What the training images undergo besides.
+        micro_batches: Batches that make up one step of training, 1 or more; those left over are dropped like images.
+            From 2, they are stacked on a new first axis of both columns, and `skip_batches` counts the stacks.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
-        `label`, int32 (N,).
+        `label`, int32 (N,), or float32 (N, classes) with mixup or cutmix.
 
     Raises:
         ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, an excluded path
@@ -84,17 +91,31 @@ def create_dataset(
         ds.config.set_seed(seed)
     images = encoded_images(dataset_path, workers, do_train, device_num, rank, excluded)
     if do_train:
-        operations = _train_transforms(image_size, crop_min_area, flip_probability)
+        operations = _train_transforms(image_size, crop_min_area, flip_probability, augmentation)
     else:
         operations = _eval_transforms(image_size)
     images = images.map(operations, "image", num_parallel_workers=workers)
     images = images.map(transforms.TypeCast(mstype.int32), "label", num_parallel_workers=workers)
-    images = images.batch(batch_size, drop_remainder=do_train, num_parallel_workers=workers)
+    changes = {}
+    if do_train and augmentation.changes_batches:
+        seeds = (ds.config.get_seed(), rank)
+        changes = {
+            "per_batch_map": BatchAugmentation(augmentation, len(class_names(dataset_path)), seeds),
+            "input_columns": ["image", "label"],
+        }
+    images = images.batch(batch_size, drop_remainder=do_train, num_parallel_workers=workers, **changes)
+    if micro_batches > 1:
+        images = images.batch(micro_batches, drop_remainder=True)
     return images.skip(skip_batches) if skip_batches else images
 
 
 def check_folder(
-    dataset_path: str, num_classes: int, batch_size: int = 1, device_num: int = 1, excluded: Collection[str] = ()
+    dataset_path: str,
+    num_classes: int,
+    batch_size: int = 1,
+    device_num: int = 1,
+    excluded: Collection[str] = (),
+    micro_batches: int = 1,
 ) -> tuple[list[str], int]:
     """Check that a folder is fit for training or evaluation, before either begins.
 
@@ -102,8 +123,9 @@ def check_folder(
         dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
         num_classes: Number of classes that it should have.
         batch_size: Images in a batch of one device.
-        device_num: Number of devices, each of which needs one batch.
+        device_num: Number of devices, each of which needs one step.
         excluded: Paths of images that are going to be left out, as list_images gives them.
+        micro_batches: Batches of a step.
 
     Returns:
         The class names, sorted, and the number of images that are not left out.
@@ -132,10 +154,13 @@ def check_folder(
         if image_names(path):
             raise ValueError(f"the hidden folder {path} holds images: remove it, or rename it if it is a class")
     total = sum(counts.values())
-    if total < batch_size * device_num:
+    if total < batch_size * micro_batches * device_num:
+        size, fitting = f"{batch_size}", max(total // micro_batches // device_num, 1)
+        if micro_batches > 1:
+            size += f" x {micro_batches} (--gradient_accumulation)"
         raise ValueError(
-            f"{dataset_path} has {total} {images}, less than one batch of {batch_size} for each of {device_num} "
-            f"device(s): use --batch_size={max(total // device_num, 1)} or more images"
+            f"{dataset_path} has {total} {images}, less than one batch of {size} for each of {device_num} device(s): "
+            f"use --batch_size={fitting} or more images"
         )
     return list(counts), total
 
@@ -197,11 +222,14 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
         ) from error
 
 
-def _train_transforms(image_size: int, crop_min_area: float, flip_probability: float) -> list:
+def _train_transforms(
+    image_size: int, crop_min_area: float, flip_probability: float, augmentation: Augmentation
+) -> list:
+    colours = [vision.RandomColorAdjust(brightness=0.4, contrast=0.4, saturation=0.4)]
     return [
         vision.RandomCropDecodeResize(image_size, scale=(crop_min_area, 1.0), ratio=(3 / 4, 4 / 3)),
         vision.RandomHorizontalFlip(float(flip_probability)),
-        vision.RandomColorAdjust(brightness=0.4, contrast=0.4, saturation=0.4),
+        *(augmentation.image_transforms() or colours),
         *_normalisation(),
     ]
 

@@ -2,7 +2,7 @@
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 
 class ReplayableDropout(nn.Cell):
@@ -14,6 +14,8 @@ class ReplayableDropout(nn.Cell):
         p (float): probability of an element to be dropped, in [0, 1).
         shape (tuple[int, int]): shape of the input, (batch size, features).
         seed (tuple[int, ...]): seeds of the masks, each at least 0, such as those of the run and of the process.
+        micro_batches (int): batches of a step, at least 1; before each of them, `micro_batch` is to be set to its
+            number. Default: 1.
 
     Inputs:
         - **x** (Tensor) - float, of the given shape while training.
@@ -22,20 +24,22 @@ class ReplayableDropout(nn.Cell):
         Tensor like x; in training with dropped elements 0 and the others divided by 1 - p.
     """
 
-    def __init__(self, p: float, shape: tuple[int, int], seed: tuple[int, ...]):
+    def __init__(self, p: float, shape: tuple[int, int], seed: tuple[int, ...], micro_batches: int = 1):
         super().__init__()
         self.p = p
         self.seed = seed
-        self.mask = Parameter(Tensor(np.ones(shape), ms.float32), name="mask", requires_grad=False)
+        self.mask = Parameter(Tensor(np.ones((micro_batches, *shape)), ms.float32), name="mask", requires_grad=False)
+        self.micro_batch = Parameter(Tensor(0, ms.int32), name="micro_batch", requires_grad=False)
 
     def draw(self, step: int) -> None:
-        """Set the mask of a step.
+        """Set the masks of a step.
 
         Args:
             step (int): number of the training step from the very beginning, at least 0.
         """
         kept = np.random.default_rng((*self.seed, step)).random(self.mask.shape, dtype=np.float32) >= self.p
-        self.mask.set_data(Tensor(kept / np.float32(1 - self.p), ms.float32))
+        # A graph with a loop in it never learns of set_data.
+        ops.assign(self.mask, Tensor(kept / np.float32(1 - self.p), ms.float32))
 
     def construct(self, x: Tensor) -> Tensor:
-        return x * self.mask if self.training else x
+        return x * ops.gather(self.mask, self.micro_batch, 0) if self.training else x

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from src.model_utils.local_adapter import Group, sum_over_ranks
 from src.Xception import Xception
 
 AUTO = "auto"
+Load = Callable[[Path, bool], tuple[Position | None, bool]]  # load_training, of a path and whether it must be whole
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,13 @@ class Start:
 
 
 def restore(
-    config: Config, network: Xception, optimizer: nn.Optimizer, steps_per_epoch: int, folder: Path, group: Group
+    config: Config,
+    network: Xception,
+    optimizer: nn.Optimizer,
+    steps_per_epoch: int,
+    folder: Path,
+    group: Group,
+    averaged: Xception | None = None,
 ) -> Start:
     """Load the checkpoint to resume from, if any, and find where training starts.
 
@@ -43,6 +52,7 @@ def restore(
         steps_per_epoch: Steps of an epoch of this run.
         folder: Where `resume: auto` looks for checkpoints.
         group: The processes that train together, all of which must start at the same place.
+        averaged: Receives the moving average of the weights, or where there is none the weights.
 
     Returns:
         The start; its epoch equals `epoch_size` where `auto` finds the training finished.
@@ -53,10 +63,11 @@ def restore(
     if config.finish_epoch and not config.resume:
         raise ConfigError(f"finish_epoch is {config.finish_epoch}, but no checkpoint is given: add --resume CKPT")
     start = Start(Position(config.finish_epoch, 0, steps_per_epoch))
+    load = partial(load_training, network, optimizer, averaged=averaged)
     if config.resume == AUTO:
-        start = _resume_newest(config, network, optimizer, steps_per_epoch, folder)
+        start = _resume_newest(config, load, steps_per_epoch, folder)
     elif config.resume:
-        start = _resume(config, network, optimizer, steps_per_epoch, Path(config.resume))
+        start = _resume(config, load, steps_per_epoch, Path(config.resume))
     if start.position.epoch >= config.epoch_size and config.resume != AUTO:
         raise ConfigError(
             f"nothing to train: {start.position.epoch} of {config.epoch_size} epochs are done; raise --epoch_size to "
@@ -67,9 +78,7 @@ def restore(
     return start
 
 
-def _resume_newest(
-    config: Config, network: Xception, optimizer: nn.Optimizer, steps_per_epoch: int, folder: Path
-) -> Start:
+def _resume_newest(config: Config, load: Load, steps_per_epoch: int, folder: Path) -> Start:
     """Resume the newest checkpoint of a folder that is whole, and name those that are not."""
     best = folder / BEST_CHECKPOINT
     candidates = [*reversed(numbered_checkpoints(folder, RANK)), *([best] if best.exists() else [])]
@@ -78,7 +87,7 @@ def _resume_newest(
         return Start(Position(config.finish_epoch, 0, steps_per_epoch))
     for path in candidates:
         try:
-            return _resume(config, network, optimizer, steps_per_epoch, path, whole=True)
+            return _resume(config, load, steps_per_epoch, path, whole=True)
         except DamagedCheckpoint as error:
             print(f"skipping {path}: {error}", flush=True)
     raise ValueError(
@@ -87,16 +96,9 @@ def _resume_newest(
     )
 
 
-def _resume(
-    config: Config,
-    network: Xception,
-    optimizer: nn.Optimizer,
-    steps_per_epoch: int,
-    path: Path,
-    whole: bool = False,
-) -> Start:
+def _resume(config: Config, load: Load, steps_per_epoch: int, path: Path, whole: bool = False) -> Start:
     """Load a checkpoint and say how exactly training goes on from it."""
-    position, has_momentum = load_training(network, optimizer, path, whole)
+    position, has_momentum = load(path, whole)
     if position and position.steps_per_epoch == steps_per_epoch:
         print(f"resuming {path} after epoch {position.epoch}, step {position.step}", flush=True)
         return Start(position, path)

@@ -12,7 +12,14 @@ import numpy as np
 from mindspore import nn
 
 from src.bad_images import UsableImages, usable_images, write_bad_images
-from src.builders import build_model, build_optimizer, build_schedule
+from src.builders import (
+    build_augmentation,
+    build_average,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    set_evaluation_precision,
+)
 from src.callbacks import DropoutMasks, EpochEnd, StopOnSignal
 from src.checkpoint import Position
 from src.checkpoint_keeper import RANK, CheckpointKeeper
@@ -55,14 +62,15 @@ def train(config: Config, group: Group) -> Path:
     prepare_fine_tuning(config, network)
     schedule = build_schedule(config, steps_per_epoch)
     optimizer = build_optimizer(config, network, schedule)
+    averaged = build_average(config, network)
     folder = checkpoint_folder(config, RANK)
-    start = restore(config, network, optimizer, steps_per_epoch, folder, group)
+    start = restore(config, network, optimizer, steps_per_epoch, folder, group, averaged)
     if start.position.epoch >= config.epoch_size:
         print(f"all {config.epoch_size} epochs are done already", flush=True)
         return folder
 
     sink = config.dataset_sink_mode and config.device_target != "CPU"
-    images_per_step = config.batch_size * group.size
+    images_per_step = config.batch_size * config.gradient_accumulation * group.size
     left = (len(schedule) - start.position.global_step) * images_per_step
     with ExitStack() as stack:
         metrics = keeper = None
@@ -73,17 +81,20 @@ def train(config: Config, group: Group) -> Path:
             for path in write_bad_images(folder, train_images, *filter(None, [test_images])):
                 print(f"the bad images are listed in {path}", flush=True)
             metrics = MetricsLog(folder / METRICS, start.position.global_step)
-            keeper = _build_keeper(config, folder, network, optimizer, start.position.best_top_1)
+            keeper = _build_keeper(config, folder, network, optimizer, start.position.best_top_1, averaged)
         stop = stack.enter_context(StopSignal())
         progress = stack.enter_context(Progress(left, "train", log_seconds=30))
         stack.enter_context(_profiling(config, folder))
         stack.enter_context(readable_errors(config.train_data_dir))
         callbacks = _dropout_masks(config, network, group, steps_per_epoch) if not sink else []
-        model = build_model(config, network, optimizer)
+        model = build_model(config, network, optimizer, averaged)
         log = TrainingLog(
             schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics, config.num_classes
         )
-        validate = _validation(config, network, test_images, group) if test_images else None
+        validate = None
+        if test_images:
+            evaluated = set_evaluation_precision(config, averaged) if averaged else network
+            validate = _validation(config, evaluated, test_images, group)
         on_signal = StopOnSignal(stop, group, log, keeper, steps_per_epoch)
         callbacks += [log, on_signal, EpochEnd(log, on_signal, steps_per_epoch, validate, metrics, keeper)]
         _run(model, new_dataset, start.position, config.epoch_size, callbacks, sink)
@@ -92,11 +103,12 @@ def train(config: Config, group: Group) -> Path:
 
 def _dropout_masks(config: Config, network: Xception, group: Group, steps_per_epoch: int) -> list[ms.train.Callback]:
     """Give the network a dropout that a resumed run draws again, and return the callback that draws it."""
-    network.dropout = ReplayableDropout(network.dropout.p, (config.batch_size, FEATURES), (config.seed, group.rank))
+    shape, seeds = (config.batch_size, FEATURES), (config.seed, group.rank)
+    network.dropout = ReplayableDropout(network.dropout.p, shape, seeds, config.gradient_accumulation)
     return [DropoutMasks(network.dropout, steps_per_epoch)]
 
 
-def _validation(config: Config, network: Xception, images: UsableImages, group: Group) -> Callable[[], Result]:
+def _validation(config: Config, network: nn.Cell, images: UsableImages, group: Group) -> Callable[[], Result]:
     """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
     evaluate = evaluation(config, network, images, group)
     statistics = [value for value in network.untrainable_params() if ".moving_" in value.name]
@@ -130,7 +142,9 @@ def _run(
 
 def _check_data(config: Config, group: Group) -> tuple[UsableImages, UsableImages | None]:
     """Check the folders of a training; return its images, and those of its validation if there is one."""
-    train_images = usable_images(config, config.train_data_dir, group, config.batch_size, group.size)
+    train_images = usable_images(
+        config, config.train_data_dir, group, config.batch_size, group.size, config.gradient_accumulation
+    )
     test_images = None
     if config.eval_while_train:
         test_images = usable_images(config, config.test_data_dir, group)
@@ -159,16 +173,23 @@ def _train_dataset(config: Config, group: Group, excluded: tuple[str, ...], posi
         config.crop_min_area,
         config.flip_probability,
         excluded,
+        build_augmentation(config),
+        config.gradient_accumulation,
     )
 
 
 def _build_keeper(
-    config: Config, folder: Path, network: Xception, optimizer: nn.Optimizer, best_top_1: float
+    config: Config,
+    folder: Path,
+    network: Xception,
+    optimizer: nn.Optimizer,
+    best_top_1: float,
+    averaged: Xception | None,
 ) -> CheckpointKeeper | None:
     if not config.save_checkpoint:
         return None
     every, keep = config.save_checkpoint_epochs, config.keep_checkpoint_max
-    return CheckpointKeeper(folder, network, optimizer, every, keep, config.epoch_size, best_top_1)
+    return CheckpointKeeper(folder, network, optimizer, every, keep, config.epoch_size, best_top_1, averaged)
 
 
 @contextmanager

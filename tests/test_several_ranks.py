@@ -19,7 +19,18 @@ from mindspore import nn
 from src.builders import build_loss, build_optimizer, build_schedule
 from src.model_utils.local_adapter import Group
 from tests.training_run import ROOT, losses, options, run
-from tests.two_ranks import IMAGES, STEPS, batches, build_network, configuration, evaluate, values_of
+from tests.two_ranks import (
+    IMAGES,
+    OPTIONS,
+    OPTIONS_STEPS,
+    STEPS,
+    batches,
+    build_network,
+    build_small,
+    configuration,
+    evaluate,
+    values_of,
+)
 
 MSRUN = Path(sys.executable).with_name("msrun")
 
@@ -103,6 +114,36 @@ def test_two_ranks_get_the_weights_of_averaged_gradients(both, few_digits):
         moves.append(np.abs(before[parameter.name] - expected).max() / scale)
     assert max(differences) < 1e-5
     assert max(moves) > 1e-3, "the weights did not change"
+
+
+def test_with_all_options_two_ranks_clip_the_mean_of_all_gradients_and_average_the_weights_alike(both, few_digits):
+    config = configuration(*OPTIONS)
+    network = build_small()
+    before = {p.name: p.asnumpy().copy() for p in network.trainable_params()}
+    gradients_of = ms.value_and_grad(
+        nn.WithLossCell(network, build_loss(config, sparse=False)), None, network.trainable_params()
+    )
+    found_labels, found = [], []
+    for rank in range(2):
+        dataset = batches(str(few_digits / "train"), rank, 2, config)
+        for images, labels in dataset.create_tuple_iterator(num_epochs=1):
+            found_labels.append(labels.asnumpy())
+            found += [gradients_of(image, label)[1] for image, label in zip(images, labels, strict=True)]
+    assert len(found) == 2 * config.gradient_accumulation
+    assert not np.array_equal(*found_labels)
+    means = [np.mean([gradient.asnumpy() for gradient in each], 0) for each in zip(*found, strict=True)]
+    norm = np.sqrt(sum((mean.astype(np.float64) ** 2).sum() for mean in means))
+    assert norm > 2 * config.clip_grad_norm
+    clipped = tuple(ms.Tensor((mean * config.clip_grad_norm / norm).astype(np.float32)) for mean in means)
+    build_optimizer(config, network, build_schedule(config, OPTIONS_STEPS))(clipped)
+    for parameter in network.trainable_params():
+        expected, start = parameter.asnumpy(), before[parameter.name]
+        for rank in both:
+            weight, average = (rank[f"all options {prefix}{parameter.name}"] for prefix in ("", "ema."))
+            assert np.allclose(weight, expected, rtol=1e-5, atol=1e-6), parameter.name
+            assert np.allclose(average, (start + expected) / 2, rtol=1e-5, atol=1e-6), parameter.name
+        assert np.array_equal(both[0][f"all options {parameter.name}"], both[1][f"all options {parameter.name}"])
+    assert np.abs(network.fc.bias.asnumpy() - before["fc.bias"]).max() > 1e-5
 
 
 def test_the_evaluation_command_on_two_ranks_prints_the_result_of_one(trained, few_digits, tmp_path):

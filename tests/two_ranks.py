@@ -15,17 +15,23 @@ from mindspore import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.bad_images import usable_images
-from src.builders import build_loss, build_model, build_optimizer, build_schedule
+from src.builders import build_augmentation, build_loss, build_model, build_optimizer, build_schedule
 from src.dataset import create_dataset
 from src.evaluator import Evaluator
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
 from src.model_utils.local_adapter import Group, copy_from_first, join_group, sum_over_ranks
+from src.weight_average import follow
 from src.Xception import Xception, xception
 from tests.deterministic import set_weights
 from tests.test_evaluator import Logits, dataset_of
 
 BATCH, STEPS, CLASSES = 3, 3, 3
+OPTIONS = (
+    "--rand_augment=9", "--mixup=0.2", "--random_erasing=0.5", "--gradient_accumulation=2", "--clip_grad_norm=0.01",
+    "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--lr_init=1", "--lr_max=1",
+)  # fmt: skip
+OPTIONS_STEPS = 1  # two micro-batches on each rank
 IMAGES = range(1, 8)  # of the evaluations: fewer than, as many as and more than there are ranks
 
 
@@ -45,9 +51,35 @@ def build_network() -> Xception:
     return network.set_train()
 
 
-def batches(folder: str, rank: int, size: int) -> ms.dataset.Dataset:
+class Small(nn.Cell):
+    """A network that compiles in a second, for the training with all options."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 4)
+        self.bn = nn.BatchNorm2d(4)
+        self.dropout = nn.Dropout(p=0.0)
+        self.fc = nn.Dense(4, CLASSES)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.fc(self.dropout(ms.ops.mean(ms.ops.relu(self.bn(self.conv(x))), (2, 3))))
+
+
+def build_small() -> Small:
+    """Return the small network with the tests' weights."""
+    network = Small()
+    set_weights(network)
+    return network.set_train()
+
+
+def batches(folder: str, rank: int, size: int, config: Config | None = None) -> ms.dataset.Dataset:
     """Return the batches that training gives to a rank; to be read before those of another rank are made."""
-    return create_dataset(folder, True, BATCH, size, rank, 71, seed=5).take(STEPS)
+    if config is None:
+        return create_dataset(folder, True, BATCH, size, rank, 71, seed=5).take(STEPS)
+    return create_dataset(
+        folder, True, BATCH, size, rank, 71, seed=5, augmentation=build_augmentation(config),
+        micro_batches=config.gradient_accumulation,
+    ).take(OPTIONS_STEPS)  # fmt: skip
 
 
 def evaluate(images: int, group: Group) -> np.ndarray:
@@ -81,6 +113,17 @@ def refusal(train_folder: str, group: Group) -> str:
     return ""
 
 
+def train_with_options(folder: str, group: Group) -> dict[str, np.ndarray]:
+    """Train the small network with all options on; return its weights and their averages by name."""
+    config = configuration(*OPTIONS)
+    network = build_small()
+    averaged = follow(Small(), network)
+    optimizer = build_optimizer(config, network, build_schedule(config, OPTIONS_STEPS))
+    model = build_model(config, network, optimizer, averaged)
+    model.train(1, batches(folder, group.rank, group.size, config), dataset_sink_mode=False)
+    return {p.name: p.asnumpy() for cell in (network, averaged) for p in cell.trainable_params()}
+
+
 def main(folder: str, out: str) -> None:
     """Join the group, do everything once, and write what came out as `<out>/rank<r>.npz`."""
     config = configuration("--is_distributed=True")
@@ -99,6 +142,7 @@ def main(folder: str, out: str) -> None:
     model = build_model(config, network, optimizer)
     model.train(1, batches(folder, group.rank, group.size), dataset_sink_mode=False)
     found |= {p.name: p.asnumpy() for p in network.trainable_params()}
+    found |= {f"all options {name}": value for name, value in train_with_options(folder, group).items()}
     np.savez(Path(out, f"rank{group.rank}.npz"), **found)
 
 

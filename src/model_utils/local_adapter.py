@@ -96,4 +96,4 @@ def copy_from_first(parameters: Iterable[Parameter], group: Group) -> None:
 
     for parameter in parameters:
         value = parameter.asnumpy() if group.rank == 0 else np.zeros(parameter.shape, np.float32)
-        parameter.set_data(ops.AllReduce()(Tensor(value)))
+        ops.assign(parameter, ops.AllReduce()(Tensor(value)))  # a graph with a loop in it never learns of set_data

@@ -1,0 +1,185 @@
+"""Augmentations beyond the recipe: RandAugment of an image, random erasing, mixup and cutmix of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from mindspore.dataset import vision
+
+MAGNITUDES = 31  # RandAugment counts them from 0 to 30
+ERASED_AREA = (0.02, 0.4)  # share of the image, and
+ERASED_RATIO = (0.3, 1 / 0.3)  # height by width of the rectangle, in the paper on random erasing
+_GREY = 128  # fills what RandAugment moves into the image: about 0 once it is normalised
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What training images undergo beyond the recipe; nothing by default.
+
+    Args:
+        rand_augment: Magnitude of RandAugment (Cubuk et al. 2019, arXiv 1909.13719), 0 (off) to 30. It takes the place
+            of the recipe's changes of colour, which are among its operations.
+        rand_augment_layers: Operations that RandAugment applies to an image one after another, 1 or more.
+        mixup: Both parameters of the beta distribution of mixup's shares (Zhang et al. 2017, arXiv 1710.09412), 0 (off)
+            or more.
+        cutmix: The same of cutmix (Yun et al. 2019, arXiv 1905.04899). Where both are on, a batch gets one or the
+            other, each half of the time.
+        random_erasing: Share of the images in which a rectangle is replaced by noise (Zhong et al. 2017,
+            arXiv 1708.04896), 0 to 1.
+        label_smoothing: Share of the label that goes to the wrong classes, in [0, 1), where mixup or cutmix turn the
+            labels into probabilities; others are smoothed by the loss.
+    """
+
+    rand_augment: int = 0
+    rand_augment_layers: int = 2
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    random_erasing: float = 0.0
+    label_smoothing: float = 0.0
+
+    @property
+    def mixes(self) -> bool:
+        """Whether labels become probabilities of all classes."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def changes_batches(self) -> bool:
+        """Whether batches need a BatchAugmentation."""
+        return self.mixes or self.random_erasing > 0
+
+    def image_transforms(self) -> list[vision.RandAugment]:
+        """Return what changes a decoded image, uint8 (H, W, 3), in the place of the recipe's changes of colour."""
+        if not self.rand_augment:
+            return []
+        return [
+            vision.RandAugment(
+                self.rand_augment_layers, self.rand_augment, MAGNITUDES, vision.Inter.BILINEAR, fill_value=_GREY
+            )
+        ]
+
+
+class BatchInfo(Protocol):
+    """What MindSpore tells of a batch."""
+
+    def get_epoch_num(self) -> int:
+        """Return the number of the epoch of this data set, from 0."""
+
+    def get_batch_num(self) -> int:
+        """Return the number of the batch, from 0."""
+
+
+class BatchAugmentation:
+    """Erases parts of the images of a batch, then mixes them; to be given to Dataset.batch as `per_batch_map`.
+
+    The random numbers of a batch follow from the seed and the number of the batch, so that the threads which make the
+    batches, and their number, do not matter.
+
+    Args:
+        augmentation: What to do.
+        num_classes: Number of classes, 1 or more.
+        seed: Seeds of the random numbers, each at least 0, such as those of the epoch and of the rank.
+    """
+
+    def __init__(self, augmentation: Augmentation, num_classes: int, seed: tuple[int, ...]):
+        self._augmentation = augmentation
+        self._seed = seed
+        smoothing = augmentation.label_smoothing if num_classes > 1 else 0.0
+        off = smoothing / max(num_classes - 1, 1)
+        self._targets = np.full((num_classes, num_classes), off, np.float32)
+        np.fill_diagonal(self._targets, 1 - smoothing)
+
+    def __call__(
+        self, images: list[np.ndarray], labels: list[np.ndarray], info: BatchInfo
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Change a batch.
+
+        Args:
+            images: Float32 (3, H, W) each, in [-1, 1].
+            labels: Int32 scalars, the class of each image.
+            info: The number of the batch.
+
+        Returns:
+            The images, float32 (N, 3, H, W), and the labels: int32 (N,), or with mixup or cutmix float32
+            (N, num_classes), each row the probabilities of the classes.
+        """
+        random = np.random.default_rng((*self._seed, info.get_epoch_num(), info.get_batch_num()))
+        image, label = np.stack(images), np.stack(labels)
+        for index in np.flatnonzero(random.random(len(image)) < self._augmentation.random_erasing):
+            erase(image[index], random)
+        if not self._augmentation.mixes:
+            return image, label
+        target = self._targets[label]
+        partner = random.permutation(len(image))
+        if self._takes_mixup(random):
+            share = mixup(image, partner, random.beta(self._augmentation.mixup, self._augmentation.mixup))
+        else:
+            share = cutmix(image, partner, random.beta(self._augmentation.cutmix, self._augmentation.cutmix), random)
+        return image, np.float32(share) * target + np.float32(1 - share) * target[partner]
+
+    def _takes_mixup(self, random: np.random.Generator) -> bool:
+        if self._augmentation.mixup and self._augmentation.cutmix:
+            return bool(random.integers(2))
+        return self._augmentation.mixup > 0
+
+
+def mixup(images: np.ndarray, partner: np.ndarray, share: float) -> float:
+    """Blend images with each other, in place (Zhang et al. 2017, section 2).
+
+    Args:
+        images: Float32 (N, 3, H, W).
+        partner: Int (N,), the number of the image that each is blended with.
+        share: What an image keeps of itself, 0 to 1.
+
+    Returns:
+        The same share.
+    """
+    others = images[partner]
+    others *= np.float32(1 - share)
+    images *= np.float32(share)
+    images += others
+    return share
+
+
+def cutmix(images: np.ndarray, partner: np.ndarray, share: float, random: np.random.Generator) -> float:
+    """Paste a rectangle of another image into each image, in place (Yun et al. 2019, section 3.1).
+
+    Args:
+        images: Float32 (N, 3, H, W).
+        partner: Int (N,), the number of the image that each gets the rectangle of.
+        share: What an image keeps of itself where the rectangle lies wholly inside, 0 to 1.
+        random: Chooses the centre of the rectangle, the same for all images.
+
+    Returns:
+        The share that an image did keep, as the rectangle ends at the image's edges.
+    """
+    sides = images.shape[2:]
+    low, high = [], []
+    for side in sides:
+        cut = round(side * np.sqrt(1 - share))
+        start = int(random.integers(side)) - cut // 2
+        low.append(max(start, 0))
+        high.append(min(start + cut, side))
+    rectangle = (..., slice(low[0], high[0]), slice(low[1], high[1]))
+    images[rectangle] = images[rectangle][partner]
+    return 1 - (high[0] - low[0]) * (high[1] - low[1]) / (sides[0] * sides[1])
+
+
+def erase(image: np.ndarray, random: np.random.Generator) -> None:
+    """Replace a rectangle of an image by noise, in place (Zhong et al. 2017, algorithm 1).
+
+    Args:
+        image: Float32 (3, H, W), in [-1, 1], the range of the noise.
+        random: Chooses area, aspect ratio (evenly on a logarithmic scale), place and noise.
+    """
+    height, width = image.shape[1:]
+    while True:
+        area = random.uniform(*ERASED_AREA) * height * width
+        ratio = np.exp(random.uniform(*np.log(ERASED_RATIO)))
+        rows, columns = round(np.sqrt(area * ratio)), round(np.sqrt(area / ratio))
+        if 0 < rows <= height and 0 < columns <= width:
+            break
+    top, left = random.integers(height - rows + 1), random.integers(width - columns + 1)
+    noise = random.random((len(image), rows, columns), dtype=np.float32)
+    image[:, top : top + rows, left : left + columns] = 2 * noise - 1
