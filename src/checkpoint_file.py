@@ -63,6 +63,8 @@ def read_checkpoint(path: Path, whole: bool = False) -> dict[str, Any]:
     try:
         with silenced_logging():
             return ms.load_checkpoint(str(path), crc_check=True)
+    except MemoryError:
+        raise
     except Exception as error:  # MindSpore raises errors of many types for a damaged file
         raise DamagedCheckpoint(
             f"cannot read checkpoint {path}: the file is damaged, unreadable or no checkpoint; use another one"
