@@ -32,7 +32,7 @@ from tests.two_ranks import (
     values_of,
 )
 
-MSRUN = Path(sys.executable).with_name("msrun")
+BIN = Path(sys.executable).parent  # where msrun looks for the ranks' Python too, if it is first in PATH
 
 
 def msrun(script: str, words: list, cwd: Path, log: str = "log") -> list[str]:
@@ -41,7 +41,7 @@ def msrun(script: str, words: list, cwd: Path, log: str = "log") -> list[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     return [
-        MSRUN, "--worker_num=2", "--local_worker_num=2", "--join=True", f"--master_port={port}",
+        "env", f"PATH={BIN}{os.pathsep}{os.environ['PATH']}", BIN / "msrun", "--worker_num=2", "--local_worker_num=2", "--join=True", f"--master_port={port}",
         f"--log_dir={cwd / log}", ROOT / script, *map(str, words),
     ]  # fmt: skip
 
