@@ -41,7 +41,8 @@ def msrun(script: str, words: list, cwd: Path, log: str = "log") -> list[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     return [
-        "env", f"PATH={BIN}{os.pathsep}{os.environ['PATH']}", BIN / "msrun", "--worker_num=2", "--local_worker_num=2", "--join=True", f"--master_port={port}",
+        "env", f"PATH={BIN}{os.pathsep}{os.environ['PATH']}", BIN / "msrun", "--worker_num=2", "--local_worker_num=2",
+        "--join=True", f"--master_port={port}",
         f"--log_dir={cwd / log}", ROOT / script, *map(str, words),
     ]  # fmt: skip
 
