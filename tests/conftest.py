@@ -103,6 +103,7 @@ def own_copy(trained, tmp_path) -> Path:
     return Path(shutil.copytree(trained[0], tmp_path / "out" / "model_0"))
 
 
+@pytest.fixture(scope="session")
 def built() -> None:
     """The C++ program with MindSpore Lite, and the tests' tools."""
     result = subprocess.run(["bash", ROOT / "scripts" / "setup_lite.sh"], capture_output=True, text=True, check=False)

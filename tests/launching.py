@@ -32,15 +32,19 @@ if words and os.path.basename(words[0]) in doors or is_msrun and "FAKE_MSRUN" in
 else:
     os.execv(sys.executable, [sys.executable, *words])
 """
-# Starts the ranks as Open MPI does, and returns the status of the last.
+# Starts the ranks and waits for all of them as Open MPI does, and returns the status of one that failed.
 MPIRUN = """#!/bin/bash
 printf '%s\\0' "$@" >"$RECORDS/mpirun"
 count="$2"
 while [[ "$1" != python3 ]]; do shift; done
+ranks=()
 for ((i = 0; i < count; i++)); do
     OMPI_COMM_WORLD_SIZE="$count" OMPI_COMM_WORLD_RANK="$i" OMPI_COMM_WORLD_LOCAL_RANK="$i" "$@" &
+    ranks+=("$!")
 done
-wait "$!"
+status=0
+for rank in "${ranks[@]}"; do wait "$rank" || status=$?; done
+exit "$status"
 """
 RANK_ACT = "rank = os.environ.get('RANK_ID', ''); is_scheduler = os.environ.get('MS_ROLE') == 'MS_SCHED'\n"
 
