@@ -32,7 +32,7 @@ if words and os.path.basename(words[0]) in doors or is_msrun and "FAKE_MSRUN" in
 else:
     os.execv(sys.executable, [sys.executable, *words])
 """
-# Starts the ranks and waits for all of them as Open MPI does, and returns the status of one that failed.
+# Starts the ranks as Open MPI does: waits for all, or ends them when one fails and returns the status of that one.
 MPIRUN = """#!/bin/bash
 printf '%s\\0' "$@" >"$RECORDS/mpirun"
 count="$2"
@@ -43,7 +43,10 @@ for ((i = 0; i < count; i++)); do
     ranks+=("$!")
 done
 status=0
-for rank in "${ranks[@]}"; do wait "$rank" || status=$?; done
+for ((i = 0; i < count; i++)); do
+    wait -n || { status=$?; kill "${ranks[@]}" 2>/dev/null; break; }
+done
+wait
 exit "$status"
 """
 RANK_ACT = "rank = os.environ.get('RANK_ID', ''); is_scheduler = os.environ.get('MS_ROLE') == 'MS_SCHED'\n"
