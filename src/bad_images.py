@@ -15,7 +15,7 @@ from src.files import atomic_write
 from src.image_check import find_bad_images, printable, to_list
 from src.image_folders import list_images
 from src.model_utils.config import Config
-from src.model_utils.local_adapter import Group, sum_over_ranks
+from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
 from src.progress import Progress
 from src.record_folder import find_records
 from src.workers import available_workers
@@ -120,9 +120,8 @@ def _find_together(folder: str, workers: int, group: Group) -> dict[str, str]:
 def _check_equal(paths: Sequence[str], folder: str, group: Group) -> None:
     """Raise on every rank if they see different files: their arrays would not fit together, nor their shards."""
     names = "\n".join(path[len(folder) :] for path in paths)
-    mine = np.zeros((group.size, 2), np.int64)
-    mine[group.rank] = len(paths), zlib.crc32(names.encode(errors="surrogateescape"))
-    everyone = sum_over_ranks(mine, group)
+    mine = np.array([len(paths), zlib.crc32(names.encode(errors="surrogateescape"))], np.int64)
+    everyone = gather_from_ranks(mine, group)
     if (everyone != everyone[0]).any():
         counts = ", ".join(str(count) for count, _ in everyone)
         raise ValueError(f"the processes see different images in {folder}, by rank {counts}: copy it to every machine")

@@ -16,7 +16,7 @@ from src.dropout import ReplayableDropout
 from src.evaluator import Result
 from src.metrics_log import MetricsLog
 from src.model_utils.command import Interrupted
-from src.model_utils.local_adapter import Group, sum_over_ranks
+from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
 from src.report import write_curves
 from src.stop_signal import StopSignal
 from src.training_log import TrainingLog, current_position
@@ -100,12 +100,8 @@ class StopOnSignal(ms.train.Callback):
 
     def _received(self) -> int:
         """Return the number of the signal that any rank has received, 0 for none."""
-        own = int(self._stop.received or 0)
-        if self._group.size == 1:
-            return own
-        received = np.zeros(self._group.size, np.int64)
-        received[self._group.rank] = own
-        return int(sum_over_ranks(received, self._group).max())
+        own = np.array(int(self._stop.received or 0), np.int64)
+        return int(gather_from_ranks(own, self._group).max())
 
 
 class EpochEnd(ms.train.Callback):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.model_utils.local_adapter import Group, sum_over_ranks
+from src.model_utils.local_adapter import Group, gather_from_ranks
 
 MAX_MISTAKES = 24
 
@@ -78,10 +78,9 @@ class ConfidentMistakes:
         if group.size == 1:
             return
         # A row of NaN is none: ranks have different numbers of mistakes.
-        rows = np.zeros((group.size, self._limit, 4))
-        rows[group.rank] = np.nan
-        rows[group.rank, : len(self._rows)] = self._rows
-        gathered = sum_over_ranks(rows, group).reshape(-1, 4)
+        rows = np.full((self._limit, 4), np.nan)
+        rows[: len(self._rows)] = self._rows
+        gathered = gather_from_ranks(rows, group).reshape(-1, 4)
         self._rows = self._rows[:0]
         self._keep(gathered[~np.isnan(gathered[:, 0])])
 

@@ -14,7 +14,7 @@ from src.checkpoint import Position, load_training, numbered_checkpoints, set_gl
 from src.checkpoint_file import DamagedCheckpoint
 from src.checkpoint_keeper import BEST_CHECKPOINT, RANK
 from src.model_utils.config import Config, ConfigError
-from src.model_utils.local_adapter import Group, sum_over_ranks
+from src.model_utils.local_adapter import Group, gather_from_ranks
 from src.Xception import Xception
 
 AUTO = "auto"
@@ -120,11 +120,7 @@ def _resume(config: Config, load: Load, steps_per_epoch: int, path: Path, whole:
 
 def _check_same_start(position: Position, group: Group) -> None:
     """Raise on every rank if one of them starts elsewhere: its machine does not see the checkpoints of the first."""
-    if group.size == 1:
-        return
-    steps = np.zeros(group.size, np.int64)
-    steps[group.rank] = position.global_step
-    steps = sum_over_ranks(steps, group)
+    steps = gather_from_ranks(np.array(position.global_step, np.int64), group)
     different = np.flatnonzero(steps != steps[0])
     if different.size:
         raise ValueError(

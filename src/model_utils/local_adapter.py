@@ -71,16 +71,29 @@ def sum_over_ranks(values: np.ndarray, group: Group) -> np.ndarray:
     if group.size == 1:
         return values
     if values.dtype == np.float64:
-        # Each rank fills its own row: adding the bits of one value to those of zeros changes none.
-        rows = np.zeros((group.size, *values.shape))
-        rows[group.rank] = values
-        return sum_over_ranks(rows.view(np.int64), group).view(np.float64).sum(axis=0)
+        return gather_from_ranks(values, group).sum(axis=0)
     from mindspore import Tensor, ops
 
     # All devices add float32, which holds whole numbers below 2^24: sums of single bytes of up to 65,793 ranks.
     parts = np.ascontiguousarray(values, "<i8").reshape(-1, 1).view(np.uint8).astype(np.float32)
     sums = ops.AllReduce()(Tensor(parts)).asnumpy().astype(np.int64)
     return (sums << np.arange(0, 64, 8)).sum(axis=1).reshape(values.shape)
+
+
+def gather_from_ranks(values: np.ndarray, group: Group) -> np.ndarray:
+    """Put an array of every process side by side; each of them calls this at the same point and gets the same.
+
+    Args:
+        values: Int64 or float64, of the same shape on every rank.
+        group: The processes.
+
+    Returns:
+        Array (group.size, *values.shape) of the same type, to the last bit what each rank gave.
+    """
+    rows = np.zeros((group.size, *values.shape), values.dtype)
+    rows[group.rank] = values
+    # Each rank fills its own row: adding the bits of one value to those of zeros changes none.
+    return sum_over_ranks(rows.view(np.int64), group).view(values.dtype)
 
 
 def copy_from_first(parameters: Iterable[Parameter], group: Group) -> None:
