@@ -11,6 +11,7 @@ import mindspore as ms
 import pytest
 from hypothesis import settings
 
+from src.model_utils.device_adapter import avoid_reference_convolutions
 from tests.inference import build
 from tests.training_run import ROOT as ROOT
 from tests.training_run import options, run
@@ -63,6 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _device():
     """Users train in graph mode; PyNative would be another program."""
+    avoid_reference_convolutions()
     ms.set_device("CPU")
     ms.set_context(mode=ms.GRAPH_MODE)
 

@@ -12,7 +12,12 @@ import pytest
 
 from src.model_utils import device_adapter
 from src.model_utils.config import DEFAULT_FILE, ConfigError, parse_config
-from src.model_utils.device_adapter import available_devices, resolve_device, use_device
+from src.model_utils.device_adapter import (
+    available_devices,
+    avoid_reference_convolutions,
+    resolve_device,
+    use_device,
+)
 from src.model_utils.local_adapter import Group, join_group
 
 
@@ -61,6 +66,33 @@ def test_use_device_sets_graph_mode(monkeypatch):
         "import mindspore as ms; print(ms.get_context('device_target'), ms.get_context('mode') == ms.GRAPH_MODE)"
     )
     assert run_python(code).stdout == "CPU True\n"
+
+
+def test_no_convolution_on_cpu_falls_back_to_the_reference_code(monkeypatch):
+    code = (
+        "from src.model_utils.config import parse_config\n"
+        "from src.model_utils.device_adapter import resolve_device, use_device\n"
+        "use_device(parse_config(['--device_target=CPU'], resolve_device))\n"
+        "from mindspore import ops\n"
+        "for size, stride, groups in (3, 1, 16), (3, 2, 1), (1, 2, 1):\n"
+        "    image, weight = ops.ones((1, 16, 19, 19)), ops.ones((16, 16 // groups, size, size))\n"
+        "    ops.conv2d(image, weight, None, stride, 'pad', 1, 1, groups).asnumpy()"
+    )
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")  # the tests' own choice
+    lines = run_python(code, ONEDNN_VERBOSE="1").stdout.splitlines()
+    executed = [line for line in lines if ",exec,cpu,convolution," in line]
+    assert len(executed) == 3
+    assert not [line for line in executed if "ref" in line.split(",")[6]]
+
+
+def test_a_choice_of_instructions_by_the_user_counts(monkeypatch):
+    for name, other in (("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"), ("DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA")):
+        monkeypatch.delenv(other, raising=False)
+        monkeypatch.setenv(name, "SSE41")
+        avoid_reference_convolutions()
+        assert os.environ[name] == "SSE41"
+        assert other not in os.environ
+        monkeypatch.delenv(name)
 
 
 def test_a_device_that_refuses_is_one_line(monkeypatch):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from src.logs import silenced_logging
 from src.model_utils.config import Config, ConfigError
 
 DEVICES = ("Ascend", "GPU", "CPU")  # best first: the order in which `auto` looks
+_INSTRUCTIONS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # oneDNN's variable, and its older name
 
 
 def available_devices() -> list[str]:
@@ -52,6 +55,8 @@ def use_device(config: Config) -> None:
     """
     import mindspore as ms
 
+    if config.device_target == "CPU":
+        avoid_reference_convolutions()
     try:
         if config.device_target == "CPU" or (config.is_distributed and not config.device_id):
             ms.set_device(config.device_target)  # MindSpore gives each process that msrun started its own
@@ -62,3 +67,14 @@ def use_device(config: Config) -> None:
         problem = str(error).partition("\n\n")[0]
         raise ConfigError(f"cannot use {config.device_target} {config.device_id}: {problem}") from error
     ms.set_context(mode=ms.GRAPH_MODE)
+
+
+def avoid_reference_convolutions() -> None:
+    """Keep oneDNN, which computes for MindSpore on CPU, to AVX2 instructions; to be called before the first tensor.
+
+    On processors with AVX-512, the oneDNN of MindSpore 2.10 takes its reference code for depthwise, strided and 3 x 3
+    convolutions in MindSpore's layout, which is many times slower than its AVX2 code (see docs/performance.md). The
+    variable ONEDNN_MAX_CPU_ISA, where a user has set it, counts instead.
+    """
+    if not any(name in os.environ for name in _INSTRUCTIONS):
+        os.environ[_INSTRUCTIONS[0]] = "AVX2"
