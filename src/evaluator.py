@@ -11,9 +11,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.bad_images import UsableImages, usable_images, write_bad_images
-from src.builders import build_loss, set_evaluation_precision
-from src.checkpoint import load_weights
+from src.bad_images import UsableImages, write_bad_images
+from src.builders import build_loss
 from src.dataset import create_dataset, readable_errors
 from src.evaluation_report import Evaluated, write_full_report
 from src.image_folders import list_images
@@ -24,7 +23,6 @@ from src.progress import Progress
 from src.record_folder import find_records
 from src.report import CURVES
 from src.scoring import Accuracy
-from src.Xception import xception
 
 Run = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -205,27 +203,6 @@ def open_test_images(config: Config, images: UsableImages, group: Group) -> ms.d
 def _share(images: int, group: Group) -> int:
     """Return how many of the images this process evaluates: every size-th one, beginning with its rank."""
     return len(range(group.rank, images, group.size))
-
-
-def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path]]:
-    """Evaluate the configured checkpoint on the configured test images.
-
-    Args:
-        config: The configuration; the device is set already.
-        group: The processes that share the images.
-
-    Returns:
-        The result, and the files of the report, which the first process writes if there is an `eval_report`.
-
-    Raises:
-        ValueError: If the checkpoint or the images do not fit.
-        OSError: If the report cannot be written.
-    """
-    images = usable_images(config, config.test_data_dir, group)
-    network = xception(config.num_classes)
-    load_weights(network, config.checkpoint_path)
-    result = evaluation(config, set_evaluation_precision(config, network), images, group)()
-    return result, [] if group.rank else write_report(config, result, images)
 
 
 def write_report(config: Config, result: Result, images: UsableImages) -> list[Path]:

@@ -84,7 +84,7 @@ def export_network(
     steps = 1 if file_format == "AIR" else 1 + CHECKED_BATCHES
     with TemporaryDirectory(prefix="xception-") as folder, Progress(steps, "export", unit="steps") as progress:
         written = Path(folder, f"new{suffix}")
-        _write(network, Tensor(np.zeros(shape, np.float32)), written, file_format, mindir_version)
+        _write(network, shape, written, file_format, mindir_version)
         if list(written.parent.iterdir()) != [written]:
             raise ValueError(f"{path} is not written: MindSpore splits weights this large over several files")
         progress.update(note="written")
@@ -106,6 +106,10 @@ def _check_possible(file_format: str, device_target: str, mindir_version: int) -
         raise ValueError(f"AIR can be exported on Ascend only, this is {device_target}: use --file_format=MINDIR")
     if file_format == "ONNX":
         import_onnxruntime()
+    _check_temporary_folder()
+
+
+def _check_temporary_folder() -> None:
     if not _EXPORTABLE.fullmatch(gettempdir()):
         raise ValueError(
             f"MindSpore cannot export in the temporary folder {gettempdir()}: set TMPDIR to a path of ASCII letters, "
@@ -113,8 +117,24 @@ def _check_possible(file_format: str, device_target: str, mindir_version: int) -
         )
 
 
-def _write(network: nn.Cell, images: Tensor, path: Path, file_format: str, mindir_version: int) -> None:
-    """Write the network for inputs like the images, without any check."""
+def write_onnx(network: nn.Cell, shape: tuple[int, int, int, int], path: Path) -> None:
+    """Write a network as ONNX in the temporary folder, without the check of export_network.
+
+    Args:
+        network: Maps images to logits; in evaluation mode.
+        shape: Shape of the images, (batch size, 3, height, width).
+        path: The file, in a folder below the temporary one.
+
+    Raises:
+        ValueError: If MindSpore cannot export there.
+    """
+    _check_temporary_folder()
+    _write(network, shape, path, "ONNX", 0)
+
+
+def _write(network: nn.Cell, shape: tuple[int, ...], path: Path, file_format: str, mindir_version: int) -> None:
+    """Write the network for images of a shape, without any check."""
+    images = Tensor(np.zeros(shape, np.float32))
     if file_format == "ONNX":
         ms.onnx.export(network, images, file_name=str(path), input_names=["images"], output_names=["logits"])
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor
 
-from src.bad_images import usable_images
+from src.bad_images import UsableImages, usable_images
 from src.builders import build_loss
 from src.dataset import readable_errors
 from src.evaluator import Result, Run, evaluate_batches, open_test_images, write_report
@@ -16,6 +16,8 @@ from src.loss import CrossEntropySmooth
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group
 from src.onnx_model import OnnxModel, count_classes, load_onnx
+
+_ALONE = Group()
 
 
 def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
@@ -35,16 +37,35 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     path = Path(config.onnx_path)
     model = load_onnx(path, config.device_target == "GPU", config.device_id)
     config = _fit_to_model(config, model, path)
-    images = usable_images(config, config.test_data_dir, Group())
+    images = usable_images(config, config.test_data_dir, _ALONE)
+    result = evaluate_model(config, model, images, _ALONE)
+    return result, write_report(config, result, images), model.provider
+
+
+def evaluate_model(config: Config, model: OnnxModel, images: UsableImages, group: Group) -> Result:
+    """Evaluate a model on the configured test images.
+
+    Args:
+        config: The configuration, with the sizes of the model.
+        model: The model.
+        images: The test images.
+        group: The processes that share them.
+
+    Returns:
+        The result of all processes.
+
+    Raises:
+        ValueError: If an image cannot be read, or a logit is NaN or infinite.
+    """
     with readable_errors(config.test_data_dir):
-        result = evaluate_batches(
+        return evaluate_batches(
             with_loss(model, build_loss(config, "none")),
-            open_test_images(config, images, Group()),
+            open_test_images(config, images, group),
             images.count,
             config.num_classes,
             config.batch_size,
+            group,
         )
-    return result, write_report(config, result, images), model.provider
 
 
 def with_loss(model: OnnxModel, loss: CrossEntropySmooth) -> Run:

@@ -15,10 +15,10 @@ from mindspore import Tensor, nn
 from PIL import Image
 
 from src.checkpoint import save_checkpoint
+from src.checkpoint_evaluation import evaluate_checkpoint
 from src.class_names import find_class, find_class_names, imagenet_names
 from src.classifier import load_classifier
 from src.dataset import create_dataset, read_image, seen_share
-from src.evaluator import evaluate_checkpoint
 from src.grad_cam import GradCam
 from src.image_arguments import named_images
 from src.mindir import export_network
