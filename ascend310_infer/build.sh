@@ -37,22 +37,17 @@ is_there() {
     esac
 }
 
-install_packages() {
+install_missing() {
     local entry missing=()
     for entry in "${PACKAGES[@]}"; do
         is_there "${entry%%:*}" || missing+=("${entry##*:}")
     done
-    [[ ${#missing[@]} -gt 0 ]] || return 0
-    if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        printf 'error: packages are missing: install %s\n' "${missing[*]}" >&2
-        exit 1
-    fi
-    printf 'installing %s\n' "${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    [[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"
 }
 
-source_folder="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=scripts/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/../scripts/common.sh"
+source_folder="$ROOT/ascend310_infer"
 out="$source_folder/out"
 # Every option is given each time: CMake remembers those of the last build.
 app=ON tests=OFF sanitize=OFF old_abi=OFF
@@ -64,7 +59,7 @@ while [[ $# -gt 0 ]]; do
             exit 0
             ;;
         --out)
-            [[ -n "${2:-}" ]] || { usage >&2 && exit 2; }
+            [[ -n "${2:-}" ]] || wrong_usage "--out needs a folder"
             out="$(realpath -m -- "$2")"
             shift
             ;;
@@ -73,20 +68,18 @@ while [[ $# -gt 0 ]]; do
         --sanitize) sanitize=ON ;;
         --old-abi) old_abi=ON ;;
         --packages)
-            install_packages
+            install_missing
             exit 0
             ;;
         -D?*) more+=("$1") ;;
         *)
-            printf 'error: unknown option %s\n' "$1" >&2
-            usage >&2
-            exit 2
+            wrong_usage "unknown option $1"
             ;;
     esac
     shift
 done
 
-install_packages
+install_missing
 cmake -S "$source_folder" -B "$out" -DBUILD_APP=$app -DBUILD_TESTING=$tests -DSANITIZE=$sanitize -DOLD_ABI=$old_abi \
     ${more[@]+"${more[@]}"}
 cmake --build "$out" --parallel "$(nproc)"

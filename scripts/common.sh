@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by the scripts of this folder, which source it. ROOT is the project's folder.
+# Shared by the project's scripts, which source it. ROOT is the project's folder.
 
 ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
 
@@ -67,6 +67,18 @@ find_python() {
         [[ -z "${PYTHON:-}" ]] || die 2 "PYTHON=$PYTHON is not a Python from 3.10 to 3.12"
     done
     die 2 "no Python from 3.10 to 3.12 found: install one, or name it as PYTHON=/path/to/python"
+}
+
+# install_packages PACKAGE...: install packages of Debian and Ubuntu; end the script with their names where it may not.
+install_packages() {
+    if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        die 1 "packages are missing: install $*"
+    fi
+    printf 'installing %s\n' "$*"
+    if ! apt-get update -qq ||
+        ! DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; then
+        die 1 "apt-get cannot install $*: see its message above"
+    fi
 }
 
 # setup_venv REQUIREMENTS_FILE...: make .venv and install the files' packages, unless exactly that has been done already.

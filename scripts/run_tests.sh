@@ -20,5 +20,9 @@ bin="$ROOT/.venv/bin"
 "$bin/shellcheck" -x scripts/*.sh ascend310_infer/build.sh .ci/run
 "$bin/mypy"
 bash scripts/setup_lite.sh
+if ! command -v chromium chromium-browser google-chrome chrome >/dev/null; then
+    # In a process of its own, as the rest can go on without it.
+    (install_packages chromium) || printf 'without Chromium or Chrome, the test that shows report.html is skipped\n' >&2
+fi
 # Two at a time: most of a test is starting MindSpore and compiling, which take one core.
 "$VENV_PYTHON" -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder "$@"

@@ -13,7 +13,7 @@ from mindspore import Parameter, Tensor, nn
 
 from src.checkpoint_file import read_checkpoint, write_checkpoint
 from src.weight_average import PREFIX, copy_weights
-from src.Xception import Xception
+from src.Xception import Xception, xception
 
 _MAX_NAMES = 10
 _POOL_PADDING = "pool_padding"  # an entry that only networks with another padding than "same" have
@@ -107,21 +107,23 @@ def save_checkpoint(
     write_checkpoint(path, entries, appended)
 
 
-def count_classes(path: str | Path) -> int:
-    """Return the number of classes of the network whose weights a checkpoint holds.
+def load_network(path: str | Path) -> Xception:
+    """Return the network that a checkpoint holds, with its weights or their moving average.
 
     Args:
-        path: A checkpoint of this project, or of the MindSpore model zoo's Xception.
+        path: A checkpoint of this project, or of the MindSpore model zoo's Xception, of any number of classes.
 
     Raises:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing, or no checkpoint of Xception.
     """
-    bias = read_checkpoint(Path(path)).get("fc.bias")
-    shape = _shape(bias) if bias is not None else ()
+    stored = _averages_or_weights(read_checkpoint(Path(path)))
+    shape = _shape(stored.get("fc.bias", ""))
     if len(shape) != 1:
         raise ValueError(f"checkpoint {path} is none of Xception: it has no fc.bias, one number a class")
-    return shape[0]
+    network = xception(shape[0])
+    _load(network, _weights(network), stored, Path(path))
+    return network
 
 
 def load_weights(network: nn.Cell, path: str | Path) -> None:
@@ -136,10 +138,7 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
-    stored = _averages_or_weights(read_checkpoint(Path(path)))
-    weights = _weights(network)
-    _check_weights(weights, stored, Path(path))
-    _take(network, weights, stored)
+    _load(network, _weights(network), _averages_or_weights(read_checkpoint(Path(path))), Path(path))
 
 
 def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
@@ -164,8 +163,7 @@ def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
     if not fits:
         stored = {name: value for name, value in stored.items() if not name.startswith(head)}
         weights = {name: value for name, value in weights.items() if not name.startswith(head)}
-    _check_weights(weights, stored, path)
-    _take(network, weights, stored)
+    _load(network, weights, stored, path)
     return not fits
 
 
@@ -246,6 +244,12 @@ def _averages_or_weights(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a checkpoint holds with the moving averages, if there are any, in the place of the weights."""
     averages = {name.removeprefix(PREFIX): value for name, value in stored.items() if name.startswith(PREFIX)}
     return {**stored, **averages}
+
+
+def _load(network: nn.Cell, weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> None:
+    """Check that a checkpoint fits the weights, all or most of a network's, and give the network what it holds."""
+    _check_weights(weights, stored, path)
+    _take(network, weights, stored)
 
 
 def _check_weights(weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> None:

@@ -11,13 +11,15 @@ import numpy as np
 from mindspore import Tensor
 
 from src.builders import set_evaluation_precision
-from src.checkpoint import count_classes, load_weights
+from src.checkpoint import load_network
 from src.mindir_model import MindirModel, load_mindir
 from src.model_utils.config import Config
 from src.onnx_model import OnnxModel, load_onnx
-from src.Xception import Xception, xception
+from src.Xception import Xception
 
 CHECKPOINT = ".ckpt"
+Run = Callable[[np.ndarray], np.ndarray]
+
 _LOADERS: dict[str, Callable[[Path], MindirModel | OnnxModel]] = {".mindir": load_mindir, ".onnx": load_onnx}
 
 
@@ -33,7 +35,7 @@ class Classifier:
         network: The network itself, of a checkpoint only.
     """
 
-    run: Callable[[np.ndarray], np.ndarray]
+    run: Run
     num_classes: int
     image_size: int
     batch_size: int
@@ -64,16 +66,35 @@ def load_classifier(path: Path, config: Config) -> Classifier:
     if len(shape) != 4 or shape[1] not in (3, None) or shape[2] != shape[3]:
         raise ValueError(f"{path} takes input of shape {shape}: only (N, 3, H, W) with H = W will do")
     batch_size, image_size = shape[0] or config.batch_size, shape[2] or config.image_size
-    logits = model.run(np.zeros((batch_size, 3, image_size, image_size), np.float32))
-    if logits.ndim != 2 or len(logits) != batch_size:
-        raise ValueError(f"{path} gives output of shape {logits.shape} for {batch_size} images: it is no classifier")
-    return Classifier(model.run, logits.shape[1], image_size, batch_size)
+    num_classes = count_classes(model.run, (batch_size, 3, image_size, image_size), path)
+    return Classifier(model.run, num_classes, image_size, batch_size)
+
+
+def count_classes(run: Run, input_shape: tuple[int, ...], path: Path) -> int:
+    """Run a model once on blank images and return its number of classes.
+
+    Args:
+        run: Maps images to logits, as far as the model is a classifier.
+        input_shape: (batch, 3, height, width), where the model's own sizes must stay.
+        path: Its file, for the messages.
+
+    Raises:
+        ValueError: If it fails, or gives anything but one row of float32 logits for each image.
+    """
+    try:
+        logits = np.asarray(run(np.zeros(input_shape, np.float32)))
+    except Exception as error:  # those of ONNX Runtime and MindSpore have no common type
+        raise ValueError(f"{path} fails on images of shape {input_shape}: {error}") from error
+    if logits.ndim != 2 or len(logits) != input_shape[0] or not logits.shape[1] or logits.dtype != np.float32:
+        raise ValueError(
+            f"{path} gives {logits.dtype} {list(logits.shape)} for {input_shape[0]} images instead of logits, "
+            f"float32 [{input_shape[0]}, classes]"
+        )
+    return logits.shape[1]
 
 
 def _load_checkpoint(path: Path, config: Config) -> Classifier:
-    network = xception(count_classes(path))
-    load_weights(network, path)
-    network.set_train(False)
+    network = load_network(path).set_train(False)
     precise = set_evaluation_precision(config, network)
 
     def run(images: np.ndarray) -> np.ndarray:

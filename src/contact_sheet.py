@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -15,12 +15,12 @@ _COLUMNS = 6
 _SIDE = 160  # pixels of a small picture
 
 
-def draw_contact_sheet(mistakes: Sequence[Mistake], paths: Sequence[str], class_names: Sequence[str]) -> bytes:
+def draw_contact_sheet(mistakes: Sequence[Mistake], images: Sequence[bytes], class_names: Sequence[str]) -> bytes:
     """Draw the images of mistakes, each with its true class, what it was taken for and how surely.
 
     Args:
         mistakes: The mistakes, 1 or more.
-        paths: Files of all evaluated images.
+        images: The image file of each mistake.
         class_names: Name of each class.
 
     Returns:
@@ -30,8 +30,9 @@ def draw_contact_sheet(mistakes: Sequence[Mistake], paths: Sequence[str], class_
     rows = -(-len(mistakes) // _COLUMNS)
     figure = new_figure(1.9 * _COLUMNS, 2.3 * rows + 0.5, "constrained")
     figure.suptitle("Most confident mistakes: true class, prediction and its probability")
-    for mistake, axes in zip(mistakes, figure.subplots(rows, _COLUMNS, squeeze=False).flat, strict=False):
-        axes.imshow(_small_picture(Path(paths[mistake.image])), interpolation="nearest")
+    places = figure.subplots(rows, _COLUMNS, squeeze=False).flat  # the last ones may stay empty
+    for mistake, image, axes in zip(mistakes, images, places, strict=False):
+        axes.imshow(_small_picture(image), interpolation="nearest")
         caption = f"{names[mistake.label]}\ntaken for {names[mistake.predicted]}, {mistake.confidence:.1%}"
         axes.set_title(caption, fontsize=8, parse_math=False)
     for axes in figure.axes:
@@ -39,8 +40,8 @@ def draw_contact_sheet(mistakes: Sequence[Mistake], paths: Sequence[str], class_
     return to_png(figure)
 
 
-def _small_picture(path: Path) -> np.ndarray:
+def _small_picture(content: bytes) -> np.ndarray:
     """Return an image as uint8 (_SIDE, _SIDE, 3), whole, with bars where it is not square."""
-    with Image.open(path) as image:
+    with Image.open(io.BytesIO(content)) as image:
         image.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # decodes a large JPEG at a fraction of its size
         return np.asarray(ImageOps.pad(image.convert("RGB"), (_SIDE, _SIDE), color="white"))

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import mindspore.dataset as ds
 
 from src.image_folders import SUFFIX_FORMS, class_names, list_images
 from src.record_folder import RecordSet, find_records
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image of a data set as it is stored.
+
+    Args:
+        name: Its path in image folders, and <class>/<file name> in MindRecord files.
+        content: The bytes of the image file.
+    """
+
+    name: str
+    content: bytes
 
 
 def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str, int]:
@@ -60,6 +76,34 @@ def encoded_images(
     if records:
         return _records(dataset_path, records, workers, do_train, device_num, rank, excluded)
     return _folders(dataset_path, workers, do_train, device_num, rank, excluded)
+
+
+def read_images(dataset_path: str, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
+    """Read single images of either form.
+
+    Args:
+        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
+        numbers: Which ones, from 0 in the order of an evaluation on one rank, each once.
+        excluded: Paths of images in folders that the evaluation left out.
+
+    Returns:
+        The images, in the order of `numbers`.
+
+    Raises:
+        ValueError: If the folder has no classes, or a part of the MindRecord files is missing.
+        OSError: If an image cannot be read.
+    """
+    records = find_records(dataset_path)
+    if not records:
+        left_out = frozenset(excluded)
+        paths = [path for images in list_images(dataset_path).values() for path in images if path not in left_out]
+        return [EncodedImage(paths[number], Path(paths[number]).read_bytes()) for number in numbers]
+    if not numbers:
+        return []
+    rows = ds.MindDataset(
+        records.record_files(dataset_path), columns_list=["image", "name"], sampler=ds.SubsetSampler(list(numbers))
+    ).create_dict_iterator(num_epochs=1, output_numpy=True)
+    return [EncodedImage(os.fsdecode(row["name"].tobytes()), row["image"].tobytes()) for row in rows]
 
 
 def _folders(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from src.contact_sheet import draw_contact_sheet
+from src.dataset_source import EncodedImage
 from src.files import atomic_write, to_csv
 from src.html_report import build_page, to_image, to_table
 from src.mistakes import Mistake
@@ -27,7 +28,7 @@ class Evaluated:
         confusion: Int (classes, classes), number of images by (true class, predicted class).
         class_names: Name of each class.
         mistakes: The most confident mistakes.
-        paths: Files of all evaluated images in their order; empty where they are no files.
+        images: The image of each mistake.
         curves: Picture of the training's curves; need not exist.
     """
 
@@ -36,7 +37,7 @@ class Evaluated:
     confusion: np.ndarray
     class_names: Sequence[str]
     mistakes: Sequence[Mistake] = ()
-    paths: Sequence[str] = ()
+    images: Sequence[EncodedImage] = ()
     curves: Path | None = None
 
 
@@ -55,12 +56,12 @@ def write_full_report(folder: Path, evaluated: Evaluated) -> list[Path]:
     """
     names = evaluated.class_names
     written = write_evaluation_report(folder, evaluated.confusion, names)
-    if evaluated.paths:
-        written.append(folder / "mistakes.csv")
-        atomic_write(written[-1], to_csv(_mistake_rows(evaluated)))
-    if evaluated.mistakes and evaluated.paths and has_matplotlib():
+    written.append(folder / "mistakes.csv")
+    atomic_write(written[-1], to_csv(_mistake_rows(evaluated)))
+    if evaluated.mistakes and has_matplotlib():
+        contents = [image.content for image in evaluated.images]
         written.append(folder / _MISTAKES)
-        atomic_write(written[-1], draw_contact_sheet(evaluated.mistakes, evaluated.paths, names))
+        atomic_write(written[-1], draw_contact_sheet(evaluated.mistakes, contents, names))
     written.append(folder / "report.html")
     atomic_write(written[-1], _page(evaluated, {path.name: path for path in written}))
     return written
@@ -87,8 +88,8 @@ def _picture(path: Path | None, description: str) -> str:
 
 def _mistake_rows(evaluated: Evaluated) -> list[list[object]]:
     names = evaluated.class_names
-    rows: list[list[object]] = [["path", "class", "taken for", "probability"]]
-    for mistake in evaluated.mistakes:
-        path = evaluated.paths[mistake.image].encode(errors="backslashreplace").decode()
-        rows.append([path, names[mistake.label], names[mistake.predicted], f"{mistake.confidence:.6f}"])
+    rows: list[list[object]] = [["image", "class", "taken for", "probability"]]
+    for mistake, image in zip(evaluated.mistakes, evaluated.images, strict=True):
+        name = image.name.encode(errors="backslashreplace").decode()
+        rows.append([name, names[mistake.label], names[mistake.predicted], f"{mistake.confidence:.6f}"])
     return rows

@@ -14,13 +14,12 @@ from mindspore import Tensor, nn, ops
 from src.bad_images import UsableImages, write_bad_images
 from src.builders import build_loss
 from src.dataset import create_dataset, readable_errors
+from src.dataset_source import read_images
 from src.evaluation_report import Evaluated, write_full_report
-from src.image_folders import list_images
 from src.mistakes import ConfidentMistakes, Mistake
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group, sum_over_ranks
 from src.progress import Progress
-from src.record_folder import find_records
 from src.report import CURVES
 from src.scoring import Accuracy
 
@@ -216,10 +215,8 @@ def write_report(config: Config, result: Result, images: UsableImages) -> list[P
 
 def _evaluated(config: Config, result: Result, images: UsableImages) -> Evaluated:
     """Return what the report is about."""
-    paths: list[str] = []
-    if not find_records(config.test_data_dir):  # whose images are no files
-        left_out = frozenset(images.excluded)
-        paths = [path for own in list_images(config.test_data_dir).values() for path in own if path not in left_out]
+    with readable_errors(config.test_data_dir):
+        mistaken = read_images(config.test_data_dir, [each.image for each in result.mistakes], images.excluded)
     figures = {
         "images": f"{result.images:,}",
         "loss": f"{result.loss:.4f}",
@@ -229,4 +226,4 @@ def _evaluated(config: Config, result: Result, images: UsableImages) -> Evaluate
     weights = Path(config.checkpoint_path or config.onnx_path)
     name = f"{weights.name} on {config.test_data_dir}"
     curves = weights.with_name(CURVES)
-    return Evaluated(name, figures, result.confusion, images.class_names, result.mistakes, paths, curves)
+    return Evaluated(name, figures, result.confusion, images.class_names, result.mistakes, mistaken, curves)

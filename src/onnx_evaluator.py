@@ -9,13 +9,14 @@ from mindspore import Tensor
 
 from src.bad_images import UsableImages, usable_images
 from src.builders import build_loss
+from src.classifier import count_classes
 from src.dataset import readable_errors
 from src.evaluator import Result, Run, evaluate_batches, open_test_images, write_report
 from src.image_folders import class_names
 from src.loss import CrossEntropySmooth
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group
-from src.onnx_model import OnnxModel, count_classes, load_onnx
+from src.onnx_model import OnnxModel, load_onnx
 
 _ALONE = Group()
 
@@ -87,7 +88,7 @@ def _fit_to_model(config: Config, model: OnnxModel, path: Path) -> Config:
             "square ones, export it with equal --height and --width"
         )
     size, batch = height or config.image_size, batch or config.batch_size
-    classes = count_classes(model, (batch, 3, size, size), path)
+    classes = count_classes(model.run, (batch, 3, size, size), path)
     folders = len(class_names(config.test_data_dir))
     if folders != classes:
         raise ValueError(

@@ -92,26 +92,3 @@ def _input_shape(inputs: Sequence[Any], path: Path) -> tuple[int | None, ...]:
             "export it by export.py --file_format=ONNX"
         )
     return shape
-
-
-def count_classes(model: OnnxModel, input_shape: tuple[int, ...], path: Path) -> int:
-    """Run a model once on blank images and return its number of classes.
-
-    Args:
-        model: The model.
-        input_shape: (batch, 3, height, width), where the model's own sizes must stay.
-        path: Its file, for the messages.
-
-    Raises:
-        ValueError: If it fails, or gives anything but one row of float32 logits for each image.
-    """
-    try:
-        logits = np.asarray(model.run(np.zeros(input_shape, np.float32)))
-    except Exception as error:  # its errors have no common type
-        raise ValueError(f"{path} fails on images of shape {input_shape}: {error}") from error
-    if logits.ndim != 2 or len(logits) != input_shape[0] or not logits.shape[1] or logits.dtype != np.float32:
-        raise ValueError(
-            f"{path} gives {logits.dtype} {list(logits.shape)} for {input_shape[0]} images instead of logits, "
-            f"float32 [{input_shape[0]}, classes]"
-        )
-    return logits.shape[1]

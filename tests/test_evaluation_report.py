@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.dataset_source import EncodedImage
 from src.evaluation_report import Evaluated, write_full_report
 from src.mistakes import Mistake
 
@@ -49,14 +50,15 @@ class Page(HTMLParser):
 def written(tmp_path) -> Path:
     """A report with pictures of every shape and kind of pixel."""
     sizes = [(5, 300), (300, 5), (640, 480), (1, 1)]
-    paths = []
+    images = []
     for number, (size, mode) in enumerate(zip(sizes, ("RGB", "L", "CMYK", "P"), strict=True)):
-        paths.append(str(tmp_path / f"{number}.{'jpg' if mode != 'P' else 'png'}"))
-        Image.new(mode, size, 1).save(paths[-1])
+        path = tmp_path / f"{number}.{'jpg' if mode != 'P' else 'png'}"
+        Image.new(mode, size, 1).save(path)
+        images.append(EncodedImage(str(path), path.read_bytes()))
     Image.new("RGB", (900, 300), "blue").save(tmp_path / "curves.png")
-    mistakes = [Mistake(3, 0, 1, 0.9), Mistake(2, 0, 1, 0.8), Mistake(1, 1, 0, 0.7), Mistake(0, 1, 0, 0.35)]
+    mistakes = [Mistake(0, 0, 1, 0.9), Mistake(1, 0, 1, 0.8), Mistake(2, 1, 0, 0.7), Mistake(3, 1, 0, 0.35)]
     figures = {"images": "14", "top-1": "78.57%"}
-    evaluated = Evaluated("<x>.ckpt", figures, CONFUSION, NAMES, mistakes, paths, tmp_path / "curves.png")
+    evaluated = Evaluated("<x>.ckpt", figures, CONFUSION, NAMES, mistakes, images, tmp_path / "curves.png")
     files = write_full_report(tmp_path / "a report", evaluated)
     assert {path.name for path in files} == {
         "per_class.csv", "confusion_matrix.csv", "confused.csv", "confusion_matrix.png", "mistakes.csv", "mistakes.png",
@@ -83,7 +85,7 @@ def test_tables_name_pairs_and_mistakes(written):
     ]  # fmt: skip
     rows = (written / "mistakes.csv").read_text("utf-8").splitlines()
     assert len(rows) == 5
-    assert rows[1].endswith("3.png,cat,<b>dog & co,0.900000")
+    assert rows[1].endswith("0.jpg,cat,<b>dog & co,0.900000")
 
 
 def test_the_contact_sheet_can_be_looked_at(written):
@@ -92,13 +94,14 @@ def test_the_contact_sheet_can_be_looked_at(written):
         assert image.size[0] > 1000
 
 
-def test_a_report_without_files_or_mistakes_has_neither(tmp_path):
+def test_a_report_without_mistakes_shows_none(tmp_path):
     write_full_report(tmp_path, Evaluated("x", {}, np.diag([3, 4]), ["a", "b"]))
     text = (tmp_path / "report.html").read_text("utf-8")
     assert len(Page(text).pictures) == 1
     assert "mistakes" not in text
     assert "Most confused" not in text
     assert not (tmp_path / "mistakes.png").exists()
+    assert (tmp_path / "mistakes.csv").read_text() == "image,class,taken for,probability\n"
 
 
 def test_a_browser_shows_the_page_with_all_pictures(written, tmp_path):

@@ -19,12 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mindspore import nn
 
-from src.bad_images import usable_images
+from src.bad_images import UsableImages, usable_images
 from src.dataset import check_folder, class_names, count_images, create_dataset, readable_errors
 from src.dataset_source import encoded_images
-from src.evaluator import Evaluator
+from src.evaluator import Evaluator, Result, write_report
 from src.folder_lock import only_writer
 from src.loss import CrossEntropySmooth
+from src.mistakes import Mistake
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.local_adapter import Group
 from src.record_folder import SET_FILE, find_records
@@ -128,6 +129,20 @@ def test_both_forms_evaluate_to_equal_results(folders, records):
     assert (left.images, left.loss, left.top_1) == (right.images, right.loss, right.top_1)
     assert np.array_equal(left.confusion, right.confusion)
     assert len(np.unique(left.confusion)) > 1
+
+
+def test_reports_of_both_forms_show_the_same_pictures(folders, records, tmp_path):
+    mistakes = tuple(Mistake(image, 0, 1, 0.9) for image in (36, 0, 20))
+    evaluated = Result(37, 1.0, 34 / 37, 1.0, np.diag([12, 12, 13]), mistakes)
+    written = []
+    for form, folder in (("folders", folders), ("records", records)):
+        words = ["--checkpoint_path=x.ckpt", f"--test_data_dir={folder}", f"--eval_report={tmp_path / form}"]
+        config = parse_config(words, lambda _: "CPU")
+        written.append(write_report(config, evaluated, UsableImages(["0", "1", "2"], 37)))
+    assert [path.name for path in written[0]] == [path.name for path in written[1]]
+    left, right = (tmp_path / "folders", tmp_path / "records")
+    assert (left / "mistakes.png").read_bytes() == (right / "mistakes.png").read_bytes()
+    assert (left / "mistakes.csv").read_text() == (right / "mistakes.csv").read_text().replace("\n", f"\n{folders}/", 3)
 
 
 def test_the_evaluation_command_takes_records(trained, records, few_digits, tmp_path):

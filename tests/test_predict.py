@@ -106,10 +106,12 @@ def test_a_model_that_is_no_classifier_of_square_images_is_refused(tmp_path, few
     wide = export_network(Small(), str(tmp_path / "wide"), "MINDIR", 1, 6, 5, "CPU").path
     with pytest.raises(ValueError, match=r"wide.mindir takes input of shape \(1, 3, 5, 6\): only"):
         load_classifier(wide, configuration(few_digits, wide))
+    maps = export_network(nn.ReLU(), str(tmp_path / "maps"), "MINDIR", 1, 5, 5, "CPU").path
     save_checkpoint(tmp_path / "small.ckpt", Small())
     text = tmp_path / "text.mindir"
     text.write_text("text")
     for path, message in (
+        (maps, r"maps.mindir gives float32 \[1, 3, 5, 5\] for 1 images instead of logits"),
         (tmp_path / "small.ckpt", "none of Xception: it has no fc.bias"),
         (text, "cannot load .*text.mindir"),
         (tmp_path / "absent.onnx", "no file .*absent.onnx"),

@@ -48,6 +48,13 @@ def test_a_python_that_does_not_fit_is_one_line(tmp_path):
     assert result.stderr == f"error: PYTHON={tmp_path}/python is not a Python from 3.10 to 3.12\n"
 
 
+def test_packages_that_cannot_be_installed_are_named():
+    code = f'source "{ROOT}/scripts/common.sh"; PATH=; install_packages chromium libjpeg-dev; echo unreached'
+    result = run("-Eeuo", "pipefail", "-c", code)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "error: packages are missing: install chromium libjpeg-dev\n"
+
+
 def test_the_environment_is_installed_once_and_again_when_the_requirements_change(tmp_path):
     (tmp_path / "requirements.txt").write_text("# nothing\n")
     code = (
