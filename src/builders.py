@@ -12,6 +12,7 @@ from src.fine_tuning import is_head
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
 from src.model_utils.config import Config
+from src.normalization import WithNormalization
 from src.training_step import TrainingStep
 from src.weight_average import WeightAverage, follow
 from src.Xception import Xception, xception
@@ -83,6 +84,8 @@ def build_model(
 ) -> ms.Model:
     """Return the model that trains the network, in mixed precision with a fixed loss scale unless the level is O0.
 
+    It takes images as create_dataset gives them, normalised or not.
+
     Args:
         config: The configuration.
         network: The network, with the dropout that it is trained with.
@@ -90,14 +93,15 @@ def build_model(
         averaged: Receives the moving average of the weights; as build_average returns it.
     """
     level = amp_level(config)
+    with_normalization = WithNormalization(network)
     loss = build_loss(config, sparse=not build_augmentation(config).mixes)
     scaling = {}
     if level != "O0":
         manager = ms.amp.FixedLossScaleManager(config.loss_scale, drop_overflow_update=False)
         scaling = {"loss_scale_manager": manager, "keep_batchnorm_fp32": True}
     if averaged is None and not config.clip_grad_norm and config.gradient_accumulation == 1:
-        return ms.Model(network, loss, optimizer, amp_level=level, **scaling)
-    network_and_loss = ms.amp.build_train_network(network, optimizer, loss, level, **scaling).network
+        return ms.Model(with_normalization, loss, optimizer, amp_level=level, **scaling)
+    network_and_loss = ms.amp.build_train_network(with_normalization, optimizer, loss, level, **scaling).network
     step = TrainingStep(
         network_and_loss,
         optimizer,

@@ -13,15 +13,16 @@ from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
 from src.augmentation import Augmentation, BatchAugmentation
-from src.dataset_source import count_images, encoded_images
+from src.dataset_source import count_images, encoded_images, holds_jpegs
 from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, image_names
 from src.image_folders import class_names as class_names
+from src.jpeg_decoder import decode_jpeg, has_fast_decoder
+from src.normalization import MEAN, STD
 from src.record_folder import RECORD_SUFFIX, holds_record_files
 from src.workers import available_workers
 
 DEFAULT_IMAGE_SIZE = 299
 RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop, as a multiple of the crop
-MEAN = STD = (127.5, 127.5, 127.5)  # RGB: maps 0..255 to -1..1
 _RECIPE = Augmentation()
 # What MindSpore says of a file, and why. The path ends with its suffix, as ". " may stand inside it.
 _BAD_FILE = re.compile(
@@ -46,6 +47,7 @@ def create_dataset(
     excluded: Collection[str] = (),
     augmentation: Augmentation = _RECIPE,
     micro_batches: int = 1,
+    normalize: bool = True,
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
@@ -74,10 +76,13 @@ def create_dataset(
         augmentation: What the training images undergo besides.
         micro_batches: Batches that make up one step of training, 1 or more; those left over are dropped like images.
             From 2, they are stacked on a new first axis of both columns, and `skip_batches` counts the stacks.
+        normalize: Whether to normalise; False leaves that to Normalization of src.normalization, unless the
+            augmentation changes batches, which takes normalised images.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
-        `label`, int32 (N,), or float32 (N, classes) with mixup or cutmix.
+        `label`, int32 (N,), or float32 (N, classes) with mixup or cutmix. Images that are not normalised are uint8
+        (N, image_size, image_size, 3).
 
     Raises:
         ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, an excluded path
@@ -90,10 +95,13 @@ def create_dataset(
     if seed is not None:
         ds.config.set_seed(seed)
     images = encoded_images(dataset_path, workers, do_train, device_num, rank, excluded)
+    is_fast = has_fast_decoder() and holds_jpegs(dataset_path)
     if do_train:
-        operations = _train_transforms(image_size, crop_min_area, flip_probability, augmentation)
+        operations = _train_transforms(image_size, crop_min_area, flip_probability, augmentation, is_fast)
     else:
-        operations = _eval_transforms(image_size)
+        operations = _eval_transforms(image_size, is_fast)
+    if normalize or (do_train and augmentation.changes_batches):
+        operations += _normalisation()
     images = images.map(operations, "image", num_parallel_workers=workers)
     images = images.map(transforms.TypeCast(mstype.int32), "label", num_parallel_workers=workers)
     changes = {}
@@ -181,7 +189,7 @@ def read_image(path: str | os.PathLike[str], image_size: int = DEFAULT_IMAGE_SIZ
     """
     image = np.fromfile(path, np.uint8)
     try:
-        for operation in _eval_transforms(image_size):
+        for operation in [*_eval_transforms(image_size, has_fast_decoder()), *_normalisation()]:
             image = operation(image)
     except RuntimeError as error:
         raise ValueError(f"MindSpore cannot decode {path}") from error
@@ -223,23 +231,26 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
 
 
 def _train_transforms(
-    image_size: int, crop_min_area: float, flip_probability: float, augmentation: Augmentation
+    image_size: int, crop_min_area: float, flip_probability: float, augmentation: Augmentation, is_fast: bool
 ) -> list:
+    crops = {"scale": (crop_min_area, 1.0), "ratio": (3 / 4, 4 / 3)}
+    if is_fast:
+        decoded = [decode_jpeg, vision.RandomResizedCrop(image_size, **crops)]
+    else:
+        decoded = [vision.RandomCropDecodeResize(image_size, **crops)]
     colours = [vision.RandomColorAdjust(brightness=0.4, contrast=0.4, saturation=0.4)]
     return [
-        vision.RandomCropDecodeResize(image_size, scale=(crop_min_area, 1.0), ratio=(3 / 4, 4 / 3)),
+        *decoded,
         vision.RandomHorizontalFlip(float(flip_probability)),
         *(augmentation.image_transforms() or colours),
-        *_normalisation(),
     ]
 
 
-def _eval_transforms(image_size: int) -> list:
+def _eval_transforms(image_size: int, is_fast: bool) -> list:
     return [
-        vision.Decode(),
+        decode_jpeg if is_fast else vision.Decode(),
         vision.Resize(_resized_side(image_size), vision.Inter.BILINEAR),
         vision.CenterCrop(image_size),
-        *_normalisation(),
     ]
 
 
@@ -248,4 +259,4 @@ def _resized_side(image_size: int) -> int:
 
 
 def _normalisation() -> list:
-    return [vision.Normalize(MEAN, STD), vision.HWC2CHW()]
+    return [vision.Normalize((MEAN,) * 3, (STD,) * 3), vision.HWC2CHW()]

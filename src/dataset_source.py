@@ -9,7 +9,8 @@ from pathlib import Path
 
 import mindspore.dataset as ds
 
-from src.image_folders import SUFFIX_FORMS, class_names, list_images
+from src.image_folders import SUFFIX_FORMS, class_names, image_names, list_images
+from src.jpeg_decoder import JPEG_START
 from src.record_folder import RecordSet, find_records
 
 
@@ -48,6 +49,37 @@ def count_images(dataset_path: str, excluded: Collection[str] = ()) -> dict[str,
     return {
         name: len(images) - len(left_out.intersection(images)) for name, images in list_images(dataset_path).items()
     }
+
+
+def holds_jpegs(dataset_path: str) -> bool:
+    """Tell whether the first image of a data set is a JPEG, as the others are then too in most data sets.
+
+    Args:
+        dataset_path: Folder of the class folders, or of tools/make_mindrecord.py.
+
+    Raises:
+        ValueError: If the folder has no classes, or a part of the MindRecord files is missing.
+    """
+    records = find_records(dataset_path)
+    if records:
+        return _first_record(records.record_files(dataset_path)[0]).startswith(JPEG_START)
+    folders = (os.path.join(dataset_path, name) for name in class_names(dataset_path))
+    first = next((name for folder in folders for name in image_names(folder)), "")
+    return first.lower().endswith((".jpg", ".jpeg"))
+
+
+def _first_record(path: str) -> bytes:
+    """Return the first image of a MindRecord file, nothing if it cannot be read."""
+    from mindspore.mindrecord import FileReader
+
+    try:
+        reader = FileReader(path, 1)
+        try:
+            return next((bytes(row["image"]) for row in reader.get_next()), b"")
+        finally:
+            reader.close()
+    except RuntimeError:
+        return b""
 
 
 def encoded_images(

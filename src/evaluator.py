@@ -19,6 +19,7 @@ from src.evaluation_report import Evaluated, write_full_report
 from src.mistakes import ConfidentMistakes, Mistake
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group, sum_over_ranks
+from src.normalization import WithNormalization
 from src.progress import Progress
 from src.report import CURVES
 from src.scoring import Accuracy
@@ -55,11 +56,11 @@ class Result:
 
 
 class _LogitsAndLoss(nn.Cell):
-    """The network followed by a loss for each image."""
+    """The network, with the normalisation in front of it, followed by a loss for each image."""
 
     def __init__(self, network: nn.Cell, loss: nn.Cell):
         super().__init__(auto_prefix=False)
-        self.network = network
+        self.network = WithNormalization(network)
         self.loss = loss
 
     def construct(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +118,7 @@ def evaluate_batches(
     """Evaluate every image of a data set by any function that gives logits, and show the progress.
 
     Args:
-        run: Maps images, float32 (batch_size, 3, height, width), and labels, int32 (batch_size,), to logits, float32
+        run: Maps images, in the form that the data set has, and labels, int32 (batch_size,), to logits, float32
             (batch_size, num_classes), and losses, float32 (batch_size,).
         dataset: As in Evaluator.evaluate.
         images: As there.
@@ -178,13 +179,22 @@ def evaluation(config: Config, network: nn.Cell, images: UsableImages, group: Gr
 
     def evaluate() -> Result:
         with readable_errors(config.test_data_dir):
-            return evaluator.evaluate(open_test_images(config, images, group), images.count)
+            return evaluator.evaluate(open_test_images(config, images, group, normalize=False), images.count)
 
     return evaluate
 
 
-def open_test_images(config: Config, images: UsableImages, group: Group) -> ms.dataset.Dataset | None:
-    """Return this process's share of the configured test images, None where there is none for it."""
+def open_test_images(
+    config: Config, images: UsableImages, group: Group, normalize: bool = True
+) -> ms.dataset.Dataset | None:
+    """Return this process's share of the configured test images, None where there is none for it.
+
+    Args:
+        config: The configuration.
+        images: The test images.
+        group: The processes that share the images.
+        normalize: As in create_dataset.
+    """
     if not _share(images.count, group):
         return None
     return create_dataset(
@@ -196,6 +206,7 @@ def open_test_images(config: Config, images: UsableImages, group: Group) -> ms.d
         config.image_size,
         config.num_parallel_workers or None,
         excluded=images.excluded,
+        normalize=normalize,
     )
 
 

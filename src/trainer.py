@@ -175,6 +175,7 @@ def _train_dataset(config: Config, group: Group, excluded: tuple[str, ...], posi
         excluded,
         build_augmentation(config),
         config.gradient_accumulation,
+        normalize=False,
     )
 
 

@@ -16,6 +16,7 @@ from src.dataset import count_images, create_dataset
 from src.evaluator import Evaluator, Result, evaluate_batches
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group
+from src.normalization import Normalization
 from src.onnx_evaluator import with_loss
 from src.onnx_model import OnnxModel, load_onnx
 from src.Xception import Xception, xception
@@ -95,7 +96,7 @@ class Evaluation(Work):
     """
 
     def __init__(self, config: Config, images: int, model: OnnxModel | None):
-        self._dataset = _open_images(config, False, images)
+        self._dataset = _open_images(config, False, images, normalize=model is not None)
         self._evaluate = self._evaluation(config, model)
         self._images = images
         self._result: Result | None = None
@@ -118,7 +119,7 @@ class Evaluation(Work):
 
 
 class Pipeline(Work):
-    """The input pipeline alone.
+    """The input pipeline alone, as training and evaluation use it: they normalise on the device.
 
     Args:
         config: The configuration.
@@ -136,10 +137,11 @@ class Pipeline(Work):
         self._labels = []
         for image, label in self._dataset.create_tuple_iterator(num_epochs=1, output_numpy=True):
             self._labels.append(label)
-            self._pixels = image[0]
+            self._pixels = image[:1]
 
     def result(self) -> Values:
-        return {"labels": np.concatenate(self._labels), "pixels": self._pixels[:, ::16, ::16].ravel()}
+        pixels = Normalization()(Tensor(self._pixels)).asnumpy()
+        return {"labels": np.concatenate(self._labels), "pixels": pixels[0, :, ::16, ::16].ravel()}
 
 
 class Prediction(Work):
@@ -199,7 +201,9 @@ def build_work(name: str, config: Config, images: int, passes: int, group: Group
     return Pipeline(config, images, passes, name == "pipeline-train")
 
 
-def _open_images(config: Config, do_train: bool, images: int, group: Group = _ALONE) -> ms.dataset.Dataset:
+def _open_images(
+    config: Config, do_train: bool, images: int, group: Group = _ALONE, normalize: bool = False
+) -> ms.dataset.Dataset:
     """Return this rank's batches, all of them whole."""
     counts = count_images(config.test_data_dir)
     total = sum(counts.values())
@@ -218,5 +222,6 @@ def _open_images(config: Config, do_train: bool, images: int, group: Group = _AL
         config.image_size,
         config.num_parallel_workers or None,
         config.seed,
+        normalize=normalize,
     )
     return dataset.take(images // (config.batch_size * group.size))
