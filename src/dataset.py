@@ -95,11 +95,10 @@ def create_dataset(
     if seed is not None:
         ds.config.set_seed(seed)
     images = encoded_images(dataset_path, workers, do_train, device_num, rank, excluded)
-    is_fast = has_fast_decoder() and holds_jpegs(dataset_path)
     if do_train:
-        operations = _train_transforms(image_size, crop_min_area, flip_probability, augmentation, is_fast)
+        operations = _train_transforms(image_size, crop_min_area, flip_probability, augmentation)
     else:
-        operations = _eval_transforms(image_size, is_fast)
+        operations = _eval_transforms(image_size, has_fast_decoder() and holds_jpegs(dataset_path))
     if normalize or (do_train and augmentation.changes_batches):
         operations += _normalisation()
     images = images.map(operations, "image", num_parallel_workers=workers)
@@ -189,7 +188,7 @@ def read_image(path: str | os.PathLike[str], image_size: int = DEFAULT_IMAGE_SIZ
     """
     image = np.fromfile(path, np.uint8)
     try:
-        for operation in [*_eval_transforms(image_size, has_fast_decoder()), *_normalisation()]:
+        for operation in [*_eval_transforms(image_size), *_normalisation()]:
             image = operation(image)
     except RuntimeError as error:
         raise ValueError(f"MindSpore cannot decode {path}") from error
@@ -231,24 +230,19 @@ def readable_errors(dataset_path: str) -> Iterator[None]:
 
 
 def _train_transforms(
-    image_size: int, crop_min_area: float, flip_probability: float, augmentation: Augmentation, is_fast: bool
+    image_size: int, crop_min_area: float, flip_probability: float, augmentation: Augmentation
 ) -> list:
-    crops = {"scale": (crop_min_area, 1.0), "ratio": (3 / 4, 4 / 3)}
-    if is_fast:
-        decoded = [decode_jpeg, vision.RandomResizedCrop(image_size, **crops)]
-    else:
-        decoded = [vision.RandomCropDecodeResize(image_size, **crops)]
     colours = [vision.RandomColorAdjust(brightness=0.4, contrast=0.4, saturation=0.4)]
     return [
-        *decoded,
+        vision.RandomCropDecodeResize(image_size, scale=(crop_min_area, 1.0), ratio=(3 / 4, 4 / 3)),
         vision.RandomHorizontalFlip(float(flip_probability)),
         *(augmentation.image_transforms() or colours),
     ]
 
 
-def _eval_transforms(image_size: int, is_fast: bool) -> list:
+def _eval_transforms(image_size: int, are_jpegs: bool = False) -> list:
     return [
-        decode_jpeg if is_fast else vision.Decode(),
+        decode_jpeg if are_jpegs else vision.Decode(),
         vision.Resize(_resized_side(image_size), vision.Inter.BILINEAR),
         vision.CenterCrop(image_size),
     ]

@@ -19,7 +19,8 @@ def has_fast_decoder() -> bool:
 def decode_jpeg(data: np.ndarray) -> np.ndarray:
     """Decode an image by simplejpeg, which must be installed, to the pixels that MindSpore's decoder gives.
 
-    What simplejpeg cannot decode to these, such as a PNG file, goes to MindSpore, which holds up the other threads.
+    What simplejpeg cannot decode to these, such as a PNG file, goes to MindSpore, which holds up the other threads. Of
+    damaged files that both decoders accept, the damaged part may look different.
 
     Args:
         data: Uint8 (bytes,), the content of the file.
