@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import resource
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,23 @@ def test_the_logits_are_the_networks_and_a_partial_batch_is_padded(run, network,
     milliseconds = [float(times[name]) for name in ("average_ms", "p50_ms", "p95_ms", "p99_ms")]
     assert 0 < milliseconds[1] <= milliseconds[2] <= milliseconds[3]
     assert 0 < milliseconds[0] <= milliseconds[3]
+
+
+def test_one_model_and_two_that_share_the_cores_give_the_same(run, few_digits, tmp_path):
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        pytest.skip("the program loads a second model for an even number of cores")
+    tables, logits = [], []
+    for count in (1, 2):
+        result = run("one", few_digits / "val", preexec_fn=partial(os.sched_setaffinity, 0, cores[:count]))
+        assert result.returncode == 0, result.stderr
+        files = sorted((tmp_path / "result_Files").glob("*.bin"))
+        logits.append(np.stack([np.fromfile(path, np.float32) for path in files]))
+        with (tmp_path / "result_Files" / "predictions.csv").open(newline="") as stream:
+            tables.append([row["path"] for row in csv.DictReader(stream)])
+    assert len(logits[0]) > 2
+    assert np.abs(logits[0] - logits[1]).max() <= 1e-4 * np.abs(logits[0]).max()
+    assert tables[0] == tables[1] == sorted(tables[0])
 
 
 def test_unusable_images_are_named_and_skipped_with_status_3(run, digits, tmp_path):

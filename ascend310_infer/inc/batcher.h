@@ -9,6 +9,11 @@
 
 namespace infer {
 
+struct Batch {
+  std::vector<size_t> indices;  // positions of its images in the list; fewer than the batch size in the last batch
+  std::vector<float> values;    // the images one after the other; the places of the missing ones are zero
+};
+
 // Joins images to the batches of a network with a fixed batch size.
 class Batcher {
  public:
@@ -21,22 +26,14 @@ class Batcher {
   // skip: Is told of every unusable image, which is left out.
   Batcher(Source source, size_t batch_size, size_t elements, Skip skip);
 
-  // Makes the next batch; returns whether there was an image for it.
-  bool Fill();
-
-  // Positions of the batch's images in the list; fewer than the batch size in the last batch.
-  const std::vector<size_t> &indices() const { return indices_; }
-
-  // The images one after the other; the places of the missing ones are zero.
-  const std::vector<float> &values() const { return values_; }
+  // Makes the next batch; returns nothing if there is no image for it.
+  std::optional<Batch> Next();
 
  private:
   Source source_;
   size_t batch_size_;
   size_t elements_;
   Skip skip_;
-  std::vector<size_t> indices_;
-  std::vector<float> values_;
 };
 
 }  // namespace infer

@@ -15,7 +15,8 @@ namespace infer {
 class ModelRunner {
  public:
   // Loads a model with one input, float32 N x 3 x H x W, and one output, float32 N x classes, and runs it once.
-  ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id);
+  //   threads: That compute, on CPU; 1 or more.
+  ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id, unsigned threads);
   ~ModelRunner();
 
   size_t batch_size() const;
@@ -29,5 +30,10 @@ class ModelRunner {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Loads the model as often as predicts the most images a second: twice for an even number of cores, which the two share
+// then, else once. The fewer threads compute an image, the less they wait for each other.
+std::vector<std::unique_ptr<ModelRunner>> LoadModels(const std::filesystem::path &model_path, DeviceType device_type,
+                                                     uint32_t device_id);
 
 }  // namespace infer

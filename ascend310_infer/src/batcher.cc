@@ -1,6 +1,5 @@
 #include "batcher.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace infer {
@@ -9,13 +8,12 @@ Batcher::Batcher(Source source, size_t batch_size, size_t elements, Skip skip)
     : source_(std::move(source)),
       batch_size_(batch_size),
       elements_(elements),
-      skip_(std::move(skip)),
-      values_(batch_size * elements) {}
+      skip_(std::move(skip)) {}
 
-bool Batcher::Fill() {
-  indices_.clear();
-  auto end = values_.begin();
-  while (indices_.size() < batch_size_) {
+std::optional<Batch> Batcher::Next() {
+  Batch batch;
+  batch.values.reserve(batch_size_ * elements_);
+  while (batch.indices.size() < batch_size_) {
     const std::optional<LoadedImage> image = source_();
     if (!image) {
       break;
@@ -24,11 +22,14 @@ bool Batcher::Fill() {
       skip_(*image);
       continue;
     }
-    end = std::copy(image->values.begin(), image->values.end(), end);
-    indices_.push_back(image->index);
+    batch.values.insert(batch.values.end(), image->values.begin(), image->values.end());
+    batch.indices.push_back(image->index);
   }
-  std::fill(end, values_.end(), 0.0f);
-  return !indices_.empty();
+  if (batch.indices.empty()) {
+    return std::nullopt;
+  }
+  batch.values.resize(batch_size_ * elements_);
+  return batch;
 }
 
 }  // namespace infer

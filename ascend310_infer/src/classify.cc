@@ -4,7 +4,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "batcher.h"
@@ -14,6 +17,7 @@
 #include "latency.h"
 #include "model_runner.h"
 #include "output_file.h"
+#include "prediction_queue.h"
 #include "predictions.h"
 #include "preprocess.h"
 #include "result_name.h"
@@ -24,11 +28,7 @@ using Clock = std::chrono::steady_clock;
 namespace infer {
 namespace {
 
-constexpr size_t kBatchesAhead = 2;  // loaded while the device is busy
-
-double MillisecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
+constexpr size_t kBatchesAhead = 2;  // loaded for each model while it is busy
 
 FileList FindImages(const fs::path &folder) {
   FileList found = ListImages(folder);
@@ -57,6 +57,14 @@ void WriteWhole(const fs::path &path, const void *data, size_t size) {
   file.Commit();
 }
 
+std::vector<PredictionQueue::Predict> PredictFunctions(const std::vector<std::unique_ptr<ModelRunner>> &models) {
+  std::vector<PredictionQueue::Predict> functions;
+  for (const std::unique_ptr<ModelRunner> &model : models) {
+    functions.push_back([&model](const std::vector<float> &values) { return model->Predict(values); });
+  }
+  return functions;
+}
+
 }  // namespace
 
 bool Classify(const Options &options) {
@@ -68,7 +76,9 @@ bool Classify(const Options &options) {
   OutputFile times(options.time_path / "test_perform_static.txt");
   table.Write(PredictionsHeader());
 
-  ModelRunner model(options.model_path, options.device_type, options.device_id);
+  const std::vector<std::unique_ptr<ModelRunner>> models =
+      LoadModels(options.model_path, options.device_type, options.device_id);
+  const ModelRunner &model = *models.front();
   const ImageSize size = model.image_size();
   const size_t classes = model.classes();
   std::cout << "loaded " << options.model_path.string() << ": " << model.batch_size() << " x 3 x " << size.height
@@ -78,29 +88,37 @@ bool Classify(const Options &options) {
     class_names = ReadClassNames(options.class_names, classes);
   }
 
+  const size_t ahead = kBatchesAhead * models.size() * model.batch_size();
   size_t skipped = 0;
   const std::vector<fs::path> paths = PathsIn(options.dataset_path, images);
   ImageLoader loader(
       paths, [size](const fs::path &path) { return LoadImage(path, size); }, options.threads,
-      options.threads + kBatchesAhead * model.batch_size());
+      options.threads + ahead);
   Batcher batcher([&] { return loader.Next(); }, model.batch_size(), size.elements(), [&](const LoadedImage &image) {
     ++skipped;
     std::cerr << "skipped " << paths[image.index].string() << ": " << image.error << std::endl;
   });
   std::vector<double> milliseconds;
   const Clock::time_point start = Clock::now();
-  while (batcher.Fill()) {
-    const Clock::time_point call = Clock::now();
-    const std::vector<float> logits = model.Predict(batcher.values());
-    milliseconds.push_back(MillisecondsSince(call));
-    const float *row = logits.data();
-    for (const size_t index : batcher.indices()) {
+  const auto write = [&](const PredictedBatch &batch) {
+    milliseconds.push_back(batch.milliseconds);
+    const float *row = batch.logits.data();
+    for (const size_t index : batch.indices) {
       WriteWhole(options.result_path / names[index], row, classes * sizeof(float));
       table.Write(PredictionsRows(images[index], TopClasses(row, classes, options.topk), class_names));
       row += classes;
     }
+  };
+  PredictionQueue queue(PredictFunctions(models));
+  while (std::optional<Batch> batch = batcher.Next()) {
+    if (const std::optional<PredictedBatch> predicted = queue.Push(std::move(*batch))) {
+      write(*predicted);
+    }
   }
-  const double seconds = MillisecondsSince(start) / 1000;
+  while (const std::optional<PredictedBatch> predicted = queue.Pop()) {
+    write(*predicted);
+  }
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const size_t predicted = images.size() - skipped;
   times.Write(LatencyReport(milliseconds, predicted, model.batch_size()));
   times.Commit();

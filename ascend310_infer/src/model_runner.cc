@@ -82,10 +82,11 @@ struct ModelRunner::Impl {
   size_t classes = 0;
 };
 
-ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id)
+ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id,
+                         unsigned threads)
     : impl_(std::make_unique<Impl>()) {
   auto context = std::make_shared<mindspore::Context>();
-  context->SetThreadNum(static_cast<int32_t>(AvailableCores()));
+  context->SetThreadNum(static_cast<int32_t>(threads));
   context->MutableDeviceInfo().push_back(MakeDevice(device_type, device_id));
   const std::string reason = Build(model_path.string(), context, &impl_->model);
   if (!reason.empty()) {
@@ -137,6 +138,17 @@ std::vector<float> ModelRunner::Predict(const std::vector<float> &images) {
   std::vector<float> logits(outputs[0].DataSize() / sizeof(float));
   std::memcpy(logits.data(), outputs[0].Data().get(), logits.size() * sizeof(float));
   return logits;
+}
+
+std::vector<std::unique_ptr<ModelRunner>> LoadModels(const std::filesystem::path &model_path, DeviceType device_type,
+                                                     uint32_t device_id) {
+  const unsigned cores = AvailableCores();
+  const unsigned count = device_type == DeviceType::kCpu && cores % 2 == 0 ? 2 : 1;
+  std::vector<std::unique_ptr<ModelRunner>> models;
+  while (models.size() < count) {
+    models.push_back(std::make_unique<ModelRunner>(model_path, device_type, device_id, cores / count));
+  }
+  return models;
 }
 
 }  // namespace infer

@@ -22,27 +22,29 @@ void IgnoreSkip(const LoadedImage &) {}
 
 TEST(Batcher, PadsTheLastBatchWithZeros) {
   Batcher batcher(From({{0, {1, 2}, ""}, {1, {3, 4}, ""}, {2, {5, 6}, ""}}), 2, 2, IgnoreSkip);
-  ASSERT_TRUE(batcher.Fill());
-  EXPECT_EQ(batcher.indices(), (std::vector<size_t>{0, 1}));
-  EXPECT_EQ(batcher.values(), (std::vector<float>{1, 2, 3, 4}));
-  ASSERT_TRUE(batcher.Fill());
-  EXPECT_EQ(batcher.indices(), (std::vector<size_t>{2}));
-  EXPECT_EQ(batcher.values(), (std::vector<float>{5, 6, 0, 0}));
-  EXPECT_FALSE(batcher.Fill());
+  const std::optional<Batch> first = batcher.Next();
+  const std::optional<Batch> last = batcher.Next();
+  ASSERT_TRUE(first && last);
+  EXPECT_EQ(first->indices, (std::vector<size_t>{0, 1}));
+  EXPECT_EQ(first->values, (std::vector<float>{1, 2, 3, 4}));
+  EXPECT_EQ(last->indices, (std::vector<size_t>{2}));
+  EXPECT_EQ(last->values, (std::vector<float>{5, 6, 0, 0}));
+  EXPECT_FALSE(batcher.Next());
 }
 
 TEST(Batcher, LeavesUnusableImagesOutAndTells) {
   std::vector<std::string> errors;
   Batcher batcher(From({{0, {}, "bad"}, {1, {3}, ""}, {2, {}, "worse"}, {3, {4}, ""}}), 2, 1,
                   [&](const LoadedImage &image) { errors.push_back(image.error); });
-  ASSERT_TRUE(batcher.Fill());
-  EXPECT_EQ(batcher.indices(), (std::vector<size_t>{1, 3}));
+  const std::optional<Batch> batch = batcher.Next();
+  ASSERT_TRUE(batch);
+  EXPECT_EQ(batch->indices, (std::vector<size_t>{1, 3}));
   EXPECT_EQ(errors, (std::vector<std::string>{"bad", "worse"}));
 }
 
 TEST(Batcher, MakesNoBatchOfUnusableImagesAlone) {
   Batcher batcher(From({{0, {}, "bad"}}), 2, 1, IgnoreSkip);
-  EXPECT_FALSE(batcher.Fill());
+  EXPECT_FALSE(batcher.Next());
 }
 
 }  // namespace
