@@ -49,12 +49,14 @@ def test_cpu_is_always_available_and_asking_logs_nothing(capfd):
 
 
 @pytest.mark.parametrize("device", [device for device in ("Ascend", "GPU") if device not in available_devices()])
-def test_an_absent_device_is_one_line_that_names_what_is_there(device):
+def test_an_absent_device_is_one_line_that_names_what_is_there(monkeypatch, device):
+    monkeypatch.delenv("CUDA_HOME", raising=False)
     result = run_python(f"import sys, train; sys.exit(train.run_command(train.main, ['--device_target={device}']))")
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
         f"error: device_target {device} is not there: MindSpore finds {', '.join(available_devices())} on this "
         "machine; use one of these or auto"
+        + ("; it looks for a GPU only if CUDA_HOME is set: see requirements-gpu.txt" if device == "GPU" else "")
     ]
 
 

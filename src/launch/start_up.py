@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from src.launch import rank_entry
+from src.launch.cuda_packages import cuda_variables
 from src.launch.supervisor import Command
 from src.model_utils.config import ConfigError
 
@@ -127,6 +128,8 @@ def build_commands(
         ConfigError: The way cannot start this group.
     """
     environment = {key: value for key, value in environment.items() if key not in _STALE}
+    if device == "GPU":
+        environment |= cuda_variables(environment)
     if way in (SINGLE, TABLE):
         return [
             _rank_command(way, rank, index, group, door, control, environment)

@@ -37,9 +37,10 @@ def resolve_device(requested: str) -> str:
     if requested == "auto":
         return available[0]
     if requested not in available:
+        hint = "; it looks for a GPU only if CUDA_HOME is set: see requirements-gpu.txt"
         raise ConfigError(
             f"device_target {requested} is not there: MindSpore finds {', '.join(available)} on this machine; "
-            f"use one of these or auto"
+            f"use one of these or auto{hint if requested == 'GPU' and not os.environ.get('CUDA_HOME') else ''}"
         )
     return requested
 
