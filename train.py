@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from src.logs import silence_compiler
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -14,6 +15,7 @@ from src.model_utils.moxing_adapter import moxing_wrapper
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
+    silence_compiler()
     run_train(parse_config(argv, resolve_device, __doc__))
 
 

@@ -16,6 +16,7 @@ from src.dropout import ReplayableDropout
 from src.evaluator import Result
 from src.metrics_log import MetricsLog
 from src.model_utils.command import Interrupted
+from src.model_utils.compile_cache import CompileCache
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
 from src.report import write_curves
 from src.stop_signal import StopSignal
@@ -38,6 +39,28 @@ class DropoutMasks(ms.train.Callback):
     def on_train_step_begin(self, run_context: ms.train.RunContext) -> None:
         position = current_position(run_context.original_args(), self._steps_per_epoch)
         self._dropout.draw(position.global_step - 1)
+
+
+class CompileOnce(ms.train.Callback):
+    """Takes the graph of a training step from a cache, or keeps it there.
+
+    Args:
+        cache: The cache, for this graph alone.
+    """
+
+    def __init__(self, cache: CompileCache):
+        super().__init__()
+        self._cache = cache
+        self._is_compiled = False
+
+    def on_train_step_begin(self, run_context: ms.train.RunContext) -> None:
+        if not self._is_compiled:
+            self._cache.open()
+
+    def on_train_step_end(self, run_context: ms.train.RunContext) -> None:
+        if not self._is_compiled:
+            self._cache.close()
+        self._is_compiled = True
 
 
 class StopOnSignal(ms.train.Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,3 +17,12 @@ def silenced_logging() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+def silence_compiler() -> None:
+    """Keep MindSpore's compiler to errors; to be called before MindSpore is imported.
+
+    It warns of its cache of graphs, found or not. Levels that a user has set count instead.
+    """
+    if "GLOG_v" not in os.environ:
+        os.environ.setdefault("MS_SUBMODULE_LOG_v", "{PIPELINE:3}")

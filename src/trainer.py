@@ -20,7 +20,7 @@ from src.builders import (
     build_schedule,
     set_evaluation_precision,
 )
-from src.callbacks import DropoutMasks, EpochEnd, StopOnSignal
+from src.callbacks import CompileOnce, DropoutMasks, EpochEnd, StopOnSignal
 from src.checkpoint import Position
 from src.checkpoint_keeper import RANK, CheckpointKeeper
 from src.dataset import create_dataset, readable_errors
@@ -29,6 +29,7 @@ from src.evaluator import Result, evaluation
 from src.fine_tuning import prepare_fine_tuning
 from src.folder_lock import only_writer
 from src.metrics_log import METRICS, MetricsLog
+from src.model_utils.compile_cache import CompileCache, cache_folder, graph_key
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, copy_from_first
 from src.progress import Progress
@@ -87,6 +88,10 @@ def train(config: Config, group: Group) -> Path:
         stack.enter_context(_profiling(config, folder))
         stack.enter_context(readable_errors(config.train_data_dir))
         callbacks = _dropout_masks(config, network, group, steps_per_epoch) if not sink else []
+        cache = _compile_cache(config, network, optimizer, len(schedule), group, start.checkpoint is not None)
+        if cache:
+            stack.callback(cache.discard)
+            callbacks.append(CompileOnce(cache))
         model = build_model(config, network, optimizer, averaged)
         log = TrainingLog(
             schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics, config.num_classes
@@ -106,6 +111,18 @@ def _dropout_masks(config: Config, network: Xception, group: Group, steps_per_ep
     shape, seeds = (config.batch_size, FEATURES), (config.seed, group.rank)
     network.dropout = ReplayableDropout(network.dropout.p, shape, seeds, config.gradient_accumulation)
     return [DropoutMasks(network.dropout, steps_per_epoch)]
+
+
+def _compile_cache(
+    config: Config, network: Xception, optimizer: nn.Optimizer, steps: int, group: Group, resumes: bool
+) -> CompileCache | None:
+    """Return the cache of the step's graph, None where there is none: tried on CPU, in one process, only."""
+    folder = cache_folder(config.compile_cache)
+    if folder is None or config.device_target != "CPU" or group.size > 1:
+        return None
+    parameters = [*network.get_parameters(), *optimizer.get_parameters()]
+    shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
+    return CompileCache(folder, graph_key(config, [steps, resumes, network.pool_padding, shapes]))
 
 
 def _validation(config: Config, network: nn.Cell, images: UsableImages, group: Group) -> Callable[[], Result]:

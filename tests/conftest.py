@@ -69,6 +69,12 @@ def _device():
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory):
+    """Neither takes anything from the cache of the person who runs the tests, nor leaves anything there."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """The whole sample data set, only to be read."""
@@ -94,7 +100,8 @@ def few_digits(digits, tmp_path_factory) -> Path:
 def trained(few_digits, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """A finished training of two epochs with validation: its folder, only to be read, and its output."""
     cwd = tmp_path_factory.mktemp("a folder with spaces")
-    result = run("train.py", options(few_digits, Path("out"), "--eval_while_train=True"), cwd)
+    words = options(few_digits, Path("out"), "--eval_while_train=True", "--compile_cache=graphs")
+    result = run("train.py", words, cwd)
     assert result.returncode == 0, result.stderr
     return cwd / "out" / "model_0", result
 
