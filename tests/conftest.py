@@ -23,6 +23,7 @@ SLOW = (
     "test_export.py",
     "test_convert_weights.py",
     "test_training.py",
+    "test_fine_tuning_training.py",
     "test_make_mindrecord.py",
     "test_predict.py",
     "test_eval_onnx.py",

@@ -2,8 +2,8 @@
 
 MindSpore has such a cache. It compares the program's first file and what that imports at once, and numbers the graphs
 of a process in the order of their compilation: by itself it takes a graph of other options, or another one of the same
-process, for the one that is asked for. So each process gives it a folder of its
-own, for one graph only, filled with the files of an entry that has just been checked.
+process, for the one that is asked for. So each process gives it a folder of its own, for one graph only, filled with
+the files of an entry that has just been checked.
 """
 
 from __future__ import annotations
