@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -115,6 +116,11 @@ class Bench:
         return sorted(found, key=lambda record: record["environment"].get("RANK_ID", ""))
 
 
+def _answer_hangup() -> None:
+    """Undo what nohup does: a shell cannot answer a signal that it was started to ignore."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Launch:
     """A running script, whose processes all carry a mark in their environment."""
 
@@ -123,7 +129,7 @@ class Launch:
         name, _, value = self._mark.partition("=")
         self.process = subprocess.Popen(
             words, cwd=cwd, env={**environment, name: value}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_answer_hangup,
         )  # fmt: skip
 
     def wait(self) -> tuple[int, str, str]:

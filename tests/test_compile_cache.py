@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -30,7 +31,8 @@ FREE = {
 
 @pytest.fixture(autouse=True)
 def _unused(monkeypatch):
-    """Each test is a process that has not compiled yet; what it sets is undone."""
+    """Each test is a program that has not compiled yet; what it sets is undone."""
+    monkeypatch.setattr(sys, "argv", [__file__])
     for name in (ENABLE, PATH):
         monkeypatch.setenv(name, "")
         del os.environ[name]
@@ -209,6 +211,14 @@ def test_a_folder_that_cannot_be_used_costs_one_line(tmp_path, capsys):
     cache.close()
     output = capsys.readouterr().out
     assert output.count("\n") == 1 and f"Not a directory: {tmp_path / 'file' / 'cache'}" in output
+
+
+@pytest.mark.parametrize("name", ["-c", "", "-m"])
+def test_without_a_program_file_there_is_no_cache(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(sys, "argv", [name])
+    CompileCache(tmp_path, KEY).open()
+    assert ENABLE not in os.environ
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_users_own_setting_of_mindspores_cache_stays(monkeypatch, tmp_path):

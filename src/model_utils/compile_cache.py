@@ -13,6 +13,7 @@ import hashlib
 import os
 import platform
 import shutil
+import sys
 import time
 import zipfile
 from collections.abc import Iterable
@@ -107,6 +108,8 @@ class CompileCache:
         """Hand the graph to MindSpore if the cache has it; to be called before that graph alone is compiled."""
         if _ENABLE in os.environ or _PATH in os.environ:
             return  # a user's own cache; or an earlier graph of this process, whose folder MindSpore would keep to
+        if not os.path.isfile(sys.argv[0]):
+            return  # MindSpore reads the program's file, which `python -c` and notebooks do not have
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             own = temporary_path(self._entry)
