@@ -80,6 +80,10 @@ while [[ $# -gt 0 ]]; do
 done
 
 install_missing
+mkdir -p -- "$out"
+# Two builds in one folder, as of two devices scored side by side, would delete each other's files.
+exec {lock}>"$out/.lock"
+flock "$lock"
 cmake -S "$source_folder" -B "$out" -DBUILD_APP=$app -DBUILD_TESTING=$tests -DSANITIZE=$sanitize -DOLD_ABI=$old_abi \
     ${more[@]+"${more[@]}"}
 cmake --build "$out" --parallel "$(nproc)"

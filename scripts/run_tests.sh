@@ -17,7 +17,7 @@ bin="$ROOT/.venv/bin"
 
 "$bin/ruff" check .
 "$bin/ruff" format --check .
-"$bin/shellcheck" -x scripts/*.sh ascend310_infer/build.sh .ci/run
+"$bin/shellcheck" -x scripts/*.sh scripts/cuda_home/bin/nvcc ascend310_infer/build.sh .ci/run
 "$bin/mypy"
 bash scripts/setup_lite.sh
 if ! command -v chromium chromium-browser google-chrome chrome >/dev/null; then

@@ -31,6 +31,12 @@ def test_help_tells_the_usage(script):
     assert result.stdout.startswith(f"usage: bash scripts/{script}")
 
 
+def test_two_processes_share_the_tests_by_files(request):
+    # Without the groups, which pytest-xdist writes behind the names, fixtures are made twice and builds collide.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@test_scripts.py")
+
+
 @pytest.mark.parametrize("words", [["--fast"], ["a", "b"]])
 def test_a_wrong_call_of_the_quick_start_prints_the_usage_with_status_2(words):
     result = run(QUICKSTART, *words)
