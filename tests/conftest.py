@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def pytest_configure() -> None:
     """Give random examples no time limit; continuous integration draws the same ones each time, a person new ones."""
     settings.register_profile("here", deadline=None, derandomize="CI" in os.environ)
     settings.load_profile("here")
+    # A shell without job control has what it starts in the background ignore SIGINT, and that would be inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
