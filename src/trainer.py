@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from src.builders import (
 from src.callbacks import CompileOnce, DropoutMasks, EpochEnd, StopOnSignal
 from src.checkpoint import Position
 from src.checkpoint_keeper import RANK, CheckpointKeeper
+from src.cpu_operators import build_cpu_operators, use_cpu_operators
 from src.dataset import create_dataset, readable_errors
 from src.dropout import ReplayableDropout
 from src.evaluator import Result, evaluation
@@ -69,6 +70,9 @@ def train(config: Config, group: Group) -> Path:
     if start.position.epoch >= config.epoch_size:
         print(f"all {config.epoch_size} epochs are done already", flush=True)
         return folder
+    library = build_cpu_operators(config)
+    if library:
+        use_cpu_operators(network, library)
 
     sink = config.dataset_sink_mode and config.device_target != "CPU"
     images_per_step = config.batch_size * config.gradient_accumulation * group.size
@@ -88,7 +92,8 @@ def train(config: Config, group: Group) -> Path:
         stack.enter_context(_profiling(config, folder))
         stack.enter_context(readable_errors(config.train_data_dir))
         callbacks = _dropout_masks(config, network, group, steps_per_epoch) if not sink else []
-        cache = _compile_cache(config, network, optimizer, len(schedule), group, start.checkpoint is not None)
+        facts = [len(schedule), start.checkpoint is not None, library]
+        cache = _compile_cache(config, network, optimizer, group, facts)
         if cache:
             stack.callback(cache.discard)
             callbacks.append(CompileOnce(cache))
@@ -114,7 +119,7 @@ def _dropout_masks(config: Config, network: Xception, group: Group, steps_per_ep
 
 
 def _compile_cache(
-    config: Config, network: Xception, optimizer: nn.Optimizer, steps: int, group: Group, resumes: bool
+    config: Config, network: Xception, optimizer: nn.Optimizer, group: Group, facts: Sequence[object]
 ) -> CompileCache | None:
     """Return the cache of the step's graph, None where there is none: tried on CPU, in one process, only."""
     folder = cache_folder(config.compile_cache)
@@ -122,7 +127,7 @@ def _compile_cache(
         return None
     parameters = [*network.get_parameters(), *optimizer.get_parameters()]
     shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
-    return CompileCache(folder, graph_key(config, [steps, resumes, network.pool_padding, shapes]))
+    return CompileCache(folder, graph_key(config, [*facts, network.pool_padding, shapes]))
 
 
 def _validation(config: Config, network: nn.Cell, images: UsableImages, group: Group) -> Callable[[], Result]:

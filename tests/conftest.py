@@ -30,6 +30,7 @@ SLOW = (
     "test_eval_onnx.py",
     "test_benchmark.py",
     "test_training_step.py",
+    "test_cpu_operators.py",
     "test_faults.py",
     "test_several_ranks.py",
     "test_bad_images.py",

@@ -1,0 +1,120 @@
+"""The operators in C++ for training on CPU: values and gradients are MindSpore's; what happens without a compiler."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from src.cpu_operators import Depthwise, MaxPool, build_cpu_operators, use_cpu_operators
+from src.model_utils.config import parse_config
+from src.Xception import xception
+from tests.conftest import ROOT
+
+
+def configuration(*words: str):
+    return parse_config(["--device_target=CPU", *words], lambda device: device)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory) -> Path:
+    built = build_cpu_operators(configuration(f"--cpu_operators={tmp_path_factory.mktemp('a folder')}"))
+    assert built is not None
+    return built
+
+
+class Gradients(nn.Cell):
+    """The output of a network and the gradients of its input and weights, weighted by `sens`."""
+
+    def __init__(self, network: nn.Cell):
+        super().__init__()
+        self.network = network
+        self.gradient = ops.GradOperation(get_all=True, get_by_list=True, sens_param=True)
+        self.weights = ms.ParameterTuple(network.trainable_params())
+
+    def construct(self, x, sens):
+        return self.network(x), self.gradient(self.network, self.weights)(x, sens)
+
+
+def compute(network: nn.Cell, x: np.ndarray, sens: np.ndarray) -> list[np.ndarray]:
+    output, (inputs, weights) = Gradients(network)(Tensor(x), Tensor(sens))
+    return [value.asnumpy() for value in (output, *inputs, *weights)]
+
+
+def depthwise(channels: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, pad_mode="pad", padding=1, group=channels)
+
+
+@pytest.mark.parametrize("after_relu", [False, True])
+@pytest.mark.parametrize("shape", [(2, 3, 19, 19), (1, 8, 10, 13), (3, 5, 1, 1), (2, 4, 2, 37), (1, 1, 40, 3)])
+def test_the_depthwise_convolution_and_its_gradients_are_mindspores(library, shape, after_relu):
+    random = np.random.default_rng(sum(shape))
+    x, sens = (random.standard_normal(shape).astype(np.float32) for _ in range(2))
+    x.flat[0] = 0.0  # where the ReLU has no derivative, its gradient is 0
+    convolution = depthwise(shape[1])
+    theirs = nn.SequentialCell(nn.ReLU(), convolution) if after_relu else convolution
+    expected = compute(theirs, x, sens)
+    for ours, value in zip(compute(Depthwise(library, convolution, after_relu), x, sens), expected, strict=True):
+        np.testing.assert_allclose(ours, value, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 19, 19), (1, 4, 74, 37), (2, 2, 10, 10), (1, 3, 1, 2), (1, 2, 3, 4)])
+def test_the_max_pooling_and_its_gradient_are_mindspores_also_among_equal_values(library, shape):
+    random = np.random.default_rng(sum(shape))
+    x = random.integers(-3, 3, shape).astype(np.float32)
+    theirs = nn.MaxPool2d(3, 2, pad_mode="same")
+    sens = random.integers(1, 9, theirs(Tensor(x)).shape).astype(np.float32)
+    for ours, expected in zip(compute(MaxPool(library), x, sens), compute(theirs, x, sens), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("pool_padding", ["same", "symmetric"])
+def test_the_network_keeps_its_parameters_its_logits_and_its_gradients(library, pool_padding):
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (2, 3, 72, 75)).astype(np.float32)
+    network = xception(5, pool_padding).set_train(False)
+    names = [parameter.name for parameter in network.get_parameters()]
+    faster = xception(5, pool_padding).set_train(False)
+    use_cpu_operators(faster, library)
+    assert [parameter.name for parameter in faster.get_parameters()] == names
+    assert ms.load_param_into_net(faster, network.parameters_dict()) == ([], [])
+    expected = compute(network, images, np.ones((2, 5), np.float32))
+    for ours, value in zip(compute(faster, images, np.ones((2, 5), np.float32)), expected, strict=True):
+        assert np.abs(ours - value).max() <= 1e-4 * np.abs(value).max()
+
+
+def test_the_library_is_compiled_once(library):
+    before = library.stat()
+    assert build_cpu_operators(configuration(f"--cpu_operators={library.parent}")) == library
+    assert library.stat() == before
+    assert list(library.parent.iterdir()) == [library]
+
+
+@pytest.mark.parametrize("word", ["--cpu_operators=none", "--amp_level=O2", "--device_target=GPU"])
+def test_other_runs_use_mindspores_operators(word):
+    assert build_cpu_operators(configuration(word)) is None
+
+
+def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CXX", str(tmp_path / "no such compiler"))
+    assert build_cpu_operators(configuration(f"--cpu_operators={tmp_path}")) is None
+    assert "without a C++ compiler" in capsys.readouterr().out
+
+
+def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path, capsys):
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\necho too old >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert build_cpu_operators(configuration(f"--cpu_operators={tmp_path / 'out'}")) is None
+    assert "so training on CPU is slower: too old" in capsys.readouterr().out
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_source_has_no_warnings():
+    command = ["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fopenmp-simd", "-fsyntax-only"]
+    subprocess.run([*command, ROOT / "src" / "cpu_operators.cc"], check=True)
