@@ -108,16 +108,16 @@ def _replace(separable: SeparableConv2d, library: Path, after_relu: bool) -> Non
 
 
 def build_cpu_operators(config: Config) -> Path | None:
-    """Return the compiled operators for a run, None where it uses MindSpore's: no CPU, no float32, no compiler.
+    """Return the compiled operators for a run, None where it uses MindSpore's: no CPU, no float32, no compiler, no Linux.
 
     Args:
         config: With `cpu_operators`: a folder for the library, "auto" for one in the user's cache folder, or "none".
     """
     folder = cache_folder(config.cpu_operators)
-    if folder is None or config.device_target != "CPU" or amp_level(config) != "O0":
-        return None
+    if folder is None or config.device_target != "CPU" or amp_level(config) != "O0" or platform.system() != "Linux":
+        return None  # MindSpore takes operators of others on Linux only
     compiler = shutil.which(os.environ.get("CXX") or "c++")
-    if platform.system() != "Linux" or compiler is None:
+    if compiler is None:
         print("without a C++ compiler (on Debian and Ubuntu the package g++) training on CPU is slower", flush=True)
         return None
     library = folder / f"cpu-operators-{_digest(compiler)}.so"
