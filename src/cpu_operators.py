@@ -108,7 +108,7 @@ def _replace(separable: SeparableConv2d, library: Path, after_relu: bool) -> Non
 
 
 def build_cpu_operators(config: Config) -> Path | None:
-    """Return the compiled operators for a run, None where it uses MindSpore's: no CPU, no float32, no compiler, no Linux.
+    """Return the compiled operators for a run, None where it uses MindSpore's: only float32 on CPU has others.
 
     Args:
         config: With `cpu_operators`: a folder for the library, "auto" for one in the user's cache folder, or "none".
@@ -122,6 +122,8 @@ def build_cpu_operators(config: Config) -> Path | None:
         return None
     library = folder / f"cpu-operators-{_digest(compiler)}.so"
     try:
+        if ":" in str(library.absolute()):
+            raise OSError("MindSpore takes no operators from a path with a colon")
         if not library.is_file():
             _compile(compiler, library)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -115,6 +115,11 @@ def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path,
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_folder_that_mindspore_could_not_name_is_told(tmp_path, capsys):
+    assert build_cpu_operators(configuration(f"--cpu_operators={tmp_path / 'a:b'}")) is None
+    assert "path with a colon" in capsys.readouterr().out
+
+
 def test_the_source_has_no_warnings():
     command = ["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fopenmp-simd", "-fsyntax-only"]
     subprocess.run([*command, ROOT / "src" / "cpu_operators.cc"], check=True)
