@@ -22,18 +22,7 @@ from src.model_utils.config import Config
 from src.Xception import SeparableConv2d, Xception
 
 _SOURCE = Path(__file__).with_suffix(".cc")
-_FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-march=native",
-    "-fopenmp-simd",
-    "-fPIC",
-    "-shared",
-    "-pthread",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-)
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-shared", "-pthread")
 
 
 class Depthwise(nn.Cell):

@@ -74,6 +74,8 @@ def test_the_max_pooling_and_its_gradient_are_mindspores_also_among_equal_values
 
 @pytest.mark.parametrize("pool_padding", ["same", "symmetric"])
 def test_the_network_keeps_its_parameters_its_logits_and_its_gradients(library, pool_padding):
+    # With other weights an activation may lie so near to zero that rounding turns its ReLU, and a gradient with it.
+    ms.set_seed(0)
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (2, 3, 72, 75)).astype(np.float32)
     network = xception(5, pool_padding).set_train(False)
