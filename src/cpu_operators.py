@@ -1,28 +1,75 @@
-"""Operators of Xception in C++ for training on CPU, where MindSpore's own are many times slower than the memory allows.
+"""Xception by operators in C++, for training on CPU: MindSpore's own are many times slower than the memory allows.
 
-They are compiled on the machine that runs them, once. Names, shapes and values of the network stay as they are, so
-checkpoints do too; without a compiler MindSpore's own operators do the work.
+Names, shapes and values of the network stay as they are, so checkpoints do too.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
 from pathlib import Path
 
 from mindspore import Tensor, nn, ops
 
-from src.builders import amp_level
-from src.files import replace_file, temporary_path
-from src.model_utils.compile_cache import cache_folder
+from src.cpu_library import build_cpu_library
 from src.model_utils.config import Config
 from src.Xception import SeparableConv2d, Xception
 
-_SOURCE = Path(__file__).with_suffix(".cc")
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-shared", "-pthread")
+
+class BatchNormParameters(nn.Cell):
+    """The parameters of a batch norm under their names, for a cell that computes it; this one does nothing.
+
+    Args:
+        batch_norm (nn.BatchNorm2d): the one to replace, whose parameters this one takes.
+    """
+
+    def __init__(self, batch_norm: nn.BatchNorm2d):
+        super().__init__()
+        self.moving_mean = batch_norm.moving_mean
+        self.moving_variance = batch_norm.moving_variance
+        self.gamma = batch_norm.gamma
+        self.beta = batch_norm.beta
+        self.share = batch_norm.momentum  # of a new batch in the moving statistics
+        self.infer = batch_norm.bn_infer
+
+    def construct(self, x: Tensor) -> Tensor:
+        return x
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        """Return float32 (N, C, H, W) normalised by the moving statistics."""
+        return self.infer(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+
+    def update(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
+        """Let the mean and the biased variance (C,) of a batch (N, C, H, W) into the moving statistics."""
+        count = x.shape[0] * x.shape[2] * x.shape[3]
+        unbiased = variance * (count / max(count - 1, 1))
+        ops.assign(self.moving_mean, self.moving_mean * (1 - self.share) + mean * self.share)
+        ops.assign(self.moving_variance, self.moving_variance * (1 - self.share) + unbiased * self.share)
+
+
+class BatchNorm(BatchNormParameters):
+    """Batch norm, by the operators in training.
+
+    Args:
+        library (Path): the compiled operators.
+        batch_norm (nn.BatchNorm2d): the one to replace, whose parameters this one takes.
+
+    Inputs and outputs are float32 (N, C, H, W) tensors of the same shape.
+    """
+
+    def __init__(self, library: Path, batch_norm: nn.BatchNorm2d):
+        super().__init__(batch_norm)
+        backward = _custom(library, "BatchNormBackward", lambda x, gamma, mean, variance, dy: (x, gamma, gamma))
+
+        def bprop(x, gamma, beta, out, dout):
+            return backward(x, gamma, out[1], out[2], dout[0])
+
+        self.forward = _custom(library, "BatchNormForward", lambda x, gamma, beta: (x, gamma, gamma), bprop)
+
+    def construct(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return self.evaluate(x)
+        y, mean, variance = self.forward(x, self.gamma, self.beta)
+        self.update(x, mean, variance)
+        return y
 
 
 class Depthwise(nn.Cell):
@@ -51,6 +98,42 @@ class Depthwise(nn.Cell):
         return self.forward(x, self.weight)
 
 
+class BatchNormReluDepthwise(Depthwise):
+    """Batch norm, ReLU and the depthwise 3 x 3 convolution of a separable one, without a tensor between them.
+
+    Args:
+        library (Path): the compiled operators.
+        batch_norm (BatchNormParameters): what stays in the place of the batch norm.
+        convolution (nn.Conv2d): the one to replace, whose weight this one takes.
+
+    Inputs and outputs are float32 (N, C, H, W) tensors of the same shape.
+    """
+
+    def __init__(self, library: Path, batch_norm: BatchNormParameters, convolution: nn.Conv2d):
+        super().__init__(library, convolution, True)
+        self.batch_norm = (batch_norm,)  # a plain tuple, which adds no second name to its parameters
+        backward = _custom(
+            library,
+            "BatchNormReluDepthwiseBackward",
+            lambda x, gamma, beta, weight, mean, variance, dy: (x, gamma, gamma, weight),
+        )
+
+        def bprop(x, gamma, beta, weight, out, dout):
+            return backward(x, gamma, beta, weight, out[1], out[2], dout[0])
+
+        self.forward_all = _custom(
+            library, "BatchNormReluDepthwiseForward", lambda x, gamma, beta, weight: (x, gamma, gamma), bprop
+        )
+
+    def construct(self, x: Tensor) -> Tensor:
+        batch_norm = self.batch_norm[0]
+        if not self.training:
+            return self.forward(batch_norm.evaluate(x), self.weight)
+        y, mean, variance = self.forward_all(x, batch_norm.gamma, batch_norm.beta, self.weight)
+        batch_norm.update(x, mean, variance)
+        return y
+
+
 class MaxPool(nn.Cell):
     """The 3 x 3 max pooling of stride 2 with padding "same": float32 (N, C, H, W), H and W halved and rounded up.
 
@@ -71,77 +154,61 @@ class MaxPool(nn.Cell):
         return self.forward(x)
 
 
-def use_cpu_operators(network: Xception, library: Path) -> None:
-    """Let a network compute with the operators, before it is called for the first time; its parameters stay its own.
+def use_cpu_operators(config: Config, network: Xception) -> Path | None:
+    """Let a network be trained with the operators if they help the run; before the network is called the first time.
 
     Args:
-        network: Float32.
-        library: As build_cpu_operators returns it.
+        config: As build_cpu_library takes it.
+        network: The network, with what is frozen frozen already; its parameters stay its own.
+
+    Returns:
+        The compiled operators, None where the run uses MindSpore's.
     """
-    _replace(network.conv3, library, False)
-    _replace(network.conv4, library, False)
+    library = build_cpu_library(config)
+    if library:
+        replace_operators(network, library)
+    return library
+
+
+def replace_operators(network: Xception, library: Path) -> None:
+    """Let a float32 network compute with the operators of a compiled library, as use_cpu_operators does."""
+    names = {id(parameter): parameter.name for parameter in network.get_parameters()}
+    for name in ("conv3", "conv4"):
+        separable = getattr(network, name)
+        separable.conv1 = Depthwise(library, separable.conv1, False)
+    for name in ("bn1", "bn2", "bn3", "bn4"):
+        setattr(network, name, _batch_norm(library, getattr(network, name)))
     for block in network.blocks:
-        for index, layer in enumerate(block.rep):
-            if isinstance(layer, SeparableConv2d):
-                _replace(layer, library, index > 0)
-                if index:
-                    block.rep[index - 1] = nn.Identity()
-            elif isinstance(layer, nn.MaxPool2d):
-                block.rep[index] = MaxPool(library)
+        _replace_layers(library, block.rep)
+        if block.has_skip:
+            block.skipbn = _batch_norm(library, block.skipbn)
+    for parameter in network.get_parameters():
+        parameter.name = names[id(parameter)]  # MindSpore has put other prefixes before them
 
 
-def _replace(separable: SeparableConv2d, library: Path, after_relu: bool) -> None:
-    weight, name = separable.conv1.weight, separable.conv1.weight.name
-    separable.conv1 = Depthwise(library, separable.conv1, after_relu)
-    weight.name = name  # MindSpore has put another prefix before it
+def _replace_layers(library: Path, layers: nn.SequentialCell) -> None:
+    for index, layer in enumerate(layers):
+        if isinstance(layer, nn.MaxPool2d):
+            layers[index] = MaxPool(library)
+        elif isinstance(layer, SeparableConv2d) and index > 1 and _takes_batch_statistics(layers[index - 2]):
+            layers[index - 2] = BatchNormParameters(layers[index - 2])
+            layer.conv1 = BatchNormReluDepthwise(library, layers[index - 2], layer.conv1)
+            layers[index - 1] = nn.Identity()
+        elif isinstance(layer, SeparableConv2d):
+            layer.conv1 = Depthwise(library, layer.conv1, index > 0)
+            if index:
+                layers[index - 1] = nn.Identity()
+    for index, layer in enumerate(layers):
+        if isinstance(layer, nn.BatchNorm2d):
+            layers[index] = _batch_norm(library, layer)
 
 
-def build_cpu_operators(config: Config) -> Path | None:
-    """Return the compiled operators for a run, None where it uses MindSpore's: only float32 on CPU has others.
-
-    Args:
-        config: With `cpu_operators`: a folder for the library, "auto" for one in the user's cache folder, or "none".
-    """
-    folder = cache_folder(config.cpu_operators)
-    if folder is None or config.device_target != "CPU" or amp_level(config) != "O0" or platform.system() != "Linux":
-        return None  # MindSpore takes operators of others on Linux only
-    compiler = shutil.which(os.environ.get("CXX") or "c++")
-    if compiler is None:
-        print("without a C++ compiler (on Debian and Ubuntu the package g++) training on CPU is slower", flush=True)
-        return None
-    library = folder / f"cpu-operators-{_digest(compiler)}.so"
-    try:
-        if ":" in str(library.absolute()):
-            raise OSError("MindSpore takes no operators from a path with a colon")
-        if not library.is_file():
-            _compile(compiler, library)
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip() or "it says nothing"
-        print(f"{compiler} cannot make {library}, so training on CPU is slower: {said.splitlines()[0]}", flush=True)
-        return None
-    return library.absolute()
+def _batch_norm(library: Path, batch_norm: nn.BatchNorm2d) -> nn.Cell:
+    return BatchNorm(library, batch_norm) if _takes_batch_statistics(batch_norm) else batch_norm
 
 
-def _digest(compiler: str) -> str:
-    """Return what the library follows from, as 16 hexadecimal digits: a home folder may serve different machines."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    processor = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
-    everything = (_SOURCE.read_bytes(), _FLAGS, os.path.realpath(compiler), platform.machine(), processor)
-    return hashlib.sha256(repr(everything).encode()).hexdigest()[:16]
-
-
-def _compile(compiler: str, library: Path) -> None:
-    library.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_path(library.absolute())
-    try:
-        command = [compiler, *_FLAGS, str(_SOURCE), "-o", str(temporary)]
-        subprocess.run(command, capture_output=True, text=True, check=True)
-        replace_file(temporary, library)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _takes_batch_statistics(batch_norm: nn.BatchNorm2d) -> bool:
+    return batch_norm.use_batch_statistics is None  # in training; a frozen one has False
 
 
 def _custom(library: Path, name: str, infer, bprop=None, infer_shape=None) -> ops.Custom:

@@ -23,7 +23,7 @@ from src.builders import (
 from src.callbacks import CompileOnce, DropoutMasks, EpochEnd, StopOnSignal
 from src.checkpoint import Position
 from src.checkpoint_keeper import RANK, CheckpointKeeper
-from src.cpu_operators import build_cpu_operators, use_cpu_operators
+from src.cpu_operators import use_cpu_operators
 from src.dataset import create_dataset, readable_errors
 from src.dropout import ReplayableDropout
 from src.evaluator import Result, evaluation
@@ -70,9 +70,7 @@ def train(config: Config, group: Group) -> Path:
     if start.position.epoch >= config.epoch_size:
         print(f"all {config.epoch_size} epochs are done already", flush=True)
         return folder
-    library = build_cpu_operators(config)
-    if library:
-        use_cpu_operators(network, library)
+    library = use_cpu_operators(config, network)
 
     sink = config.dataset_sink_mode and config.device_target != "CPU"
     images_per_step = config.batch_size * config.gradient_accumulation * group.size

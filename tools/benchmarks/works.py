@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 
 from src.builders import build_loss, build_model, build_optimizer, set_evaluation_precision
 from src.checkpoint import load_weights
-from src.cpu_operators import build_cpu_operators, use_cpu_operators
+from src.cpu_operators import use_cpu_operators
 from src.dataset import count_images, create_dataset
 from src.evaluator import Evaluator, Result, evaluate_batches
 from src.model_utils.config import Config
@@ -56,9 +56,7 @@ class Training(Work):
         self._dataset = _open_images(config, True, images, group)
         self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
-        library = build_cpu_operators(config)
-        if library:
-            use_cpu_operators(self._network, library)
+        use_cpu_operators(config, self._network)
         schedule = np.full(steps, _LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
         self._model = build_model(config, self._network, self._optimizer)
