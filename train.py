@@ -22,12 +22,16 @@ def main(argv: Sequence[str]) -> None:
 @moxing_wrapper
 def run_train(config: Config) -> None:
     """Train as the configuration says."""
-    use_device(config)
+    # MindSpore takes seconds to import: --help and option errors do without.
+    from src.cpu_library import build_cpu_library
+
+    library = build_cpu_library(config)
+    use_device(config, library is not None)
     group = join_group(config)
 
-    from src.trainer import train  # MindSpore takes seconds to import: --help and option errors do without
+    from src.trainer import train
 
-    folder = train(config, group)
+    folder = train(config, group, library)
     print(f"finished: checkpoints and metrics are in {folder}")
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from mindspore import Tensor, nn, ops
 
-from src.cpu_library import build_cpu_library
-from src.model_utils.config import Config
 from src.Xception import SeparableConv2d, Xception
 
 
@@ -134,6 +132,59 @@ class BatchNormReluDepthwise(Depthwise):
         return y
 
 
+class Convolution(nn.Cell):
+    """A convolution without padding, as MindSpore's of 1 x 1 on what each window holds.
+
+    Args:
+        library (Path): the compiled operators.
+        convolution (nn.Conv2d): the one to replace, whose weight this one takes: of 3 x 3, or of stride 2.
+
+    Inputs and outputs are the replaced one's, float32.
+    """
+
+    def __init__(self, library: Path, convolution: nn.Conv2d):
+        super().__init__()
+        self.weight = convolution.weight
+        self.forward = _Unfolded(library, convolution)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.forward(x, self.weight)
+
+
+class _Unfolded(nn.Cell):
+    """What Convolution computes; unfolds again for the gradient, as nine times the input is too much to keep."""
+
+    def __init__(self, library: Path, convolution: nn.Conv2d):
+        super().__init__()
+        kernel, stride = convolution.kernel_size[0], convolution.stride[0]
+        values = convolution.in_channels * kernel**2
+
+        def unfolded(shape):
+            return [shape[0], values, *((size - kernel) // stride + 1 for size in shape[2:])]
+
+        self.unfold = _custom(library, f"Unfold{kernel}By{stride}", lambda x: x, None, unfolded)
+        # Takes what it does not need for not being done in the forward pass already, and kept since.
+        self.unfold_again = _custom(
+            library, f"Unfold{kernel}By{stride}", lambda x, dout: x, None, lambda shape, _: unfolded(shape)
+        )
+        self.fold = _custom(library, f"Fold{kernel}By{stride}", lambda x, dy: x)
+        self.convolution = ops.Conv2D(convolution.out_channels, 1)
+        self.gradient = ops.GradOperation(get_all=True, sens_param=True)
+        self.shape = (convolution.out_channels, values, 1, 1)
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self.multiply(self.unfold(x), weight)
+
+    def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
+        unfolded = self.unfold_again(x, dout)
+        dunfolded, dweight = self.gradient(self.multiply)(unfolded, weight, dout)
+        return self.fold(x, dunfolded), dweight
+
+    def multiply(self, unfolded: Tensor, weight: Tensor) -> Tensor:
+        """Return the sums over the windows, (N, output channels, H, W)."""
+        return self.convolution(unfolded, weight.reshape(self.shape))
+
+
 class MaxPool(nn.Cell):
     """The 3 x 3 max pooling of stride 2 with padding "same": float32 (N, C, H, W), H and W halved and rounded up.
 
@@ -154,25 +205,16 @@ class MaxPool(nn.Cell):
         return self.forward(x)
 
 
-def use_cpu_operators(config: Config, network: Xception) -> Path | None:
-    """Let a network be trained with the operators if they help the run; before the network is called the first time.
+def use_cpu_operators(network: Xception, library: Path) -> None:
+    """Let a network compute with the operators, before it is called for the first time; its parameters stay its own.
 
     Args:
-        config: As build_cpu_library takes it.
-        network: The network, with what is frozen frozen already; its parameters stay its own.
-
-    Returns:
-        The compiled operators, None where the run uses MindSpore's.
+        network: Float32, with what is frozen frozen already.
+        library: As build_cpu_library of src.cpu_library returns it.
     """
-    library = build_cpu_library(config)
-    if library:
-        replace_operators(network, library)
-    return library
-
-
-def replace_operators(network: Xception, library: Path) -> None:
-    """Let a float32 network compute with the operators of a compiled library, as use_cpu_operators does."""
     names = {id(parameter): parameter.name for parameter in network.get_parameters()}
+    for name in ("conv1", "conv2"):
+        setattr(network, name, Convolution(library, getattr(network, name)))
     for name in ("conv3", "conv4"):
         separable = getattr(network, name)
         separable.conv1 = Depthwise(library, separable.conv1, False)
@@ -181,6 +223,7 @@ def replace_operators(network: Xception, library: Path) -> None:
     for block in network.blocks:
         _replace_layers(library, block.rep)
         if block.has_skip:
+            block.skip = Convolution(library, block.skip)
             block.skipbn = _batch_norm(library, block.skipbn)
     for parameter in network.get_parameters():
         parameter.name = names[id(parameter)]  # MindSpore has put other prefixes before them

@@ -41,12 +41,13 @@ from src.training_log import TrainingLog
 from src.Xception import FEATURES, Xception, xception
 
 
-def train(config: Config, group: Group) -> Path:
+def train(config: Config, group: Group, library: Path | None = None) -> Path:
     """Train Xception as the configuration says.
 
     Args:
         config: The configuration; the device is set already.
         group: The processes that train together.
+        library: The operators in C++, as build_cpu_library returns them; None for MindSpore's.
 
     Returns:
         The folder of the checkpoints.
@@ -70,7 +71,9 @@ def train(config: Config, group: Group) -> Path:
     if start.position.epoch >= config.epoch_size:
         print(f"all {config.epoch_size} epochs are done already", flush=True)
         return folder
-    library = use_cpu_operators(config, network)
+    if library:
+        for each in filter(None, (network, averaged)):
+            use_cpu_operators(each, library)
 
     sink = config.dataset_sink_mode and config.device_target != "CPU"
     images_per_step = config.batch_size * config.gradient_accumulation * group.size

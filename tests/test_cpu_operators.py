@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -15,14 +17,15 @@ from src.cpu_operators import (
     BatchNorm,
     BatchNormParameters,
     BatchNormReluDepthwise,
+    Convolution,
     Depthwise,
     MaxPool,
-    replace_operators,
+    use_cpu_operators,
 )
 from src.fine_tuning import freeze
 from src.model_utils.config import parse_config
 from src.Xception import xception
-from tests.conftest import ROOT
+from tests.training_run import ROOT, options, run
 
 
 def configuration(*words: str):
@@ -71,6 +74,18 @@ def test_the_depthwise_convolution_and_its_gradients_are_mindspores(library, sha
         np.testing.assert_allclose(ours, value, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (1, 2)])
+@pytest.mark.parametrize("shape", [(2, 3, 19, 19), (1, 8, 10, 13), (3, 5, 3, 3), (2, 4, 3, 38)])
+def test_the_other_convolutions_and_their_gradients_are_mindspores(library, shape, kernel, stride):
+    random = np.random.default_rng(sum(shape))
+    convolution = nn.Conv2d(shape[1], 7, kernel, stride, pad_mode="valid")
+    x = random.standard_normal(shape).astype(np.float32)
+    sens = random.standard_normal(convolution(Tensor(x)).shape).astype(np.float32)
+    expected = compute(convolution, x, sens)
+    for ours, value in zip(compute(Convolution(library, convolution), x, sens), expected, strict=True):
+        np.testing.assert_allclose(ours, value, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 19, 19), (1, 4, 74, 37), (2, 2, 10, 10), (1, 3, 1, 2), (1, 2, 3, 4)])
 def test_the_max_pooling_and_its_gradient_are_mindspores_also_among_equal_values(library, shape):
     random = np.random.default_rng(sum(shape))
@@ -100,7 +115,7 @@ def test_batch_norm_its_gradients_and_its_statistics_are_mindspores(library, sha
         parameters = BatchNormParameters(replaced)
         ours = nn.SequentialCell(parameters, BatchNormReluDepthwise(library, parameters, convolution))
     for found, value in zip(compute(ours.set_train(), x, sens), compute(expected.set_train(), x, sens), strict=True):
-        assert np.abs(found - value).max() <= 1e-5 * max(np.abs(value).max(), np.abs(sens).max())
+        assert np.linalg.norm(found - value) <= 1e-5 * (np.linalg.norm(value) + np.linalg.norm(sens))
     for name in ("moving_mean", "moving_variance"):
         np.testing.assert_allclose(getattr(replaced, name).asnumpy(), getattr(theirs, name).asnumpy(), rtol=1e-5)
     evaluated = [cell.set_train(False)(Tensor(x)).asnumpy() for cell in (ours, expected)]
@@ -118,7 +133,7 @@ def two_networks(library: Path, frozen: str, pool_padding: str = "same") -> tupl
                 parameter.set_data(ms.ops.ones_like(parameter) * 6)
         networks[-1].dropout = nn.Dropout(p=0.0)
         freeze(networks[-1], frozen)
-    replace_operators(networks[1], library)
+    use_cpu_operators(networks[1], library)
     return networks[0], networks[1]
 
 
@@ -141,6 +156,22 @@ def test_the_network_keeps_its_parameters_its_logits_and_its_gradients(library, 
     for name, statistics in network.parameters_dict().items():
         if "moving" in name:
             np.testing.assert_allclose(faster.parameters_dict()[name].asnumpy(), statistics.asnumpy(), rtol=1e-4)
+
+
+def test_a_training_with_the_operators_uses_all_instructions_and_no_reference_convolution(
+    few_digits, monkeypatch, tmp_path
+):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")  # the tests' own choice
+    monkeypatch.setenv("ONEDNN_VERBOSE", "1")
+    words = ["--epoch_size=1", "--ema_decay=0.9", "--eval_while_train=True"]
+    result = run("train.py", options(few_digits, tmp_path / "out", *words), tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    convolutions = [line.split(",") for line in lines if ",exec,cpu,convolution," in line]
+    assert convolutions
+    assert not [line for line in convolutions if "ref" in line[6]]
+    instructions = next(line for line in lines if ",info,cpu,isa:" in line)
+    assert ("AVX-512" in instructions) == ("avx512dq" in Path("/proc/cpuinfo").read_text())
 
 
 def test_the_library_is_compiled_once(library):
@@ -176,6 +207,23 @@ def test_a_folder_that_mindspore_could_not_name_is_told(tmp_path, capsys):
     assert "path with a colon" in capsys.readouterr().out
 
 
+SOURCE = ROOT / "src" / "cpu_kernels" / "operators.cc"
+
+
 def test_the_source_has_no_warnings():
     command = ["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fopenmp-simd", "-fsyntax-only"]
-    subprocess.run([*command, ROOT / "src" / "cpu_kernels" / "operators.cc"], check=True)
+    subprocess.run([*command, SOURCE], check=True)
+
+
+def test_the_operators_stay_within_their_tensors_and_fill_them(tmp_path):
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-D_GLIBCXX_ASSERTIONS"]
+    command = ["c++", "-std=c++17", "-O1", "-g", "-fPIC", "-shared", "-pthread", *sanitizers, SOURCE]
+    subprocess.run([*command, "-o", tmp_path / "operators.so"], check=True)
+    runtime = subprocess.run(["c++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    # Python itself leaks some memory at its end.
+    variables = {**os.environ, "LD_PRELOAD": runtime.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+    script = ROOT / "tests" / "sanitized_operators.py"
+    result = subprocess.run(
+        [sys.executable, script, tmp_path / "operators.so"], env=variables, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr

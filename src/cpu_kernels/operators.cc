@@ -3,6 +3,7 @@
 #include "batch_norm.h"
 #include "depthwise.h"
 #include "max_pooling.h"
+#include "unfold.h"
 
 namespace {
 
@@ -125,6 +126,38 @@ int MaxPoolForward(int, void **tensors, int *, Index **shapes, const char **, vo
 // x, dy -> dx
 int MaxPoolBackward(int, void **tensors, int *, Index **shapes, const char **, void *, void *) {
   MaxPoolGradient(Input(tensors, 0), Input(tensors, 1), Output(tensors, 2), Shape(shapes[0]), Shape(shapes[1]));
+  return 0;
+}
+
+// x, perhaps something that it waits for -> y; the names have the size of the windows and the stride.
+int Unfold3By1(int count, void **tensors, int *, Index **shapes, const char **, void *, void *) {
+  Unfold<3, 1>(Input(tensors, 0), Output(tensors, count - 1), Shape(shapes[0]), Shape(shapes[count - 1]));
+  return 0;
+}
+
+int Unfold3By2(int count, void **tensors, int *, Index **shapes, const char **, void *, void *) {
+  Unfold<3, 2>(Input(tensors, 0), Output(tensors, count - 1), Shape(shapes[0]), Shape(shapes[count - 1]));
+  return 0;
+}
+
+int Unfold1By2(int count, void **tensors, int *, Index **shapes, const char **, void *, void *) {
+  Unfold<1, 2>(Input(tensors, 0), Output(tensors, count - 1), Shape(shapes[0]), Shape(shapes[count - 1]));
+  return 0;
+}
+
+// x, dy -> dx
+int Fold3By1(int, void **tensors, int *, Index **shapes, const char **, void *, void *) {
+  Fold<3, 1>(Input(tensors, 1), Output(tensors, 2), Shape(shapes[0]), Shape(shapes[1]));
+  return 0;
+}
+
+int Fold3By2(int, void **tensors, int *, Index **shapes, const char **, void *, void *) {
+  Fold<3, 2>(Input(tensors, 1), Output(tensors, 2), Shape(shapes[0]), Shape(shapes[1]));
+  return 0;
+}
+
+int Fold1By2(int, void **tensors, int *, Index **shapes, const char **, void *, void *) {
+  Fold<1, 2>(Input(tensors, 1), Output(tensors, 2), Shape(shapes[0]), Shape(shapes[1]));
   return 0;
 }
 }

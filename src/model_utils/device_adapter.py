@@ -45,18 +45,19 @@ def resolve_device(requested: str) -> str:
     return requested
 
 
-def use_device(config: Config) -> None:
+def use_device(config: Config, has_own_convolutions: bool = False) -> None:
     """Set the device, its index and graph mode for this process; to be called once, before the first tensor.
 
     Args:
         config: With `device_target` resolved, and `device_id`.
+        has_own_convolutions: Whether src.cpu_operators replaces what avoid_reference_convolutions is for.
 
     Raises:
         ConfigError: The device exists but cannot be used.
     """
     import mindspore as ms
 
-    if config.device_target == "CPU":
+    if config.device_target == "CPU" and not has_own_convolutions:
         avoid_reference_convolutions()
     try:
         if config.device_target == "CPU" or (config.is_distributed and not config.device_id):

@@ -34,10 +34,13 @@ def main(argv: Sequence[str]) -> None:
         _keep_to_share([int(core) for core in args.cores.split(",")], args.ranks)
     start = time.perf_counter()
     config = parse_config(options, resolve_device)
-    use_device(config)
+    from src.cpu_library import build_cpu_library  # after the cores: MindSpore counts them at import
+
+    library = build_cpu_library(config) if args.task == "training" else None
+    use_device(config, library is not None)
     group = join_group(config)
 
-    from tools.benchmarks.works import build_network, build_work  # after the cores: MindSpore counts them at import
+    from tools.benchmarks.works import build_network, build_work
 
     if args.task == "export":
         from src.mindir import export_network
@@ -46,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
         network = build_network(config)
         export_network(network, config.onnx_path, "ONNX", config.batch_size, side, side, config.device_target)
         return
-    work = build_work(args.task, config, args.images, args.passes, group)
+    work = build_work(args.task, config, args.images, args.passes, group, library)
     started = time.perf_counter() - start
     with socket.create_connection(("127.0.0.1", args.port)) as connection, connection.makefile("rw") as stream:
         for _ in stream:

@@ -49,14 +49,16 @@ class Training(Work):
         config: The configuration.
         images: Images in a round, over all ranks.
         group: The processes that train together.
+        library: The operators in C++, None for MindSpore's.
     """
 
-    def __init__(self, config: Config, images: int, group: Group):
+    def __init__(self, config: Config, images: int, group: Group, library: Path | None):
         steps = images // (config.batch_size * group.size)
         self._dataset = _open_images(config, True, images, group)
         self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
-        use_cpu_operators(config, self._network)
+        if library:
+            use_cpu_operators(self._network, library)
         schedule = np.full(steps, _LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
         self._model = build_model(config, self._network, self._optimizer)
@@ -183,7 +185,7 @@ def build_network(config: Config) -> Xception:
     return network
 
 
-def build_work(name: str, config: Config, images: int, passes: int, group: Group) -> Work:
+def build_work(name: str, config: Config, images: int, passes: int, group: Group, library: Path | None = None) -> Work:
     """Return the work of a name: "training", "evaluation", "pipeline-train", "pipeline-eval" or "predict".
 
     Args:
@@ -192,10 +194,11 @@ def build_work(name: str, config: Config, images: int, passes: int, group: Group
         images: Images in a pass, a multiple of the batches of all ranks.
         passes: Passes over them in a round of a pipeline; all else has one.
         group: The processes that train together.
+        library: The operators in C++ for training, as build_cpu_library returns them; None for MindSpore's.
     """
     model = load_onnx(Path(config.onnx_path), config.device_target == "GPU") if config.onnx_path else None
     if name == "training":
-        return Training(config, images, group)
+        return Training(config, images, group, library)
     if name == "evaluation":
         return Evaluation(config, images, model)
     if name == "predict":
