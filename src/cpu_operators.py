@@ -25,7 +25,6 @@ class BatchNormParameters(nn.Cell):
         self.moving_variance = batch_norm.moving_variance
         self.gamma = batch_norm.gamma
         self.beta = batch_norm.beta
-        self.share = batch_norm.momentum  # of a new batch in the moving statistics
         self.infer = batch_norm.bn_infer
 
     def construct(self, x: Tensor) -> Tensor:
@@ -35,12 +34,10 @@ class BatchNormParameters(nn.Cell):
         """Return float32 (N, C, H, W) normalised by the moving statistics."""
         return self.infer(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
 
-    def update(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
-        """Let the mean and the biased variance (C,) of a batch (N, C, H, W) into the moving statistics."""
-        count = x.shape[0] * x.shape[2] * x.shape[3]
-        unbiased = variance * (count / max(count - 1, 1))
-        ops.assign(self.moving_mean, self.moving_mean * (1 - self.share) + mean * self.share)
-        ops.assign(self.moving_variance, self.moving_variance * (1 - self.share) + unbiased * self.share)
+    def update(self, mean: Tensor, variance: Tensor) -> None:
+        """Replace the moving statistics, (C,) each."""
+        ops.assign(self.moving_mean, mean)
+        ops.assign(self.moving_variance, variance)
 
 
 class BatchNorm(BatchNormParameters):
@@ -57,16 +54,19 @@ class BatchNorm(BatchNormParameters):
         super().__init__(batch_norm)
         backward = _custom(library, "BatchNormBackward", lambda x, gamma, mean, variance, dy: (x, gamma, gamma))
 
-        def bprop(x, gamma, beta, out, dout):
-            return backward(x, gamma, out[1], out[2], dout[0])
+        def bprop(x, gamma, beta, mean, variance, out, dout):
+            dx, dgamma, dbeta = backward(x, gamma, out[1], out[2], dout[0])
+            return dx, dgamma, dbeta, ops.zeros_like(mean), ops.zeros_like(variance)
 
-        self.forward = _custom(library, "BatchNormForward", lambda x, gamma, beta: (x, gamma, gamma), bprop)
+        self.forward = _custom(
+            library, "BatchNormForward", lambda x, gamma, beta, mean, variance: (x, gamma, gamma, gamma, gamma), bprop
+        )
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.training:
             return self.evaluate(x)
-        y, mean, variance = self.forward(x, self.gamma, self.beta)
-        self.update(x, mean, variance)
+        y, _, _, mean, variance = self.forward(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        self.update(mean, variance)
         return y
 
 
@@ -116,19 +116,25 @@ class BatchNormReluDepthwise(Depthwise):
             lambda x, gamma, beta, weight, mean, variance, dy: (x, gamma, gamma, weight),
         )
 
-        def bprop(x, gamma, beta, weight, out, dout):
-            return backward(x, gamma, beta, weight, out[1], out[2], dout[0])
+        def bprop(x, gamma, beta, weight, mean, variance, out, dout):
+            dx, dgamma, dbeta, dweight = backward(x, gamma, beta, weight, out[1], out[2], dout[0])
+            return dx, dgamma, dbeta, dweight, ops.zeros_like(mean), ops.zeros_like(variance)
 
         self.forward_all = _custom(
-            library, "BatchNormReluDepthwiseForward", lambda x, gamma, beta, weight: (x, gamma, gamma), bprop
+            library,
+            "BatchNormReluDepthwiseForward",
+            lambda x, gamma, beta, weight, mean, variance: (x, gamma, gamma, gamma, gamma),
+            bprop,
         )
 
     def construct(self, x: Tensor) -> Tensor:
-        batch_norm = self.batch_norm[0]
+        norm = self.batch_norm[0]
         if not self.training:
-            return self.forward(batch_norm.evaluate(x), self.weight)
-        y, mean, variance = self.forward_all(x, batch_norm.gamma, batch_norm.beta, self.weight)
-        batch_norm.update(x, mean, variance)
+            return self.forward(norm.evaluate(x), self.weight)
+        y, _, _, mean, variance = self.forward_all(
+            x, norm.gamma, norm.beta, self.weight, norm.moving_mean, norm.moving_variance
+        )
+        norm.update(mean, variance)
         return y
 
 

@@ -31,12 +31,12 @@ def cases(x: Shape) -> Iterator[tuple[str, Sequence[Shape], Sequence[Shape]]]:
     channels = (x[1],)
     weight = (x[1], 1, 3, 3)
     pooled = (*x[:2], (x[2] + 1) // 2, (x[3] + 1) // 2)
-    yield "BatchNormForward", [x, *[channels] * 2], [x, *[channels] * 2]
+    yield "BatchNormForward", [x, *[channels] * 4], [x, *[channels] * 4]
     yield "BatchNormBackward", [x, *[channels] * 3, x], [x, *[channels] * 2]
     for name in ("Depthwise", "ReluDepthwise"):
         yield f"{name}Forward", [x, weight], [x]
         yield f"{name}Backward", [x, weight, x], [x, weight]
-    yield "BatchNormReluDepthwiseForward", [x, *[channels] * 2, weight], [x, *[channels] * 2]
+    yield "BatchNormReluDepthwiseForward", [x, *[channels] * 2, weight, *[channels] * 2], [x, *[channels] * 4]
     yield (
         "BatchNormReluDepthwiseBackward",
         [x, *[channels] * 2, weight, *[channels] * 2, x],

@@ -137,9 +137,11 @@ def two_networks(library: Path, frozen: str, pool_padding: str = "same") -> tupl
     return networks[0], networks[1]
 
 
-@pytest.mark.parametrize("pool_padding", ["same", "symmetric"])
-@pytest.mark.parametrize(("train", "frozen"), [(False, "none"), (True, "none"), (True, "conv|bn|block[1-6]\\.")])
-def test_the_network_keeps_its_parameters_its_logits_and_its_gradients(library, pool_padding, train, frozen):
+@pytest.mark.parametrize(
+    ("train", "frozen", "pool_padding"),
+    [(False, "none", "symmetric"), (True, "none", "same"), (True, "conv|bn|block[1-6]\\.", "same")],
+)
+def test_the_network_keeps_its_parameters_its_logits_and_its_gradients(library, train, frozen, pool_padding):
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (2, 3, 72, 75)).astype(np.float32)
     network, faster = two_networks(library, frozen, pool_padding)

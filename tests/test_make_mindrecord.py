@@ -150,8 +150,11 @@ def test_the_evaluation_command_takes_records(trained, records, few_digits, tmp_
     words = options(few_digits, tmp_path, f"--checkpoint_path={checkpoint}", f"--test_data_dir={records}")
     result = run("eval.py", [word for word in words if "lr_max" not in word], tmp_path)
     assert result.returncode == 0, result.stderr
-    expected = re.findall(r"result: .*", trained[1].stdout)[-1]
-    assert expected in result.stdout
+    # The loss to rounding alone: training on CPU has operators of its own.
+    results = [re.findall(r"result: .*", text)[-1] for text in (trained[1].stdout, result.stdout)]
+    figures = [re.findall(r"\d+\.\d+", line) for line in results]
+    assert len(figures[0]) == 3
+    assert np.allclose(*np.array(figures, float), rtol=1e-6, atol=0)
 
 
 # Training

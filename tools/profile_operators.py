@@ -70,6 +70,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--image_size", type=int, default=299, help="side in pixels (default: %(default)s)")
     parser.add_argument("--batch_size", type=int, default=8, help="images in a batch (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=3, help="steps after the first one (default: %(default)s)")
+    parser.add_argument("--cpu_operators", default="auto", help="as train.py takes it (default: %(default)s)")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     parser.add_argument("--measured", action="store_true", help=argparse.SUPPRESS)  # the process that is measured
     args = parser.parse_args(argv)
@@ -93,13 +94,17 @@ def _measure(args: argparse.Namespace) -> None:
     from src.model_utils.device_adapter import resolve_device, use_device
 
     words = ["--device_target=CPU", f"--image_size={args.image_size}", f"--batch_size={args.batch_size}"]
-    config = parse_config(words, resolve_device)
-    use_device(config)
+    config = parse_config([*words, f"--cpu_operators={args.cpu_operators}"], resolve_device)
 
     import mindspore as ms
 
     from src.builders import build_model, build_optimizer
+    from src.cpu_library import build_cpu_library
+    from src.cpu_operators import use_cpu_operators
     from tools.benchmarks.works import build_network
+
+    library = build_cpu_library(config) if args.work == "training" else None
+    use_device(config, library is not None)
 
     random = np.random.default_rng(0)
     matrix = ms.Tensor(random.random((_PEAK_SIDE, _PEAK_SIDE), np.float32))
@@ -109,6 +114,8 @@ def _measure(args: argparse.Namespace) -> None:
     shape = (args.batch_size, 3, args.image_size, args.image_size)
     inputs = [ms.Tensor(random.uniform(-1, 1, shape).astype(np.float32))]
     step = network = build_network(config).set_train(args.work == "training")
+    if library:
+        use_cpu_operators(network, library)
     if args.work == "training":
         optimizer = build_optimizer(config, network, np.full(args.steps + 1, 1e-4, np.float32))
         step = build_model(config, network, optimizer).train_network

@@ -37,6 +37,23 @@ inline BatchNorm Measure(const float *x, float gamma, float beta, const Shape &s
   return {mean, static_cast<float>(squares / count), gamma, beta};
 }
 
+// Where a batch norm keeps, for each channel, what it found in a batch, and the moving statistics before and after it.
+struct Statistics {
+  float *mean, *variance;
+  const float *moving_mean, *moving_variance;
+  float *moved_mean, *moved_variance;
+
+  // Of a new batch a tenth moves in, its variance unbiased.
+  void Keep(const BatchNorm &norm, const Shape &shape, Index channel) const {
+    const float count = static_cast<float>(shape.images * shape.Plane());
+    mean[channel] = norm.mean;
+    variance[channel] = norm.variance;
+    moved_mean[channel] = moving_mean[channel] * 0.9F + norm.mean * 0.1F;
+    moved_variance[channel] =
+        moving_variance[channel] * 0.9F + norm.variance * (count / std::max(count - 1, 1.0F)) * 0.1F;
+  }
+};
+
 // The gradient of a channel; `dx` may be `dy`. The mean and the variance are functions of x, too.
 inline void BatchNormGradient(const float *x, const float *dy, float *dx, float *dgamma, float *dbeta,
                               const BatchNorm &norm, const Shape &shape, Index channel) {

@@ -12,6 +12,12 @@ using Float = const float *;
 Float Input(void **tensors, int index) { return static_cast<Float>(tensors[index]); }
 float *Output(void **tensors, int index) { return static_cast<float *>(tensors[index]); }
 
+// Of a batch norm's tensors: the moving statistics from `before`, four outputs from `after`.
+Statistics StatisticsOf(void **tensors, int before, int after) {
+  return {Output(tensors, after),      Output(tensors, after + 1), Input(tensors, before),
+          Input(tensors, before + 1),  Output(tensors, after + 2), Output(tensors, after + 3)};
+}
+
 // The changes before a depthwise convolution.
 auto Unchanged(Index) {
   return [](float value) { return value; };
@@ -27,16 +33,16 @@ auto BatchNormAndRelu(const BatchNorm &norm) {
 
 extern "C" {
 
-// x, gamma, beta -> y, mean, variance
+// x, gamma, beta, moving mean, moving variance -> y, mean, variance, moved mean, moved variance
 int BatchNormForward(int, void **tensors, int *, Index **shapes, const char **, void *, void *) {
   const Shape shape(shapes[0]);
   Float x = Input(tensors, 0), gamma = Input(tensors, 1), beta = Input(tensors, 2);
-  float *y = Output(tensors, 3), *mean = Output(tensors, 4), *variance = Output(tensors, 5);
+  float *y = Output(tensors, 5);
+  const Statistics statistics = StatisticsOf(tensors, 3, 6);
   InParallel(shape.channels, [&](Index first, Index last) {
     for (Index channel = first; channel < last; ++channel) {
       const BatchNorm norm = Measure(x, gamma[channel], beta[channel], shape, channel);
-      mean[channel] = norm.mean;
-      variance[channel] = norm.variance;
+      statistics.Keep(norm, shape, channel);
       for (Index image = 0; image < shape.images; ++image) {
         const Index begin = shape.Offset(image, channel);
         std::transform(x + begin, x + begin + shape.Plane(), y + begin, norm);
@@ -85,15 +91,14 @@ int ReluDepthwiseBackward(int, void **tensors, int *, Index **shapes, const char
   return 0;
 }
 
-// x, gamma, beta, weight -> y, mean, variance
+// x, gamma, beta, weight, moving mean, moving variance -> y, mean, variance, moved mean, moved variance
 int BatchNormReluDepthwiseForward(int, void **tensors, int *, Index **shapes, const char **, void *, void *) {
   const Shape shape(shapes[0]);
   Float x = Input(tensors, 0), gamma = Input(tensors, 1), beta = Input(tensors, 2);
-  float *mean = Output(tensors, 5), *variance = Output(tensors, 6);
-  Depthwise(x, Input(tensors, 3), Output(tensors, 4), shape, [&](Index channel) {
+  const Statistics statistics = StatisticsOf(tensors, 4, 7);
+  Depthwise(x, Input(tensors, 3), Output(tensors, 6), shape, [&](Index channel) {
     const BatchNorm norm = Measure(x, gamma[channel], beta[channel], shape, channel);
-    mean[channel] = norm.mean;
-    variance[channel] = norm.variance;
+    statistics.Keep(norm, shape, channel);
     return BatchNormAndRelu(norm);
   });
   return 0;
