@@ -1,8 +1,6 @@
 // The 3 x 3 max pooling of stride 2 with padding "same"; of equal values in a window the first one counts.
 #pragma once
 
-#include <array>
-
 #include "planes.h"
 
 // A plane of which even and odd columns lie apart, so that what neighbouring windows need is side by side. The padding

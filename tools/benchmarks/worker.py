@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> None:
         _keep_to_share([int(core) for core in args.cores.split(",")], args.ranks)
     start = time.perf_counter()
     config = parse_config(options, resolve_device)
+
     from src.cpu_library import build_cpu_library  # after the cores: MindSpore counts them at import
 
     library = build_cpu_library(config) if args.task == "training" else None
