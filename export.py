@@ -24,8 +24,8 @@ def run_export(config: Config) -> None:
     """Export as the configuration says."""
     use_device(config)
 
-    from src.checkpoint import load_weights  # MindSpore takes seconds to import: --help does without
-    from src.mindir import CHECKED_BATCHES, export_network
+    from src.checkpoints.weights import load_weights  # MindSpore takes seconds to import: --help does without
+    from src.export.exporter import CHECKED_BATCHES, export_network
     from src.Xception import xception
 
     network = xception(config.num_classes)

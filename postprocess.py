@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.label_file import parse_labels
+from src.evaluation.accuracy import score_results
+from src.evaluation.confusion import write_evaluation_report
+from src.evaluation.label_file import parse_labels
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
-from src.report import write_evaluation_report
-from src.scoring import score_results
 
 MAX_LISTED = 10
 

@@ -48,8 +48,8 @@ def main(argv: Sequence[str]) -> int:
     config = _configure(args)
     use_device(config)
 
-    from src.prediction_output import to_csv_table, to_json, to_table  # MindSpore: --help does without
-    from src.predictor import Options, predict
+    from src.prediction.output import to_csv_table, to_json, to_table  # MindSpore: --help does without
+    from src.prediction.predictor import Options, predict
 
     options = Options(args.topk, args.class_names, args.save, gradcam, args.gradcam_class)
     predictions = predict(config, args.images, options)

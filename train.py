@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from src.logs import silence_compiler
+from src.common.mindspore_log import silence_compiler
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -23,13 +23,13 @@ def main(argv: Sequence[str]) -> None:
 def run_train(config: Config) -> None:
     """Train as the configuration says."""
     # MindSpore takes seconds to import: --help and option errors do without.
-    from src.cpu_library import build_cpu_library
+    from src.cpu.library import build_cpu_library
 
     library = build_cpu_library(config)
     use_device(config, library is not None)
     group = join_group(config)
 
-    from src.trainer import train
+    from src.training.trainer import train
 
     folder = train(config, group, library)
     print(f"finished: checkpoints and metrics are in {folder}")

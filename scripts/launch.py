@@ -18,14 +18,14 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.files import move_aside
+from src.common.files import move_aside
 from src.launch import start_up
 from src.launch.processes import describe_status
 from src.launch.rank_entry import SCHEDULER, log_name
+from src.launch.rank_table import find_own_server, read_rank_table
 from src.launch.supervisor import Failure, Supervisor
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
-from src.model_utils.rank_table import find_own_server, read_rank_table
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED_PORT = 8118  # where the ranks of several machines meet unless told otherwise: msrun's own default

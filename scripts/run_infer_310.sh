@@ -66,7 +66,7 @@ work="$PWD"
 (cd -- "$ROOT" && "$python" - "$work") <<'CODE'
 import sys
 from pathlib import Path
-from src.files import move_aside
+from src.common.files import move_aside
 
 work = Path(sys.argv[1])
 names = ("result_Files", "time_Result", "build.log", "infer.log", "acc.log")

@@ -12,14 +12,14 @@ import numpy as np
 from mindspore import dtype as mstype
 from mindspore.dataset import transforms, vision
 
-from src.augmentation import Augmentation, BatchAugmentation
-from src.dataset_source import count_images, encoded_images, holds_jpegs
-from src.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, image_names
-from src.image_folders import class_names as class_names
-from src.jpeg_decoder import decode_jpeg, has_fast_decoder
-from src.normalization import MEAN, STD
-from src.record_folder import RECORD_SUFFIX, holds_record_files
-from src.workers import available_workers
+from src.common.workers import available_workers
+from src.data.augmentation import Augmentation, BatchAugmentation
+from src.data.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, image_names
+from src.data.image_folders import class_names as class_names
+from src.data.image_source import count_images, encoded_images, holds_jpegs
+from src.data.jpeg_decoder import decode_jpeg, has_fast_decoder
+from src.data.normalization import MEAN, STD
+from src.data.record_set import RECORD_SUFFIX, holds_record_files
 
 DEFAULT_IMAGE_SIZE = 299
 RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop, as a multiple of the crop
@@ -76,7 +76,7 @@ def create_dataset(
         augmentation: What the training images undergo besides.
         micro_batches: Batches that make up one step of training, 1 or more; those left over are dropped like images.
             From 2, they are stacked on a new first axis of both columns, and `skip_batches` counts the stacks.
-        normalize: Whether to normalise; False leaves that to Normalization of src.normalization, unless the
+        normalize: Whether to normalise; False leaves that to Normalization of src.data.normalization, unless the
             augmentation changes batches, which takes normalised images.
 
     Returns:
@@ -176,7 +176,7 @@ def read_image(path: str | os.PathLike[str], image_size: int = DEFAULT_IMAGE_SIZ
     """Decode, resize, crop and normalise one image, as the pipeline for evaluation does.
 
     Args:
-        path: The file; MindSpore's decoder may crash on a damaged one, which check_image of src.image_check finds.
+        path: The file; MindSpore's decoder may crash on a damaged one, which check_image of src.data.image_check finds.
         image_size: Height and width of the result in pixels, 1 or more.
 
     Returns:

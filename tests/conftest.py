@@ -13,36 +13,10 @@ import pytest
 from hypothesis import settings
 
 from src.model_utils.device_adapter import avoid_reference_convolutions
-from tests.inference import build
-from tests.training_run import ROOT as ROOT
-from tests.training_run import options, run
+from tests.helpers.inference import build
+from tests.helpers.project import ROOT
+from tests.helpers.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
-
-SLOW = (
-    "test_mindir_version.py",
-    "test_xception.py",
-    "test_export.py",
-    "test_convert_weights.py",
-    "test_training.py",
-    "test_fine_tuning_training.py",
-    "test_make_mindrecord.py",
-    "test_predict.py",
-    "test_eval_onnx.py",
-    "test_benchmark.py",
-    "test_training_step.py",
-    "test_cpu_operators.py",
-    "test_faults.py",
-    "test_several_ranks.py",
-    "test_bad_images.py",
-    "test_moxing_adapter.py",
-    "test_ascend310_infer.py",
-    "test_infer_models.py",
-    "test_infer_runtime.py",
-    "test_infer_route.py",
-    "test_readme.py",
-    "test_scripts.py",
-    "test_launch_training.py",
-)
 
 
 def pytest_configure() -> None:
@@ -55,14 +29,14 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files that compile or train the whole network last, in the order above.
+    """Run the fast files first.
 
     Where two processes share the tests, a file belongs to one of them, and so do all files that build the C++ program.
     """
-    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else -1)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     builders = {item.path for item in items if "built" in item.fixturenames}
     for item in items:
-        group = "inference program" if item.path in builders else item.path.name
+        group = "inference program" if item.path in builders else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
 
 

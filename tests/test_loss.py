@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mindspore import Tensor
 
 from src.loss import REDUCTIONS, CrossEntropySmooth
-from tests.deterministic import execution_mode
+from tests.helpers.deterministic import execution_mode
 
 REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.lr_generator import DECAY_MODES, get_lr
-from tests.deterministic import GOLDEN
+from tests.helpers.deterministic import GOLDEN
 
 WARMED = [mode for mode in DECAY_MODES if mode != "steps"]
 

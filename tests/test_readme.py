@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from src.model_utils.config import DEFAULT_FILE
-from tests.conftest import ROOT
+from tests.helpers.project import ROOT
+
+pytestmark = pytest.mark.slow
 
 PAGES = ("README.md", "README_CN.md")
 BLOCK = re.compile(r"(<!-- tested -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
@@ -36,9 +38,6 @@ def test_both_languages_have_the_same_code_output_and_pictures():
     texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
     for pattern in patterns:
         found = [re.findall(pattern, text, re.DOTALL) for text in texts]
-        if pattern.startswith("```"):
-            # Comments of the file list are translated; what stands before them is not.
-            found = [[re.sub(r"(?m) {2,}\S.*$", "", block) for block in page] for page in found]
         assert found[0] == found[1]
     assert "@@" not in texts[0]
 
@@ -54,22 +53,28 @@ def test_every_parameter_is_listed_with_its_default(page):
             assert default in rows[key], key
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_file_that_is_named_exists(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    listed = re.search(r"```text\n(train\.py.*?)```", text, re.DOTALL)[1]
+def test_the_table_of_the_layout_names_what_exists_and_every_package():
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Layout")[2]
     folder, paths = "", []
-    for line in listed.splitlines():
-        names = line[:34].split()  # the description begins behind
-        if line.startswith(" "):
-            paths += [folder + name for name in names]
-        else:
-            folder = names[0] if names[0].endswith("/") else ""
-            paths += names
-    assert len(paths) > 25
+    for cell in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE):
+        for name in re.findall(r"`(.*?)`", cell):
+            # A name without a folder is in that of the name before it.
+            folder = name.rpartition("/")[0] if "/" in name else folder if name not in os.listdir(ROOT) else ""
+            paths.append(name if "/" in name or not folder else f"{folder}/{name}")
     assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
-    links = re.findall(r"\]\(((?!http|#)[^)]+)\)", text)
-    assert all((ROOT / link).exists() for link in links), links
+    packages = {f"src/{path.parent.name}/" for path in ROOT.glob("src/*/__init__.py")}
+    assert packages | {f"src/{path.name}" for path in ROOT.glob("src/[!_]*.py")} == {
+        path for path in paths if path.startswith("src/")
+    }
+    assert {path.name for path in ROOT.glob("*.py")} <= set(paths)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_is_linked_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(((?!http|#)[^)#]+)[^)]*\)", text)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_commands_for_cpu_run_as_they_stand(tmp_path):

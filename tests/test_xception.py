@@ -13,7 +13,9 @@ from mindspore import Tensor, nn, ops
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
 from src.Xception import FEATURES, Block, SeparableConv2d, Xception, xception
-from tests.deterministic import GOLDEN, execution_mode, random_images, set_weights
+from tests.helpers.deterministic import GOLDEN, execution_mode, random_images, set_weights
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

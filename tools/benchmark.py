@@ -14,12 +14,12 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.files import atomic_write
+from src.common.files import atomic_write
+from src.common.progress import Progress
 from src.model_utils.config import ConfigError
-from src.progress import Progress
-from tools.benchmarks.contest import Entry, Measured, difference, hold, run_to_end
-from tools.benchmarks.figures import describe, describe_machine, header, load_average, to_line, to_record
 from tools.benchmarks.images import write_images
+from tools.benchmarks.rounds import Entry, Measured, difference, hold, run_to_end
+from tools.benchmarks.table import describe, describe_machine, header, load_average, to_line, to_record
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKS = {

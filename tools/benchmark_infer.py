@@ -18,7 +18,7 @@ import numpy as np
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.files import atomic_write
+from src.common.files import atomic_write
 from src.model_utils.config import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,12 +10,12 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.files import atomic_write
-from src.image_check import find_bad_images, printable, to_list
-from src.image_folders import IMAGE_SUFFIXES, find_images
+from src.common.files import atomic_write
+from src.common.progress import Progress
+from src.common.workers import available_workers
+from src.data.image_check import find_bad_images, printable, to_list
+from src.data.image_folders import IMAGE_SUFFIXES, find_images
 from src.model_utils.config import ConfigError
-from src.progress import Progress
-from src.workers import available_workers
 
 
 def main(argv: Sequence[str]) -> int:

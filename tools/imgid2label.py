@@ -11,9 +11,9 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.files import atomic_write
-from src.image_folders import IMAGE_SUFFIXES, class_names, find_images
-from src.label_file import format_labels
+from src.common.files import atomic_write
+from src.data.image_folders import IMAGE_SUFFIXES, class_names, find_images
+from src.evaluation.label_file import format_labels
 
 
 def main(argv: Sequence[str]) -> None:

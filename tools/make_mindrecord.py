@@ -10,11 +10,11 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.common.workers import available_workers
+from src.data.record_set import RecordSet, holds_record_files
 from src.model_utils.config import ConfigError
-from src.record_folder import RecordSet, holds_record_files
-from src.record_writer import MAX_SHARDS, write_records
-from src.stored_image import images_of_folders
-from src.workers import available_workers
+from tools.data_formats.record_writer import MAX_SHARDS, write_records
+from tools.data_formats.stored_image import images_of_folders
 
 
 def main(argv: Sequence[str]) -> int:

@@ -16,9 +16,9 @@ from PIL import Image
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.files import atomic_write
+from src.common.files import atomic_write
+from src.common.progress import Progress
 from src.model_utils.config import ConfigError
-from src.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np

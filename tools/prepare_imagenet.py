@@ -10,11 +10,11 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.folder_writer import write_folders
-from src.imagenet_tars import check_counts, train_images, val_images
 from src.model_utils.config import ConfigError
-from src.record_writer import write_records
-from src.stored_image import ImagesByClass
+from tools.data_formats.folder_writer import write_folders
+from tools.data_formats.imagenet_tars import check_counts, train_images, val_images
+from tools.data_formats.record_writer import write_records
+from tools.data_formats.stored_image import ImagesByClass
 from tools.make_mindrecord import add_conversion_options, check_conversion_options, describe
 
 

@@ -98,10 +98,10 @@ def _measure(args: argparse.Namespace) -> None:
 
     import mindspore as ms
 
-    from src.builders import build_model, build_optimizer
-    from src.cpu_library import build_cpu_library
-    from src.cpu_operators import use_cpu_operators
-    from tools.benchmarks.works import build_network
+    from src.cpu.library import build_cpu_library
+    from src.cpu.operators import use_cpu_operators
+    from src.training.model import build_model, build_optimizer
+    from tools.benchmarks.workloads import build_network
 
     library = build_cpu_library(config) if args.work == "training" else None
     use_device(config, library is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from src.logs import silenced_logging
+from src.common.mindspore_log import silenced_logging
 from src.model_utils.config import Config, ConfigError
 
 DEVICES = ("Ascend", "GPU", "CPU")  # best first: the order in which `auto` looks
@@ -50,7 +50,7 @@ def use_device(config: Config, has_own_convolutions: bool = False) -> None:
 
     Args:
         config: With `device_target` resolved, and `device_id`.
-        has_own_convolutions: Whether src.cpu_operators replaces what avoid_reference_convolutions is for.
+        has_own_convolutions: Whether src.cpu.operators replaces what avoid_reference_convolutions is for.
 
     Raises:
         ConfigError: The device exists but cannot be used.

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from src.files import atomic_write
+from src.common.files import atomic_write
+from src.common.progress import format_duration
 from src.model_utils.config import Config, ConfigError
-from src.model_utils.job_lock import JobLock
-from src.progress import format_duration
-from src.whole_folder import MARK, is_complete, whole_folder
-from src.zip_dataset import unzip_dataset
+from src.modelarts.filled_folder import MARK, filled_folder, is_complete
+from src.modelarts.job_lock import JobLock
+from src.modelarts.zip_dataset import unzip_dataset
 
 Result = TypeVar("Result")
 
@@ -136,7 +136,7 @@ def _download(moxing: Any, config: Config) -> None:
         if is_complete(folder, url):
             print(f"{url} is in {folder} already; remove that folder to have it copied again", flush=True)
             continue
-        with whole_folder(folder, url, job) as temporary:
+        with filled_folder(folder, url, job) as temporary:
             # The results of an earlier run may not be there; data must be.
             if key != "train_url" or moxing.file.exists(url):
                 _copy(moxing, url, str(temporary), folder)

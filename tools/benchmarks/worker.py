@@ -35,16 +35,16 @@ def main(argv: Sequence[str]) -> None:
     start = time.perf_counter()
     config = parse_config(options, resolve_device)
 
-    from src.cpu_library import build_cpu_library  # after the cores: MindSpore counts them at import
+    from src.cpu.library import build_cpu_library  # after the cores: MindSpore counts them at import
 
     library = build_cpu_library(config) if args.task == "training" else None
     use_device(config, library is not None)
     group = join_group(config)
 
-    from tools.benchmarks.works import build_network, build_work
+    from tools.benchmarks.workloads import build_network, build_work
 
     if args.task == "export":
-        from src.mindir import export_network
+        from src.export.exporter import export_network
 
         side = config.image_size
         network = build_network(config)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor
 
-from src.checkpoint import read_weights, save_checkpoint
-from src.files import atomic_write
+from src.checkpoints.weights import read_weights, save_checkpoint
+from src.common.files import atomic_write
 from src.Xception import xception
 from tools.weight_formats.keras_files import read_keras, to_keras
 from tools.weight_formats.layers import Weights, is_classifier, refuse_differences

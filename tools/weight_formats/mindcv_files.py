@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from src.checkpoint import read_weights
+from src.checkpoints.weights import read_weights
 from tools.weight_formats.layers import CLASSIFIER, Weights, is_classifier, rename, xception_layers
 
 

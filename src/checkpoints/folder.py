@@ -1,0 +1,63 @@
+"""The folder that a training writes to: its name, and what an earlier run left there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from src.checkpoints.keeper import BEST_CHECKPOINT, RANK
+from src.checkpoints.weights import numbered_checkpoints
+from src.common.files import atomic_write, move_aside, remove_temporary
+from src.data.usable_images import BAD_IMAGES
+from src.evaluation.confusion import CURVES
+from src.model_utils.config import Config
+from src.prediction.class_names import CLASS_NAMES
+from src.training.metrics import METRICS
+from src.training.model import amp_level
+
+CONFIG = "config.yaml"
+
+
+def checkpoint_folder(config: Config, rank: int) -> Path:
+    """Return the folder of a process's checkpoints, as the reference names it.
+
+    Args:
+        config: With `save_checkpoint_path`, the device and its precision.
+        rank: Rank of the process.
+
+    Returns:
+        Below the path: `ckpt_<rank>` on Ascend, `fp16|fp32/model_<rank>` on GPU, `model_<rank>` on CPU.
+    """
+    base = Path(config.save_checkpoint_path)
+    if config.device_target == "Ascend":
+        return base / f"ckpt_{rank}"
+    if config.device_target == "GPU":
+        return base / ("fp32" if amp_level(config) == "O0" else "fp16") / f"model_{rank}"
+    return base / f"model_{rank}"
+
+
+def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path | None) -> None:
+    """Move an earlier run's files aside, unless it is this one that goes on, and write what describes the run.
+
+    Args:
+        folder: The folder, which this process alone writes to.
+        config: The configuration.
+        names: The class names.
+        resumed: The checkpoint whose training goes on, None for a new training.
+
+    Raises:
+        OSError: If a file cannot be moved or written.
+    """
+    numbered = numbered_checkpoints(folder, RANK)
+    if resumed and resumed.resolve().parent == folder.resolve():
+        known = [path.name for path in numbered]
+        stale = numbered[known.index(resumed.name) + 1 :] if resumed.name in known else []
+    else:
+        stale = numbered + [
+            folder / name for name in (METRICS, CURVES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG, BAD_IMAGES)
+        ]
+    remove_temporary(folder)
+    aside = move_aside(stale, folder)
+    if aside:
+        print(f"files of an earlier run are in {aside} now", flush=True)
+    atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
+    atomic_write(folder / CONFIG, config.to_yaml())

@@ -1,0 +1,224 @@
+"""What people look at: training curves, the confusion matrix, the accuracy of each class."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from src.common.files import atomic_write, to_csv
+from src.evaluation.mistakes import most_confused
+from src.training.metrics import Row, read_metrics
+
+CURVES = "curves.png"  # beside metrics.csv
+CONFUSION_MATRIX = "confusion_matrix.png"
+
+MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
+
+_MAX_NUMBERED = 20  # more classes leave no room for numbers in the cells
+_MAX_NAMED = 60  # more classes leave no room for their names
+_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"  # told apart by colour-blind people too
+
+
+def write_evaluation_report(folder: Path, confusion: np.ndarray, class_names: Sequence[str]) -> list[Path]:
+    """Write per_class.csv, confused.csv, confusion_matrix.csv and, with matplotlib installed, confusion_matrix.png.
+
+    The columns of per_class.csv: `class`; `images` of it; `correct`, those recognised; `top_1`, their share (recall);
+    `predicted`, images taken for this class; `precision`, the share of these that are right; `f1`, the harmonic mean
+    of recall and precision. Shares are 0 to 1, and empty where there is nothing to divide by. confused.csv holds the
+    pairs of classes that are confused most, with the number of `images` and their share of the true class's.
+
+    Args:
+        folder: Where to; created if missing.
+        confusion: Int (classes, classes), number of images by (true class, predicted class).
+        class_names: Name of each class.
+
+    Returns:
+        The written files. Without matplotlib a line on stderr tells how to get the picture.
+
+    Raises:
+        ValueError: If the matrix does not have a row and a column for each name; nothing is written.
+        OSError: If a file cannot be written.
+    """
+    if confusion.shape != (len(class_names), len(class_names)):
+        raise ValueError(f"a confusion matrix of shape {confusion.shape} does not fit {len(class_names)} class names")
+    written = [folder / "per_class.csv", folder / "confusion_matrix.csv", folder / "confused.csv"]
+    atomic_write(written[0], to_csv(per_class_rows(confusion, class_names)))
+    header = ["true \\ predicted", *class_names]
+    rows = ([name, *counts] for name, counts in zip(class_names, confusion.tolist(), strict=True))
+    atomic_write(written[1], to_csv([header, *rows]))
+    atomic_write(written[2], to_csv(confused_rows(confusion, class_names)))
+    if has_matplotlib():
+        written.append(folder / CONFUSION_MATRIX)
+        atomic_write(written[3], _draw_confusion(confusion, class_names))
+    else:
+        print(f"{folder / CONFUSION_MATRIX} is left out: {MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
+    return written
+
+
+def write_curves(metrics: Path) -> Path | None:
+    """Draw the curves of a metrics.csv as curves.png beside it; a failure is one line on stderr, never an error.
+
+    Args:
+        metrics: The file.
+
+    Returns:
+        The picture, or None without matplotlib, without rows or after a failure.
+    """
+    if not has_matplotlib():
+        return None
+    picture = metrics.with_name(CURVES)
+    try:
+        rows = read_metrics(metrics)
+        if not rows:
+            return None
+        atomic_write(picture, _draw_curves(rows))
+    except Exception as error:  # noqa: BLE001 - hours of training are worth more than any picture
+        print(f"{picture} is left out: {error}", file=sys.stderr, flush=True)
+        return None
+    return picture
+
+
+def has_matplotlib() -> bool:
+    """Tell whether pictures can be drawn."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def per_class_rows(confusion: np.ndarray, class_names: Sequence[str]) -> list[list[Any]]:
+    """Return the header and a row for each class."""
+    correct = confusion.diagonal().tolist()
+    images = confusion.sum(1).tolist()
+    predicted = confusion.sum(0).tolist()
+    rows: list[list[Any]] = [["class", "images", "correct", "top_1", "predicted", "precision", "f1"]]
+    for name, count, right, guesses in zip(class_names, images, correct, predicted, strict=True):
+        f1 = _share(2 * right, count + guesses)
+        rows.append([name, count, right, _share(right, count), guesses, _share(right, guesses), f1])
+    return rows
+
+
+def confused_rows(confusion: np.ndarray, class_names: Sequence[str]) -> list[list[Any]]:
+    """Return the header and a row for each of the most confused pairs of classes."""
+    rows: list[list[Any]] = [["class", "taken for", "images", "share"]]
+    for pair in most_confused(confusion):
+        rows.append([class_names[pair.label], class_names[pair.predicted], pair.count, f"{pair.share:.6f}"])
+    return rows
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.6f}" if whole else ""
+
+
+def _draw_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> bytes:
+    from matplotlib.colors import PowerNorm
+
+    classes = len(confusion)
+    cell = 0.4 if classes <= _MAX_NUMBERED else 0.16
+    side = max(4.5, cell * classes) if classes <= _MAX_NAMED else 11.0
+    figure = new_figure(side + 2.5, side + 2.0, "compressed")
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    # Mistakes are few beside what is right: a root makes one image in fifty visible.
+    norm = PowerNorm(0.4, vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap="Blues", norm=norm, interpolation="nearest")
+    bar = figure.colorbar(image, label="share of the true class's images, %", aspect=30)
+    bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], labels=["0", "1", "5", "10", "25", "50", "100"])
+    right, total = int(confusion.trace()), int(confusion.sum())
+    axes.set_title(f"Confusion matrix\n{right} of {total} images correct ({100 * right / max(total, 1):.1f} %)")
+    if classes <= _MAX_NAMED:
+        names = printable_names(class_names)
+        size = 9 if classes <= _MAX_NUMBERED else 7
+        upright = max(map(len, names)) * size / 100 > side / classes  # a letter is about size / 100 inches wide
+        # A dollar sign would begin a formula.
+        axes.set_xticks(range(classes), names, rotation=90 if upright else 0, fontsize=size, parse_math=False)
+        axes.set_yticks(range(classes), names, fontsize=size, parse_math=False)
+    numbering = "" if classes <= _MAX_NAMED else ", numbered from 0 as in per_class.csv"
+    axes.set_xlabel(f"predicted class{numbering}")
+    axes.set_ylabel(f"true class{numbering}")
+    if classes <= _MAX_NUMBERED:
+        for row, column in np.argwhere(confusion):  # an empty cell says 0 by its colour
+            colour = "white" if norm(shares[row, column]) > 0.6 else "black"
+            axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
+    return to_png(figure)
+
+
+def _draw_curves(rows: Sequence[Row]) -> bytes:
+    validated = [row for row in rows if row.val_top_1 is not None]
+    panels = 3 if validated else 2
+    figure = new_figure(9, 2.6 * panels, "constrained")
+    axes = figure.subplots(panels, 1, sharex=True)
+    steps = [row.step for row in rows]
+    last = rows[-1]
+    axes[0].set_title(f"Training: epoch {last.epoch}, step {last.step}, loss {last.loss:.3f}")
+    _draw_line(axes[0], steps, [row.loss for row in rows], _BLUE)
+    axes[0].set_ylabel("training loss")
+    _draw_line(axes[1], steps, [row.lr for row in rows], _ORANGE)
+    axes[1].set_ylabel("learning rate")
+    if validated:
+        ends = [row.step for row in validated]
+        top_1, top_5 = _percent(row.val_top_1 for row in validated), _percent(row.val_top_5 for row in validated)
+        _draw_line(axes[2], ends, top_5, _GREY, label="top-5", linestyle="--")
+        _draw_line(axes[2], ends, top_1, _GREEN, label="top-1")
+        axes[2].set_ylabel(f"validation, %\n(best top-1 {max(top_1):.2f})")
+        axes[2].legend(loc="lower right")
+    for panel in axes:
+        panel.grid(alpha=0.3)
+    axes[-1].set_xlabel("step")
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    return to_png(figure)
+
+
+def _draw_line(axes: Any, steps: Sequence[int], values: Sequence[float], colour: str, **style: Any) -> None:
+    """Draw a line; few points are marked, many are drawn thinly."""
+    marker = "o" if len(steps) < 40 else ""
+    width = 1.5 if len(steps) < 1000 else 0.8
+    axes.plot(steps, values, color=colour, marker=marker, markersize=4, linewidth=width, **style)
+
+
+def _percent(shares: Iterable[float | None]) -> list[float]:
+    """Return shares in per cent; a missing one is a gap in the line."""
+    return [math.nan if share is None else 100 * share for share in shares]
+
+
+def new_figure(width: float, height: float, layout: Literal["compressed", "constrained"]) -> Any:
+    """Return a figure of its own, in inches, outside the global state of pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def to_png(figure: Any) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
+
+
+def printable_names(names: Sequence[str]) -> list[str]:
+    """Return class names that the font can draw, no longer than a label should be.
+
+    A character that the font lacks becomes visible as an escape; `font.family` in a matplotlibrc chooses another font.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    drawn = get_font(findfont(FontProperties())).get_charmap()
+    shown = []
+    for name in names:
+        short = name if len(name) <= 20 else f"{name[:17]}..."
+        letters = (
+            letter if letter.isprintable() and ord(letter) in drawn else letter.encode("unicode_escape").decode()
+            for letter in short
+        )
+        shown.append("".join(letters))
+    return shown

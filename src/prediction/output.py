@@ -1,0 +1,57 @@
+"""Predictions as text: a table for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import json
+
+from src.common.files import to_csv
+from src.data.image_check import printable
+from src.prediction.predictor import Prediction, Predictions
+
+
+def to_table(predictions: Predictions) -> str:
+    """Return a line for each class of each image, the name of the image before its first."""
+    rows = [
+        ("" if place else printable(image.path), f"{probability:.2%}".replace("%", " %"), str(label), name)
+        for image in predictions.images
+        for place, (label, probability, name) in enumerate(_classes(image, predictions))
+    ]
+    header = ("image", "probability", "class", "name")
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = (
+        f"{image:<{widths[0]}}  {probability:>{widths[1]}}  {label:>{widths[2]}}  {name}"
+        for image, probability, label, name in (header, *rows)
+    )
+    return "".join(f"{line}\n" for line in lines) if rows else ""
+
+
+def to_json(predictions: Predictions) -> str:
+    """Return an object with `images`, each with its `predictions`, best first, and `skipped`, each with its reason."""
+    images = [
+        {
+            "image": printable(image.path),
+            "predictions": [
+                {"class": label, "name": name, "probability": probability}
+                for label, probability, name in _classes(image, predictions)
+            ],
+        }
+        for image in predictions.images
+    ]
+    skipped = [{"image": printable(path), "reason": reason} for path, reason in predictions.skipped.items()]
+    return json.dumps({"images": images, "skipped": skipped}, indent=2) + "\n"
+
+
+def to_csv_table(predictions: Predictions) -> str:
+    """Return a line for each class of each image: `image,rank,class,name,probability`; the rank counts from 1."""
+    rows = [
+        (printable(image.path), rank, label, name, probability)
+        for image in predictions.images
+        for rank, (label, probability, name) in enumerate(_classes(image, predictions), start=1)
+    ]
+    return to_csv([("image", "rank", "class", "name", "probability"), *rows])
+
+
+def _classes(image: Prediction, predictions: Predictions) -> list[tuple[int, float, str]]:
+    """Return number, probability and name of each class of an image."""
+    pairs = zip(image.classes, image.probabilities, strict=True)
+    return [(label, probability, predictions.class_names[label]) for label, probability in pairs]

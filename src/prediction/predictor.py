@@ -1,0 +1,162 @@
+"""Prediction: the most likely classes of image files, and on request a picture of each with its heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+
+from src.common.progress import Progress
+from src.common.workers import available_workers
+from src.data.image_check import find_bad_images
+from src.dataset import read_image, seen_share
+from src.model_utils.config import Config
+from src.prediction.class_names import find_class, find_class_names
+from src.prediction.classifier import Classifier, load_classifier
+from src.prediction.grad_cam import GradCam
+from src.prediction.image_arguments import named_images
+from src.prediction.picture import PictureFolder
+
+Explainer = Callable[[np.ndarray], tuple[np.ndarray, Iterable[np.ndarray | None]]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is wanted of a prediction.
+
+    Args:
+        topk: Number of classes to name for each image, 1 or more; all where there are fewer.
+        class_names: File of a class name a line; None looks for the names.
+        save: Folder for a picture of each image with its top-5 bars; None writes none.
+        gradcam: Whether the pictures show the heat map of a class; needs a checkpoint.
+        gradcam_class: Number or name of that class; None takes each image's most likely one.
+    """
+
+    topk: int = 5
+    class_names: Path | None = None
+    save: Path | None = None
+    gradcam: bool = False
+    gradcam_class: str | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most likely classes of one image, best first.
+
+    Args:
+        path: The image.
+        classes: Numbers of the classes.
+        probabilities: Their softmax probabilities, 0 to 1.
+    """
+
+    path: Path
+    classes: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The result for all images.
+
+    Args:
+        images: The predictions, in the order of the images.
+        class_names: Name of every class.
+        skipped: The reason for each file or word that gave no prediction.
+    """
+
+    images: Sequence[Prediction]
+    class_names: Sequence[str]
+    skipped: Mapping[str, str]
+
+
+def predict(config: Config, words: Sequence[str], options: Options) -> Predictions:
+    """Predict the classes of images.
+
+    Args:
+        config: With `checkpoint_path`, sizes and precision; the device is set already.
+        words: The images: files, folders or patterns.
+        options: What is wanted.
+
+    Returns:
+        The predictions. With fewer images than config.batch_size, all come in one batch.
+
+    Raises:
+        ValueError: If the network, its class names or the options do not fit together, or its logits are not finite.
+        OSError: If a picture cannot be written.
+    """
+    paths, skipped = named_images(words)
+    weights = Path(config.checkpoint_path)
+    batch_size = max(min(config.batch_size, len(paths)), 1)
+    classifier = load_classifier(weights, config.replace(batch_size=batch_size))
+    names = find_class_names(classifier.num_classes, weights, options.class_names)
+    heat_class = find_class(options.gradcam_class, names) if options.gradcam_class else None
+    explain = _explainer(classifier, weights, options.gradcam, heat_class)
+    workers = config.num_parallel_workers or available_workers()
+    with Progress(len(paths), "check") as progress:
+        bad = {str(path): reason for path, reason in find_bad_images(paths, workers, progress)}
+    skipped |= bad
+    paths = [path for path in paths if str(path) not in bad]
+    pictures = PictureFolder(options.save, paths, names, seen_share(classifier.image_size)) if options.save else None
+    predictions = []
+    with Progress(len(paths), "predict") as progress, ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(paths), classifier.batch_size):
+            batch = paths[start : start + classifier.batch_size]
+            readable, images = _read_batch(pool, batch, classifier, skipped)
+            for path, logits, heat in zip(readable, *explain(images), strict=False):
+                probabilities = _softmax(path, logits)
+                predictions.append(_rank(path, probabilities, options.topk))
+                if pictures:
+                    pictures.draw(path, probabilities, heat, heat_class)
+            progress.update(len(batch))
+    return Predictions(predictions, names, skipped)
+
+
+def _explainer(classifier: Classifier, weights: Path, gradcam: bool, label: int | None) -> Explainer:
+    """Return what maps a batch of images to logits and to heat maps, or to None for each image."""
+    if not gradcam:
+        return lambda images: (classifier.run(images), repeat(None))
+    if classifier.network is None:
+        raise ValueError(f"Grad-CAM needs the feature maps inside the network: give its checkpoint, not {weights}")
+    return partial(GradCam(classifier.network), label=label)
+
+
+def _read_batch(
+    pool: Executor, paths: Sequence[Path], classifier: Classifier, skipped: dict[str, str]
+) -> tuple[list[Path], np.ndarray]:
+    """Return the paths of the readable images, and these, with zeros up to a whole batch: one graph serves all."""
+    size = classifier.image_size
+    readable: list[Path] = []
+    images = np.zeros((classifier.batch_size, 3, size, size), np.float32)
+    for path, image in zip(paths, pool.map(partial(_try_to_read, size=size), paths), strict=True):
+        if isinstance(image, str):
+            skipped[str(path)] = image
+        else:
+            images[len(readable)] = image
+            readable.append(path)
+    return readable, images
+
+
+def _try_to_read(path: Path, size: int) -> np.ndarray | str:
+    """Return an image as the network takes it, or why it cannot be read."""
+    try:
+        return read_image(path, size)
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def _softmax(path: Path, logits: np.ndarray) -> np.ndarray:
+    if not np.isfinite(logits).all():
+        raise ValueError(f"the network's logits for {path} are NaN or infinite: its weights are no good")
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return powers / powers.sum()
+
+
+def _rank(path: Path, probabilities: np.ndarray, topk: int) -> Prediction:
+    """Return the most likely classes; of equal ones the lower number comes first, as in evaluation."""
+    best = np.argsort(-probabilities, kind="stable")[:topk]
+    return Prediction(path, tuple(best.tolist()), tuple(probabilities[best].tolist()))

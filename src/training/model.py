@@ -1,0 +1,144 @@
+"""The parts of a run that follow from its configuration: precision, loss, schedule, optimizer, model."""
+
+from __future__ import annotations
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+
+from src.data.augmentation import Augmentation
+from src.data.normalization import WithNormalization
+from src.loss import CrossEntropySmooth
+from src.lr_generator import get_lr
+from src.model_utils.config import Config
+from src.training.dropout import ReplayableDropout
+from src.training.fine_tuning import is_head
+from src.training.step import TrainingStep
+from src.training.weight_average import WeightAverage, follow
+from src.Xception import Xception, xception
+
+# What has no weight decay, by the ends of names; MindSpore's optimizer keeps to the first rule by itself.
+_EXEMPT_FROM_DECAY = {"auto": (".gamma", ".beta"), "norm_and_bias": (".gamma", ".beta", ".bias"), "disable": ()}
+
+
+def amp_level(config: Config) -> str:
+    """Return the mixed-precision level, O0, O2 or O3: as configured, or the device's own for `auto`."""
+    if config.amp_level != "auto":
+        return config.amp_level
+    if config.device_target == "Ascend":
+        return "O3"
+    return "O2" if config.device_target == "GPU" and not config.is_fp32 else "O0"
+
+
+def build_loss(config: Config, reduction: str = "mean", sparse: bool = True) -> CrossEntropySmooth:
+    """Return the loss, with the configured smoothing; `reduction` and `sparse` as in CrossEntropySmooth."""
+    return CrossEntropySmooth(sparse, reduction, _smoothing(config), config.num_classes)
+
+
+def build_augmentation(config: Config) -> Augmentation:
+    """Return what training images undergo beyond the recipe."""
+    return Augmentation(
+        config.rand_augment,
+        config.rand_augment_layers,
+        config.mixup,
+        config.cutmix,
+        config.random_erasing,
+        _smoothing(config),
+    )
+
+
+def build_schedule(config: Config, steps_per_epoch: int) -> np.ndarray:
+    """Return the learning rate of every step, float32 (epoch_size * steps_per_epoch,)."""
+    return get_lr(
+        config.lr_init,
+        config.lr_end,
+        config.lr_max,
+        config.warmup_epochs,
+        config.epoch_size,
+        steps_per_epoch,
+        config.lr_decay_mode,
+    )
+
+
+def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> nn.Momentum:
+    """Return the momentum optimizer of all trainable parameters.
+
+    Args:
+        config: The configuration.
+        network: The network.
+        schedule: Float32 (steps,), the learning rate of every step.
+    """
+    groups = _parameter_groups(config, network.trainable_params(), schedule)
+    return nn.Momentum(
+        groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=_loss_scale(config)
+    )
+
+
+def build_average(config: Config, network: Xception) -> Xception | None:
+    """Return the network that holds the moving average of the weights, None where the configuration has none."""
+    return follow(xception(config.num_classes, network.pool_padding), network) if config.ema_decay else None
+
+
+def build_model(
+    config: Config, network: Xception, optimizer: nn.Optimizer, averaged: Xception | None = None
+) -> ms.Model:
+    """Return the model that trains the network, in mixed precision with a fixed loss scale unless the level is O0.
+
+    It takes images as create_dataset gives them, normalised or not.
+
+    Args:
+        config: The configuration.
+        network: The network, with the dropout that it is trained with.
+        optimizer: The optimizer.
+        averaged: Receives the moving average of the weights; as build_average returns it.
+    """
+    level = amp_level(config)
+    with_normalization = WithNormalization(network)
+    loss = build_loss(config, sparse=not build_augmentation(config).mixes)
+    scaling = {}
+    if level != "O0":
+        manager = ms.amp.FixedLossScaleManager(config.loss_scale, drop_overflow_update=False)
+        scaling = {"loss_scale_manager": manager, "keep_batchnorm_fp32": True}
+    if averaged is None and not config.clip_grad_norm and config.gradient_accumulation == 1:
+        return ms.Model(with_normalization, loss, optimizer, amp_level=level, **scaling)
+    network_and_loss = ms.amp.build_train_network(with_normalization, optimizer, loss, level, **scaling).network
+    step = TrainingStep(
+        network_and_loss,
+        optimizer,
+        _loss_scale(config),
+        config.gradient_accumulation,
+        config.clip_grad_norm,
+        None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
+        network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
+    )
+    return ms.Model(step.set_train())
+
+
+def set_evaluation_precision(config: Config, network: Xception) -> nn.Cell:
+    """Return the network as training computes it: float16 with float32 batch norm unless the level is O0."""
+    return network if amp_level(config) == "O0" else ms.amp.auto_mixed_precision(network, "O2")
+
+
+def _smoothing(config: Config) -> float:
+    return config.label_smooth_factor if config.use_label_smooth else 0.0
+
+
+def _loss_scale(config: Config) -> float:
+    return config.loss_scale if amp_level(config) != "O0" else 1.0
+
+
+def _parameter_groups(config: Config, parameters: list[ms.Parameter], schedule: np.ndarray) -> list:
+    """Return the parameters as the optimizer takes them, in groups where its own rules are not enough."""
+    if config.weight_decay_filter == "auto" and config.head_lr_scale == 1:
+        return parameters
+    exempt = _EXEMPT_FROM_DECAY[config.weight_decay_filter]
+    members: dict[tuple[bool, bool], list[ms.Parameter]] = {}
+    for parameter in parameters:
+        members.setdefault((is_head(parameter.name), parameter.name.endswith(exempt)), []).append(parameter)
+    groups: list[dict] = []
+    for (is_of_head, is_exempt), group in members.items():
+        groups.append({"params": group, "weight_decay": 0.0 if is_exempt else config.weight_decay})
+        if is_of_head and config.head_lr_scale != 1:
+            groups[-1]["lr"] = ms.Tensor(schedule * np.float32(config.head_lr_scale))
+    # The order of the network, so that a checkpoint does not depend on the groups.
+    return [*groups, {"order_params": parameters}]

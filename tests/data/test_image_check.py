@@ -1,0 +1,182 @@
+"""Every kind of bad image is found and named, every good one passes, and no file can hang or crash the check."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from src.common.progress import Progress
+from src.data.image_check import check_image, find_bad, find_bad_images, printable, to_list
+
+
+def encode(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def photograph() -> Image.Image:
+    """Return a picture with smooth parts and noise, as a camera makes them."""
+    down, across = np.mgrid[:64, :96]
+    smooth = np.stack([2 * across, 3 * down, 255 - 2 * across], axis=2)
+    noise = np.random.RandomState(0).randint(-20, 20, smooth.shape)
+    return Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8))
+
+
+def good_files() -> dict[str, bytes]:
+    image = photograph()
+    return {
+        "baseline.jpg": encode(image, "JPEG"),
+        "progressive.jpeg": encode(image, "JPEG", progressive=True),
+        "grey.jpg": encode(image.convert("L"), "JPEG"),
+        "cmyk.JPEG": encode(image.convert("CMYK"), "JPEG"),
+        "camera.jpg": encode(image, "MPO", save_all=True, append_images=[image]),
+        "upper.PNG": encode(image, "PNG"),
+        "palette.png": encode(image.convert("P"), "PNG"),
+        "deep.png": encode(Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)), "PNG"),
+        "png_inside.jpg": encode(image, "PNG"),
+        "plain.bmp": encode(image, "BMP"),
+        "plain.tif": encode(image, "TIFF"),
+        "packed.TIFF": encode(image, "TIFF", compression="tiff_lzw"),
+    }
+
+
+GOOD = good_files()
+JPEGS = ["baseline.jpg", "progressive.jpeg", "grey.jpg", "cmyk.JPEG"]
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """A file for one content after the other; also for Hypothesis, which runs a test body many times."""
+    path = tmp_path_factory.mktemp("scratch") / "image.jpg"
+
+    def write(data: bytes, name: str = path.name) -> Path:
+        target = path.with_name(name)
+        target.write_bytes(data)
+        return target
+
+    return write
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_images_pass(scratch, name):
+    assert check_image(scratch(GOOD[name], name)) == ""
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_truncated_images_are_found(scratch, name, share):
+    data = GOOD[name]
+    if name == "camera.jpg":
+        data = GOOD["baseline.jpg"]  # the second picture of such a file is not read
+    assert check_image(scratch(data[: int(share * len(data))], name)) != ""
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 12, 13])
+def test_a_png_without_its_end_is_found_although_pillow_takes_it(scratch, missing):
+    assert "truncated" in check_image(scratch(GOOD["upper.PNG"][:-missing], "a.png"))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.jpg", b"", "empty file"),
+        ("a.jpg", b"just a text\n", "not an image"),
+        ("a.jpg", b"<html>404 Not Found</html>", "not an image"),
+        ("a.jpg", bytes(5000), "not an image"),
+        ("a.jpg", encode(photograph(), "GIF"), "GIF data, which the training decoder does not take"),
+        ("a.png", encode(photograph(), "WEBP"), "WEBP data, which the training decoder does not take"),
+        ("a.gif", encode(photograph(), "GIF"), "training does not read .gif files"),
+        ("a.WebP", encode(photograph(), "WEBP"), "training does not read .WebP files"),
+        ("a.jpg", GOOD["baseline.jpg"][:-300], "truncated"),
+    ],
+)
+def test_bad_images_get_their_reason(scratch, name, data, reason):
+    assert reason in check_image(scratch(data, name))
+
+
+@pytest.mark.parametrize("limit", [1000, 4000])  # Pillow raises above twice its limit, and only warns below
+def test_an_absurd_size_is_bad(scratch, monkeypatch, limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert check_image(scratch(GOOD["upper.PNG"])) == f"absurd size: more than {limit} pixels"
+
+
+def test_what_is_no_file_is_bad(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("nowhere.jpg")
+    assert check_image(tmp_path / "folder.jpg") == "not a file"
+    assert check_image(tmp_path / "pipe.jpg") == "not a file"
+    assert check_image(tmp_path / "link.jpg") == "No such file or directory"
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(JPEGS), data=st.data())
+def test_any_cut_through_a_jpeg_is_found(scratch, name, data):
+    # All but the end-of-image marker, two bytes: without it the picture itself is whole, and Pillow may accept it.
+    length = data.draw(st.integers(0, len(GOOD[name]) - 3))
+    assert check_image(scratch(GOOD[name][:length])) != ""
+
+
+@settings(max_examples=150, deadline=None)
+@given(head=st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0"]), tail=st.binary())
+def test_random_bytes_are_bad_and_never_an_exception(scratch, head, tail):
+    assert check_image(scratch(head + tail)) != ""
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(sorted(GOOD)), data=st.data())
+def test_damaged_bytes_never_raise(scratch, name, data):
+    content = bytearray(GOOD[name])
+    for _ in range(8):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    reason = check_image(scratch(bytes(content)))
+    assert "\n" not in reason
+
+
+def make_tree(root: Path, names: list[str]) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(GOOD["baseline.jpg"])
+
+
+def check_or_die(path: Path) -> str:
+    """Stand in for a decoder that some files crash."""
+    if path.stem.startswith("killer"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return check_image(path)
+
+
+def test_a_file_that_kills_its_worker_is_one_more_bad_file(tmp_path):
+    names = [f"{n:03d}.jpg" for n in range(70)]
+    make_tree(tmp_path, [*names, "killer1.jpg", "killer2.jpg", "035_empty.jpg"])
+    (tmp_path / "035_empty.jpg").write_bytes(b"")
+    paths = sorted(tmp_path.iterdir())
+    stream = io.StringIO()
+    with Progress(len(paths), "check", stream=stream) as progress:
+        bad = sorted(find_bad(paths, 2, check_or_die, progress))
+    assert [(path.name, reason) for path, reason in bad] == [
+        ("035_empty.jpg", "empty file (0 bytes)"),
+        ("killer1.jpg", "the decoder's process was killed while reading it"),
+        ("killer2.jpg", "the decoder's process was killed while reading it"),
+    ]
+    assert stream.getvalue().startswith("check: 73/73 images (100%)")
+    assert stream.getvalue().endswith("3 bad\n")
+
+
+def test_no_paths_are_no_bad_images():
+    assert find_bad_images([], 1) == []
+
+
+def test_names_that_are_not_utf_8_can_be_printed_and_are_listed_as_they_are():
+    path = os.fsdecode(b"a/\xe9.jpg")
+    assert printable(path) == "a/\\xe9.jpg"
+    assert to_list([path, Path("b.jpg")]) == b"a/\xe9.jpg\nb.jpg\n"

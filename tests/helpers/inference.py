@@ -1,0 +1,83 @@
+"""How the tests build and run the C++ program, and small models for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import partial
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from src.export.mindir_version import rewrite_version
+from tests.helpers.project import ROOT
+
+SOURCE = ROOT / "ascend310_infer"
+PROGRAM = SOURCE / "out" / "main"
+
+
+def build(*options: str | Path, **environment: str) -> str:
+    """Build the program; return what the build printed."""
+    command = ["bash", SOURCE / "build.sh", *options]
+    # A runtime of the machine that the tests run on is not the one that they are about.
+    environment = {"LITE_HOME": "", "MS_LITE_HOME": "", **environment}
+    result = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def run_program(
+    model: Path, data: Path, folder: Path, *options: str, device: str = "CPU", **settings
+) -> subprocess.CompletedProcess[str]:
+    """Run the program, with the folders that it writes below `folder`."""
+    command = [PROGRAM, "--model_path", model, "--dataset_path", data, "--device_type", device]
+    command += ["--result_path", folder / "result_Files", "--time_path", folder / "time_Result", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, **settings)
+
+
+class Doubled(nn.Cell):
+    """Twice the sum of its inputs, of any shape and type."""
+
+    def construct(self, *inputs: Tensor) -> Tensor:
+        total = inputs[0]
+        for each in inputs[1:]:
+            total = total + each
+        return total + total
+
+
+class Flat(nn.Cell):
+    """The pixels of one 8 x 8 image as its logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.reshape = ops.Reshape()
+
+    def construct(self, image: Tensor) -> Tensor:
+        return self.reshape(image, (1, 192))
+
+
+class Huge(nn.Cell):
+    """Needs 5 GB for an 8 x 8 image, and no weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.reshape = ops.Reshape()
+        self.matmul = ops.MatMul()
+        self.mean = ops.ReduceMean(keep_dims=True)
+
+    def construct(self, image: Tensor) -> Tensor:
+        pairs = self.matmul(self.reshape(image, (192, 1)), self.reshape(image, (1, 192)))
+        pairs = self.matmul(self.reshape(pairs, (192 * 192, 1)), self.reshape(pairs, (1, 192 * 192)))
+        return self.mean(pairs, 0)
+
+
+def write_model(
+    path: Path, network: nn.Cell, *shapes: tuple[int, ...], dtype: type = np.float32, version: int = 1
+) -> Path:
+    """Export a network for inputs of these shapes to a MINDIR of this version."""
+    inputs = [Tensor(np.zeros(shape, dtype)) for shape in shapes]
+    rewrite = partial(rewrite_version, version=version)
+    ms.export(network, *inputs, file_name=str(path), file_format="MINDIR", custom_func=rewrite)
+    return path

@@ -1,0 +1,150 @@
+"""What the processes of a group must agree on; each process runs this module's main, started by msrun.
+
+Usage: msrun --worker_num=2 --local_worker_num=2 tests/helpers/two_ranks.py TRAIN_FOLDER OUT
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from src.data.usable_images import usable_images
+from src.dataset import create_dataset
+from src.evaluation.evaluator import Evaluator
+from src.model_utils.config import Config, parse_config
+from src.model_utils.device_adapter import use_device
+from src.model_utils.local_adapter import Group, copy_from_first, join_group, sum_over_ranks
+from src.training.model import build_augmentation, build_loss, build_model, build_optimizer, build_schedule
+from src.training.weight_average import follow
+from src.Xception import Xception, xception
+from tests.evaluation.test_evaluator import Logits, dataset_of
+from tests.helpers.deterministic import set_weights
+
+BATCH, STEPS, CLASSES = 3, 3, 3
+OPTIONS = (
+    "--rand_augment=9", "--mixup=0.2", "--random_erasing=0.5", "--gradient_accumulation=2", "--clip_grad_norm=0.01",
+    "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--lr_init=1", "--lr_max=1",
+)  # fmt: skip
+OPTIONS_STEPS = 1  # two micro-batches on each rank
+IMAGES = range(1, 8)  # of the evaluations: fewer than, as many as and more than there are ranks
+
+
+def configuration(*words: str) -> Config:
+    """Return the configuration of a short training, at rates so low that rounding errors do not grow in it."""
+    return parse_config(
+        ["--num_classes=3", "--epoch_size=1", "--lr_init=1e-5", "--lr_max=2e-5", *words],
+        lambda _: "CPU",
+    )
+
+
+def build_network() -> Xception:
+    """Return the network with the tests' weights and without dropout, whose masks are each rank's own."""
+    network = xception(CLASSES)
+    set_weights(network)
+    network.dropout = nn.Dropout(p=0.0)
+    return network.set_train()
+
+
+class Small(nn.Cell):
+    """A network that compiles in a second, for the training with all options."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 4)
+        self.bn = nn.BatchNorm2d(4)
+        self.dropout = nn.Dropout(p=0.0)
+        self.fc = nn.Dense(4, CLASSES)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.fc(self.dropout(ms.ops.mean(ms.ops.relu(self.bn(self.conv(x))), (2, 3))))
+
+
+def build_small() -> Small:
+    """Return the small network with the tests' weights."""
+    network = Small()
+    set_weights(network)
+    return network.set_train()
+
+
+def batches(folder: str, rank: int, size: int, config: Config | None = None) -> ms.dataset.Dataset:
+    """Return the batches that training gives to a rank; to be read before those of another rank are made."""
+    if config is None:
+        return create_dataset(folder, True, BATCH, size, rank, 71, seed=5).take(STEPS)
+    return create_dataset(
+        folder, True, BATCH, size, rank, 71, seed=5, augmentation=build_augmentation(config),
+        micro_batches=config.gradient_accumulation,
+    ).take(OPTIONS_STEPS)  # fmt: skip
+
+
+def evaluate(images: int, group: Group) -> np.ndarray:
+    """Evaluate some images with a small network; return the figures as one array."""
+    random = np.random.default_rng(images)
+    logits, labels = random.normal(size=(images, 7)).astype(np.float32), random.integers(0, 7, images)
+    own = slice(group.rank, None, group.size)
+    dataset = dataset_of(logits[own], labels[own], 2) if group.rank < images else None
+    result = Evaluator(Logits(7), build_loss(configuration("--num_classes=7"), "none"), 7, 2, group).evaluate(
+        dataset, images
+    )
+    return np.array([result.images, result.loss, result.top_1, result.top_5, *result.confusion.ravel()])
+
+
+def values_of(rank: int) -> dict[str, np.ndarray]:
+    """Return arrays to add up, different on every rank."""
+    random = np.random.default_rng(rank)
+    return {
+        "int64": random.integers(-(2**62), 2**62, (3, 5)),
+        "float64": random.normal(size=(4,)) * 10.0 ** random.integers(-200, 200, 4),
+    }
+
+
+def refusal(train_folder: str, group: Group) -> str:
+    """Let the ranks look into different folders, as on machines with different copies; return the error."""
+    folder = Path(train_folder).parent / ("train", "val")[group.rank]
+    try:
+        usable_images(configuration("--bad_images=skip"), str(folder), group)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def train_with_options(folder: str, group: Group) -> dict[str, np.ndarray]:
+    """Train the small network with all options on; return its weights and their averages by name."""
+    config = configuration(*OPTIONS)
+    network = build_small()
+    averaged = follow(Small(), network)
+    optimizer = build_optimizer(config, network, build_schedule(config, OPTIONS_STEPS))
+    model = build_model(config, network, optimizer, averaged)
+    model.train(1, batches(folder, group.rank, group.size, config), dataset_sink_mode=False)
+    return {p.name: p.asnumpy() for cell in (network, averaged) for p in cell.trainable_params()}
+
+
+def main(folder: str, out: str) -> None:
+    """Join the group, do everything once, and write what came out as `<out>/rank<r>.npz`."""
+    config = configuration("--is_distributed=True")
+    use_device(config)
+    group = join_group(config)
+    found = {name: sum_over_ranks(values, group) for name, values in values_of(group.rank).items()}
+    parameter = ms.Parameter(Tensor(np.full((2, 3), group.rank + 7.5, np.float32)), name="p")
+    copy_from_first([parameter], group)
+    found["copied"] = parameter.asnumpy()
+    found |= {f"evaluation {images}": evaluate(images, group) for images in IMAGES}
+
+    found["refusal"] = np.array(refusal(folder, group))
+
+    network = build_network()
+    optimizer = build_optimizer(config, network, build_schedule(config, STEPS))
+    model = build_model(config, network, optimizer)
+    model.train(1, batches(folder, group.rank, group.size), dataset_sink_mode=False)
+    found |= {p.name: p.asnumpy() for p in network.trainable_params()}
+    found |= {f"all options {name}": value for name, value in train_with_options(folder, group).items()}
+    np.savez(Path(out, f"rank{group.rank}.npz"), **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

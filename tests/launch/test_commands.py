@@ -1,0 +1,311 @@
+"""The launch scripts: their usage, and the exact commands that they give."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from src.launch.commands import Group, choose_way
+from tests.helpers.launching import MPIRUN, Bench
+from tests.helpers.project import ROOT
+
+TRAIN, EVAL = str(ROOT / "train.py"), str(ROOT / "eval.py")
+SCRIPTS = {
+    "run_standalone_train.sh": ["0", "some data"],
+    "run_distribute_train.sh": ["my table.json", "some data"],
+    "run_train_gpu_fp32.sh": ["1", "some data"],
+    "run_train_gpu_fp16.sh": ["1", "some data"],
+    "run_msrun.sh": ["CPU", "1", "some data"],
+    "run_eval.sh": ["0", "some data", "my net.ckpt"],
+    "run_eval_gpu.sh": ["0", "some data", "my net.ckpt"],
+    "run_eval_onnx.sh": ["some data", "my net.ckpt"],
+}
+
+
+@pytest.fixture
+def bench(tmp_path) -> Bench:
+    bench = Bench.make(tmp_path)
+    bench.write_table([0, 1])
+    return bench
+
+
+# Usage
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_is_no_error(bench, script):
+    for words in (["--help"], [*SCRIPTS[script], "-h"]):
+        status, output, errors = bench.launch(script, *words).wait()
+        assert (status, errors) == (0, "")
+        assert output.startswith(f"usage: bash scripts/{script} ")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_too_few_arguments_print_the_usage_with_status_2(bench, script):
+    status, output, errors = bench.launch(script, *SCRIPTS[script][:-1]).wait()
+    assert (status, output) == (2, "")
+    assert errors.startswith(f"usage: bash scripts/{script} ")
+    assert errors.splitlines()[-1].endswith(" are needed")
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "message"),
+    [
+        ("run_standalone_train.sh", ["one", "some data"], "DEVICE_ID must be a number from 0 on: one"),
+        ("run_standalone_train.sh", ["-1", "some data"], "DEVICE_ID must be a number from 0 on: -1"),
+        ("run_standalone_train.sh", ["0", "absent"], "DATA_PATH is not a folder that can be read: {work}/absent"),
+        ("run_standalone_train.sh", ["0", "some data", "more"], "not an option: more"),
+        ("run_distribute_train.sh", ["absent", "some data"], "RANK_TABLE_FILE is not a file that can be read"),
+        ("run_train_gpu_fp32.sh", ["0", "some data"], "DEVICE_NUM must be a number from 1 on: 0"),
+        ("run_train_gpu_fp16.sh", ["1", "some data", "absent"], "PRETRAINED_CKPT_PATH is not a file that can be read"),
+        ("run_train_gpu_fp16.sh", ["1", "some data", "my net.ckpt", "more"], "not an option: more"),
+        ("run_msrun.sh", ["cpu", "2", "some data"], "DEVICE_TARGET must be Ascend, GPU or CPU: cpu"),
+        ("run_msrun.sh", ["CPU", "02", "some data"], "DEVICE_NUM must be a number from 1 on: 02"),
+        ("run_eval.sh", ["0", "some data", "absent"], "PATH_CHECKPOINT is not a file that can be read"),
+        ("run_eval_gpu.sh", ["0", "absent", "my net.ckpt"], "DATA_DIR is not a folder that can be read"),
+        ("run_eval_onnx.sh", ["some data", "absent"], "ONNX_PATH is not a file that can be read"),
+    ],
+)
+def test_a_wrong_argument_is_named_below_the_usage_and_starts_nothing(bench, script, words, message):
+    before = sorted(bench.work.iterdir())
+    status, output, errors = bench.launch(script, *words).wait()
+    assert (status, output) == (2, "")
+    assert errors.startswith(f"usage: bash scripts/{script} ")
+    assert errors.splitlines()[-1].startswith("error: " + message.format(work=bench.work))
+    assert bench.records() == []
+    assert sorted(bench.work.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"NODE_NUM": "two"}, "NODE_NUM must be a number from 1 on: two"),
+        ({"NODE_NUM": "2", "NODE_RANK": "2"}, "NODE_RANK must be below NODE_NUM, which is 2: 2"),
+        ({"MASTER_PORT": "70000"}, "MASTER_PORT must be below 65536: 70000"),
+    ],
+)
+def test_a_wrong_variable_is_named(bench, variables, message):
+    status, _, errors = bench.launch("run_msrun.sh", "CPU", "2", "some data", **variables).wait()
+    assert (status, errors.splitlines()[-1]) == (2, f"error: {message}")
+
+
+@pytest.mark.parametrize("word", ["--device_id=3", "--is_distributed"])
+def test_an_option_that_the_script_sets_is_refused(bench, word):
+    status, _, errors = bench.launch("run_standalone_train.sh", "0", "some data", word).wait()
+    assert (status, errors) == (2, f"error: {word} cannot be given here: the script sets it\n")
+
+
+def test_a_wrong_rank_table_is_one_line_and_starts_nothing(bench):
+    bench.write_table([0, 0])
+    status, output, errors = bench.launch("run_distribute_train.sh", "my table.json", "some data").wait()
+    assert (status, output, bench.records()) == (2, "", [])
+    table = bench.work / "my table.json"
+    assert errors == f'error: rank table {table}: server_list[0] ("10.0.0.1"): device_id 0 is there twice\n'
+
+
+# The commands
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "log", "expected"),
+    [
+        ("run_standalone_train.sh", ["3", "some data"], "log.txt", [
+            TRAIN, "--device_target=Ascend", "--device_id=3", "--train_data_dir={work}/some data"]),
+        ("run_eval.sh", ["3", "some data", "my net.ckpt"], "eval.log", [
+            EVAL, "--device_target=Ascend", "--device_id=3", "--test_data_dir={work}/some data",
+            "--checkpoint_path={work}/my net.ckpt"]),
+        ("run_eval_gpu.sh", ["0", "some data", "my net.ckpt"], "eval_gpu.log", [
+            EVAL, "--device_target=GPU", "--device_id=0", "--test_data_dir={work}/some data",
+            "--checkpoint_path={work}/my net.ckpt"]),
+        ("run_eval_onnx.sh", ["some data", "my net.ckpt"], "eval_onnx.log", [
+            str(ROOT / "eval_onnx.py"), "--device_target=auto", "--device_id=0", "--test_data_dir={work}/some data",
+            "--onnx_path={work}/my net.ckpt"]),
+        ("run_train_gpu_fp32.sh", ["1", "some data"], "train_standalone_gpu_fp32/log_gpu.txt", [
+            TRAIN, "--device_target=GPU", "--device_id=0", "--train_data_dir={work}/some data", "--is_fp32=True"]),
+        ("run_train_gpu_fp16.sh", ["1", "some data", "my net.ckpt"], "train_standalone_gpu_fp16/log_gpu.txt", [
+            TRAIN, "--device_target=GPU", "--device_id=0", "--train_data_dir={work}/some data", "--is_fp32=False",
+            "--resume={work}/my net.ckpt"]),
+        ("run_msrun.sh", ["GPU", "1", "some data"], "train_parallel0/log.txt", [
+            TRAIN, "--device_target=GPU", "--device_id=0", "--train_data_dir={work}/some data"]),
+    ],
+)  # fmt: skip
+def test_one_device_is_one_process_with_its_log(bench, script, words, log, expected):
+    more = ["--config_path", "my file.yaml", "--seed=3", ""]
+    status, output, errors = bench.launch(script, *words, *more, act="print('the end')", RANK_ID="7").wait()
+    assert (status, errors) == (0, "")
+    [record] = bench.records()
+    assert record["words"] == [*(word.format(work=bench.work) for word in expected), *more]
+    assert record["cwd"] == str(bench.work)
+    assert record["environment"]["RANK_ID"] == "0"
+    assert "RANK_SIZE" not in record["environment"]
+    assert (bench.work / log).read_text() == "the end\n"
+    assert f"log in {bench.work / log}; to follow it: tail -f '{bench.work / log}'" in output.splitlines()[0]
+    assert output.splitlines()[1:] == ["the end"]
+
+
+def test_the_gpu_of_a_single_one_is_that_of_the_variable(bench):
+    assert bench.launch("run_train_gpu_fp16.sh", "1", "some data", DEVICE_ID="2").wait()[0] == 0
+    assert "--device_id=2" in bench.records()[0]["words"]
+
+
+@pytest.mark.parametrize("version", ["2.2.14", "2.7.1"])
+def test_an_older_mindspore_starts_by_the_rank_table(bench, version):
+    bench.write_table([4, 6])
+    words = ["my table.json", "some data", "--seed=3"]
+    stale = {"RANK_ID": "5", "MS_ROLE": "MS_WORKER", "RANK_TABLE_FILE": "old"}
+    launch = bench.launch("run_distribute_train.sh", *words, **bench.pretend_version(version), **stale)
+    assert launch.wait()[0] == 0
+    records = bench.records()
+    assert len(records) == 2
+    for rank, (record, device) in enumerate(zip(records, "46", strict=True)):
+        assert record["words"] == [
+            TRAIN, "--device_target=Ascend", f"--device_id={device}", "--is_distributed=True",
+            f"--train_data_dir={bench.work}/some data", "--seed=3",
+        ]  # fmt: skip
+        names = ("RANK_ID", "RANK_SIZE", "DEVICE_ID", "RANK_TABLE_FILE", "MS_ROLE")
+        found = [record["environment"].get(name) for name in names]
+        assert found == [str(rank), "2", device, str(bench.work / "my table.json"), None]
+        assert (bench.work / f"train_parallel{rank}" / "log.txt").read_text() == ""
+
+
+def msrun_options(bench: Bench) -> tuple[dict[str, str], list[str], dict]:
+    """Return the options of the recorded msrun, what it starts, and its environment."""
+    [record] = bench.records()
+    assert record["words"][:2] == ["-m", "mindspore.parallel.cluster.run"]
+    words = record["words"][2:]
+    start = words.index("python3")
+    return dict(word[2:].split("=") for word in words[:start]), words[start:], record["environment"]
+
+
+def test_a_newer_mindspore_starts_a_rank_table_by_msrun(bench):
+    bench.write_table([4, 6])
+    launch = bench.launch("run_distribute_train.sh", "my table.json", "some data", FAKE_MSRUN="", RANK_ID="5")
+    status, _, errors = launch.wait()
+    assert (status, errors) == (1, "error: rank 0 did not start\n")  # the stand-in for msrun starts none
+    options, started, environment = msrun_options(bench)
+    assert 1024 < int(options.pop("master_port")) < 65536
+    assert Path(options.pop("log_dir")).name == "logs"
+    assert options == {
+        "worker_num": "2", "local_worker_num": "2", "node_rank": "0", "master_addr": "127.0.0.1", "join": "False",
+    }  # fmt: skip
+    assert started[-5:] == [
+        TRAIN, "--device_target=Ascend", "--device_id={device}", "--is_distributed=True",
+        f"--train_data_dir={bench.work}/some data",
+    ]  # fmt: skip
+    assert environment["ASCEND_RT_VISIBLE_DEVICES"] == "4,6"
+    assert "RANK_ID" not in environment
+
+
+def test_each_server_of_a_rank_table_starts_its_ranks(bench):
+    bench.write_table([0, 1], [0, 1])
+    variables = {"FAKE_MSRUN": "", "SERVER_ID": "10.0.0.2"}
+    bench.launch("run_distribute_train.sh", "my table.json", "some data", **variables).wait()
+    options = msrun_options(bench)[0]
+    names = ("worker_num", "local_worker_num", "node_rank", "master_addr", "master_port")
+    assert [options[name] for name in names] == ["4", "2", "1", "10.0.0.1", "8118"]
+    assert (bench.work / "train_parallel2" / "log.txt").exists()
+
+
+def test_servers_that_msrun_cannot_number_are_refused(bench):
+    bench.write_table([0, 1], [0])
+    variables = {"FAKE_MSRUN": "", "SERVER_ID": "10.0.0.2"}
+    status, _, errors = bench.launch("run_distribute_train.sh", "my table.json", "some data", **variables).wait()
+    assert status == 2
+    assert "server 1, with 1 devices from rank 2" in errors
+
+
+def test_several_machines_meet_where_the_variables_say(bench):
+    variables = {"NODE_NUM": "3", "NODE_RANK": "1", "MASTER_ADDR": "10.9.8.7", "MASTER_PORT": "9000"}
+    bench.launch("run_msrun.sh", "GPU", "4", "some data", FAKE_MSRUN="", **variables).wait()
+    options = msrun_options(bench)[0]
+    names = ("worker_num", "local_worker_num", "node_rank", "master_addr", "master_port")
+    assert [options[name] for name in names] == ["12", "4", "1", "10.9.8.7", "9000"]
+    assert (bench.work / "train_parallel7" / "log.txt").exists()
+
+
+def test_gpus_start_by_mpirun_where_it_is_installed(bench):
+    bench.write_program("mpirun", MPIRUN)
+    path = f"{bench.folder}{os.pathsep}{os.environ['PATH']}"
+    status, _, errors = bench.launch("run_train_gpu_fp32.sh", "2", "some data", "my net.ckpt", PATH=path).wait()
+    assert (status, errors) == (0, "")
+    words = (bench.folder / "records" / "mpirun").read_bytes().decode().split("\0")
+    assert words[:2] == ["-n", "2"]
+    assert ("--allow-run-as-root" in words) == (os.geteuid() == 0)
+    records = sorted(bench.records(), key=lambda record: record["environment"]["OMPI_COMM_WORLD_RANK"])
+    assert [record["words"] for record in records] == [
+        [TRAIN, "--device_target=GPU", f"--device_id={rank}", "--is_distributed=True",
+         f"--train_data_dir={bench.work}/some data", "--is_fp32=True", f"--resume={bench.work}/my net.ckpt"]
+        for rank in range(2)
+    ]  # fmt: skip
+    assert all((bench.work / f"train_distribute_gpu_fp32/rank{rank}/log_gpu.txt").exists() for rank in range(2))
+
+
+@pytest.mark.parametrize("script", ["run_train_gpu_fp16.sh", "run_msrun.sh"])
+def test_gpus_start_by_msrun_without_mpirun_or_where_the_script_says_so(bench, script):
+    variables = {"FAKE_MSRUN": ""}
+    words = ["2", "some data"]
+    if script == "run_msrun.sh":
+        bench.write_program("mpirun", MPIRUN)
+        variables["PATH"] = f"{bench.folder}{os.pathsep}{os.environ['PATH']}"
+        words = ["GPU", *words]
+    bench.launch(script, *words, **variables).wait()
+    assert msrun_options(bench)[0]["worker_num"] == "2"
+    assert TRAIN in msrun_options(bench)[1]
+    assert not (bench.folder / "records" / "mpirun").exists()
+    assert "ASCEND_RT_VISIBLE_DEVICES" not in msrun_options(bench)[2]
+
+
+@pytest.mark.parametrize(
+    ("device", "size", "table", "version", "has_mpirun", "way"),
+    [
+        ("Ascend", 1, "t", (2, 7), True, "single"),
+        ("Ascend", 8, "t", (2, 7), True, "table"),
+        ("Ascend", 8, "t", (1, 9), True, "table"),
+        ("Ascend", 8, "t", (2, 8), True, "msrun"),
+        ("Ascend", 8, "t", (2, 10), False, "msrun"),
+        ("Ascend", 8, "", (2, 7), True, "msrun"),
+        ("GPU", 8, "", (2, 10), True, "mpirun"),
+        ("GPU", 8, "", (2, 10), False, "msrun"),
+        ("CPU", 2, "t", (2, 7), True, "msrun"),
+    ],
+)
+def test_the_way_to_start_depends_on_device_version_and_what_is_installed(
+    device, size, table, version, has_mpirun, way
+):
+    group = Group(size, tuple(range(size)), rank_table=table)
+    assert choose_way(device, group, version, has_mpirun) == way
+
+
+def test_gpus_of_several_machines_start_by_msrun():
+    assert choose_way("GPU", Group(8, (0, 1, 2, 3)), (2, 10), True) == "msrun"
+
+
+def test_a_device_target_among_the_options_decides(bench):
+    bench.launch(
+        "run_distribute_train.sh", "my table.json", "some data", "--device_target", "CPU", FAKE_MSRUN="",
+        **bench.pretend_version("2.7.0"),
+    ).wait()  # fmt: skip
+    assert msrun_options(bench)[1][-2:] == ["--device_target", "CPU"]
+    assert "ASCEND_RT_VISIBLE_DEVICES" not in msrun_options(bench)[2]
+
+
+@pytest.mark.parametrize("name", ["-x", "a;touch pwned", 'it\'s "here"', "$(touch pwned)", "{rank} {device}", "a\nb"])
+def test_paths_and_options_of_any_spelling_arrive_unchanged(tmp_path, name):
+    bench = Bench.make(tmp_path / "outside" / name)
+    (bench.work / name).mkdir()
+    (bench.work / f"{name}.ckpt").touch()
+    bench.write_table([0, 1])
+    (bench.work / "my table.json").rename(bench.work / f"{name}.json")
+    assert bench.launch("run_eval.sh", "0", name, f"{name}.ckpt", "--eval_report", name).wait()[0] == 0
+    assert bench.records()[0]["words"][-4:] == [
+        f"--test_data_dir={bench.work / name}", f"--checkpoint_path={bench.work / name}.ckpt", "--eval_report", name,
+    ]  # fmt: skip
+    environment = bench.pretend_version("2.7.0")
+    assert bench.launch("run_distribute_train.sh", f"{name}.json", name, **environment).wait()[0] == 0
+    records = bench.records()
+    assert len(records) == 3
+    assert records[-1]["environment"]["RANK_TABLE_FILE"] == f"{bench.work / name}.json"
+    assert records[-1]["words"][-1] == f"--train_data_dir={bench.work / name}"
+    assert not list(tmp_path.rglob("pwned"))

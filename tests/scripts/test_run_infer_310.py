@@ -1,0 +1,228 @@
+"""The script from model to accuracy, with a stand-in in the place of the C++ program."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.project import ROOT
+
+# Writes what the C++ program would of two images: the first is class 0, the second class 1; and its arguments.
+PROGRAM = """#!/bin/sh
+printf '%s\\n' "$@" >arguments
+echo "found 2 images"
+mkdir -p result_Files time_Result
+cp "$(dirname "$0")"/*.bin result_Files
+"""
+BUILD = """#!/usr/bin/env bash
+echo "building in $(dirname -- "$0")"
+"""
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A copy of the project in a folder with a space, where a stand-in is built."""
+    project = tmp_path / "my project"
+    for name in ("src", "scripts"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("postprocess.py", "default_config.yaml"):
+        shutil.copy(ROOT / name, project)
+    out = project / "ascend310_infer" / "out"
+    out.mkdir(parents=True)
+    (out.parent / "build.sh").write_text(BUILD)
+    (out / "main").write_text(PROGRAM)
+    (out / "main").chmod(0o755)
+    for label, name in enumerate(("a__x", "b__y")):
+        (out / f"{name}_0.bin").write_bytes(np.eye(2, dtype="<f4")[label].tobytes())
+    return project
+
+
+@pytest.fixture
+def work(tmp_path) -> Path:
+    """The current folder of the run, with a model, images and labels."""
+    work = tmp_path / "my work"
+    (work / "some data" / "a").mkdir(parents=True)
+    (work / "my net.mindir").touch()
+    (work / "my labels.txt").write_text("a/x.jpg:0\nb/y.jpg:0\n")
+    return work
+
+
+INPUTS = ["my net.mindir", "some data", "my labels.txt"]
+
+
+def run(project: Path, work: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": sys.executable, **variables}
+    command = ["bash", str(project / "scripts" / "run_infer_310.sh"), *words]
+    return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_all_steps_run_from_another_folder_and_leave_their_logs(project, work):
+    result = run(project, work, *INPUTS)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        f"build, log in {work}/build.log",
+        f"inference, log in {work}/infer.log",
+        f"scoring, log in {work}/acc.log",
+        "Top_1_Acc: 50.000%, Top_5_Acc: 100.000%",
+        "scored 2 images of 2 in the label file",
+    ]
+    assert (work / "build.log").read_text() == f"building in {project}/ascend310_infer\n"
+    assert (work / "infer.log").read_text() == "found 2 images\n"
+    assert (work / "acc.log").read_text().startswith("Top_1_Acc: 50.000%, ")
+    assert (work / "arguments").read_text().splitlines() == [
+        "--model_path",
+        f"{work}/my net.mindir",
+        "--dataset_path",
+        f"{work}/some data",
+        "--device_id",
+        "0",
+        "--result_path",
+        "result_Files",
+        "--time_path",
+        "time_Result",
+    ]
+
+
+def test_device_and_options_reach_the_program(project, work):
+    assert run(project, work, *INPUTS, "3", "--device_type", "CPU", "--class_names", "my names").returncode == 0
+    arguments = (work / "arguments").read_text().splitlines()
+    assert arguments[arguments.index("--device_id") + 1] == "3"
+    assert arguments[-4:] == ["--device_type", "CPU", "--class_names", "my names"]
+
+
+def test_options_without_a_device_reach_the_program(project, work):
+    assert run(project, work, *INPUTS, "--device_type=CPU").returncode == 0
+    assert (work / "arguments").read_text().splitlines()[-1] == "--device_type=CPU"
+
+
+def test_earlier_results_are_moved_aside(project, work):
+    assert run(project, work, *INPUTS).returncode == 0
+    (work / "result_Files" / "mine").write_text("kept")
+    again = run(project, work, *INPUTS)
+    assert again.returncode == 0
+    assert again.stdout.startswith("moved the results of an earlier run to earlier-1\n")
+    names = {"result_Files", "time_Result", "build.log", "infer.log", "acc.log"}
+    assert {path.name for path in (work / "earlier-1").iterdir()} == names
+    assert (work / "earlier-1" / "result_Files" / "mine").read_text() == "kept"
+    assert not (work / "result_Files" / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "log", "status"),
+    [
+        ("build.sh", "build", "build.log", 7),
+        ("out/main", "inference", "infer.log", 1),
+        ("../postprocess.py", "scoring", "acc.log", 1),
+    ],
+)
+def test_the_first_step_that_fails_ends_the_run_with_its_status_and_words(project, work, file, name, log, status):
+    (project / "ascend310_infer" / file).write_text(
+        "import sys\nprint('a long story\\n' * 50)\nsys.exit('the reason')\n"
+        if file.endswith(".py")
+        else f"#!/bin/bash\nseq 50\necho the reason >&2\nexit {status}\n"
+    )
+    result = run(project, work, *INPUTS)
+    assert result.returncode == status
+    lines = result.stderr.splitlines()
+    assert lines[-1] == f"error: {name} failed with status {status}: above is the end of {work}/{log}"
+    assert "the reason" in lines
+    assert len(lines) == 21
+    assert result.stdout.splitlines()[-1] == f"{name}, log in {work}/{log}"
+
+
+SKIPPING = """#!/bin/sh
+mkdir -p result_Files
+{results}
+echo "skipped /data/b/y.jpg: empty file" >&2
+echo "predicted {predicted} images in 0.10 s, 10.0 images/s; skipped {skipped}"
+exit 3
+"""
+
+
+def test_skipped_images_leave_the_accuracy_of_the_others_and_status_3(project, work):
+    results = 'cp "$(dirname "$0")"/a__x_0.bin result_Files'
+    program = SKIPPING.format(results=results, predicted=1, skipped=1)
+    (project / "ascend310_infer" / "out" / "main").write_text(program)
+    result = run(project, work, *INPUTS)
+    assert result.returncode == 3
+    scores = [
+        "1 missing results:",
+        "  b__y_0.bin, the result of b/y.jpg",
+        "Top_1_Acc: 100.000%, Top_5_Acc: 100.000%",
+        "scored 1 images of 2 in the label file",
+        "skipped 1 images, named in infer.log",
+    ]
+    assert sorted((work / "acc.log").read_text().splitlines()) == sorted(scores)
+    assert (work / "acc.log").read_text().splitlines()[-1] == scores[-1]
+    assert all(line in result.stdout.splitlines() for line in scores)
+    lines = result.stderr.splitlines()
+    assert "skipped /data/b/y.jpg: empty file" in lines
+    assert lines[-1] == f"error: inference skipped 1 images: above is the end of {work}/infer.log"
+
+
+def test_when_every_image_is_skipped_there_is_no_accuracy_and_status_3(project, work):
+    program = SKIPPING.format(results="", predicted=0, skipped=2)
+    (project / "ascend310_infer" / "out" / "main").write_text(program)
+    result = run(project, work, *INPUTS)
+    assert result.returncode == 3
+    text = (work / "acc.log").read_text()
+    assert "Top_1_Acc" not in text
+    assert "is the result of a labelled image" in text
+    assert text.endswith("skipped 2 images, named in infer.log\n")
+    assert result.stderr.splitlines()[-1].startswith("error: inference skipped 2 images: ")
+
+
+def test_a_result_that_is_missing_fails_and_is_named(project, work):
+    (project / "ascend310_infer" / "out" / "b__y_0.bin").unlink()
+    result = run(project, work, *INPUTS)
+    assert result.returncode == 1
+    assert "  b__y_0.bin, the result of b/y.jpg" in result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "MINDIR_PATH, DATA_PATH and LABEL_FILE are needed"),
+        (INPUTS[:2], "MINDIR_PATH, DATA_PATH and LABEL_FILE are needed"),
+        (["absent", *INPUTS[1:]], "MINDIR_PATH is not a file that can be read: {work}/absent"),
+        ([INPUTS[0], "my net.mindir", INPUTS[2]], "DATA_PATH is not a folder that can be read: {work}/my net.mindir"),
+        ([*INPUTS[:2], "some data"], "LABEL_FILE is not a file that can be read: {work}/some data"),
+        ([*INPUTS, "two"], "DEVICE_ID must be a number from 0 on: two"),
+        ([*INPUTS, ""], "DEVICE_ID must be a number from 0 on: "),
+        ([*INPUTS, "0", "--result_path", "x"], "--result_path cannot be given here: this script sets it"),
+        ([*INPUTS, "--device_id=1"], "--device_id=1 cannot be given here: this script sets it"),
+        ([*INPUTS, "0", "1"], "not an option: 1"),
+    ],
+)
+def test_a_wrong_argument_prints_the_usage_with_status_2_and_runs_nothing(project, work, words, message):
+    before = sorted(path.name for path in work.iterdir())
+    result = run(project, work, *words)
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: bash scripts/run_infer_310.sh MINDIR_PATH DATA_PATH LABEL_FILE [DEVICE_ID]")
+    assert result.stderr.splitlines()[-1] == f"error: {message.format(work=work)}"
+    assert result.stdout == ""
+    assert sorted(path.name for path in work.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", [["--help"], [*INPUTS, "-h"]])
+def test_help_is_no_error(project, work, words):
+    result = run(project, work, *words)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("usage: bash scripts/run_infer_310.sh")
+
+
+def test_a_python_without_numpy_is_one_line(project, work, tmp_path):
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    bare.chmod(0o755)
+    result = run(project, work, *INPUTS, PYTHON=str(bare))
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"error: {bare} has no NumPy or no PyYAML: install them with {bare} -m pip install numpy pyyaml\n"
+    )

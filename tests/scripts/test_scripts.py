@@ -1,0 +1,123 @@
+"""The scripts: what a wrong call prints, and the quick start from data to table."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from src.checkpoints.weights import Position, save_checkpoint
+from src.Xception import xception
+from tests.helpers.project import ROOT
+
+pytestmark = pytest.mark.slow
+
+QUICKSTART = ROOT / "scripts" / "run_quickstart.sh"
+
+
+def run(*words: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", *words], cwd=cwd, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("script", ["run_quickstart.sh", "run_tests.sh"])
+def test_help_tells_the_usage(script):
+    result = run(ROOT / "scripts" / script, "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"usage: bash scripts/{script}")
+
+
+def test_two_processes_share_the_tests_by_files(request):
+    # Without the groups, which pytest-xdist writes behind the names, fixtures are made twice and builds collide.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@test_scripts.py")
+
+
+@pytest.mark.parametrize("words", [["--fast"], ["a", "b"]])
+def test_a_wrong_call_of_the_quick_start_prints_the_usage_with_status_2(words):
+    result = run(QUICKSTART, *words)
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: ")
+
+
+def test_a_python_that_does_not_fit_is_one_line(tmp_path):
+    code = f'source "{ROOT}/scripts/common.sh"; ROOT="{tmp_path}"; setup_venv requirements.txt'
+    (tmp_path / "requirements.txt").touch()
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    result = run("-Eeuo", "pipefail", "-c", code, PYTHON=str(tmp_path / "python"))
+    assert result.returncode == 2
+    assert result.stderr == f"error: PYTHON={tmp_path}/python is not a Python from 3.10 to 3.12\n"
+
+
+def test_packages_that_cannot_be_installed_are_named():
+    code = f'source "{ROOT}/scripts/common.sh"; PATH=; install_packages chromium libjpeg-dev; echo unreached'
+    result = run("-Eeuo", "pipefail", "-c", code)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "error: packages are missing: install chromium libjpeg-dev\n"
+
+
+def test_the_environment_is_installed_once_and_again_when_the_requirements_change(tmp_path):
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    code = (
+        f'source "{ROOT}/scripts/common.sh"; ROOT="{tmp_path}"; setup_venv requirements.txt; "$VENV_PYTHON" --version'
+    )
+
+    def install() -> str:
+        result = run("-Eeuo", "pipefail", "-c", code)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    first, second = install(), install()
+    assert "making" in first
+    assert "installing requirements.txt" in first
+    assert re.fullmatch(r"Python 3\.1[012]\.\d+\n", second)
+    (tmp_path / "requirements.txt").write_text("# still nothing\n")
+    third = install()
+    assert "installing requirements.txt" in third
+    assert "making" not in third
+
+
+def test_the_quick_start_reuses_a_training_and_does_the_rest(tmp_path):
+    folder = tmp_path / "quick start"
+    save_checkpoint(folder / "model_0" / "Xception-rank0-2_89.ckpt", xception(10), position=Position(2, 0, 89))
+    (folder / "train.seconds").write_text("200\n")
+    result = run(QUICKSTART, "quick start", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    table = dict(re.findall(r"^(\S.*?) {2,}(.*)$", result.stdout.split("== result\n")[1], re.MULTILINE))
+    assert table["training images"] == "1438 in 10 classes"
+    assert (table["held-out images"], table["epochs"], table["training seconds"]) == ("359", "2", "200")
+    assert re.fullmatch(r"\d+\.\d\d %", table["top-1"])
+    assert re.fullmatch(r"\d+\.\d\d %", table["top-5"])
+    assert float(table["evaluation seconds"]) > 0
+    assert (folder / "xception.mindir").stat().st_size > 80e6
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    again = run(QUICKSTART, "quick start", cwd=tmp_path)
+    assert again.stdout.count("reusing") == 3
+    assert again.stdout.split("== result\n")[1] == result.stdout.split("== result\n")[1]
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_the_quick_start_trains_and_an_interrupted_one_can_begin_again(tmp_path):
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["bash", QUICKSTART, tmp_path / "out"], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 240
+        while b"epoch: 1 step: 10, loss is " not in (tmp_path / "log").read_bytes():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.5)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "out" / "train.seconds").exists()
+    config = (tmp_path / "out" / "model_0" / "config.yaml").read_text()
+    assert "num_classes: 10" in config

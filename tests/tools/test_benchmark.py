@@ -1,0 +1,141 @@
+"""The benchmark measures what it says, compares variants in one run, and fails on wrong results alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.project import ROOT
+from tools import benchmark
+from tools.benchmarks.images import write_images
+from tools.benchmarks.rounds import difference
+
+pytestmark = pytest.mark.slow
+
+SMALL = ["--image_size=71", "--batch_size=2", "--images=4", "--num_classes=4", "--device_target=CPU"]
+
+
+def measure(tmp_path: Path, *words: str) -> tuple[subprocess.CompletedProcess, dict]:
+    """Run the benchmark from another folder; return what it printed and its JSON file."""
+    command = [sys.executable, ROOT / "tools/benchmark.py", words[0], *SMALL, *words[1:], "--json=figures/found.json"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400)
+    path = tmp_path / "figures" / "found.json"
+    return result, json.loads(path.read_text()) if path.exists() else {}
+
+
+def check_record(record: dict, line: str, rounds: int) -> None:
+    """Check that a record is complete and agrees with its line of the table."""
+    speed = record["images_per_second"]
+    assert len(speed["rounds"]) == rounds
+    assert 0 < speed["min"] <= speed["median"] <= speed["max"]
+    assert speed["median"] == statistics.median(speed["rounds"])
+    assert record["start_seconds"] > 0 and record["compile_seconds"] >= 0 and record["peak_memory"] > 1e8
+    assert record["problems"] == []
+    assert line.startswith(f"{record['work']:<15} {record['name']:<12} {71:>5} {2:>5} ")
+
+
+def test_a_network_and_its_onnx_file_are_measured_in_turn_with_equal_results(tmp_path):
+    result, report = measure(tmp_path, "evaluation", "--against=onnx", "--rounds=2")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:5] == ["work", "by", "size", "batch", "images/s"]
+    assert [record["name"] for record in report["works"]] == ["MindSpore", "ONNX Runtime"]
+    for record, line in zip(report["works"], lines[1:], strict=False):
+        check_record(record, line, rounds=2)
+    own, onnx = (record["images_per_second"]["rounds"] for record in report["works"])
+    ratio = report["works"][1]["ratio"]
+    assert ratio["to"] == "MindSpore"
+    assert ratio["rounds"] == pytest.approx(np.divide(onnx, own))
+    assert f" {ratio['median']:.3f} " in lines[2]
+    machine = report["machine"]
+    assert machine["cpu"] in lines[3] and machine["mindspore"] in lines[3]
+    assert lines[4].startswith("load average ")
+
+
+def test_ranks_share_the_images_and_end_with_equal_weights(tmp_path):
+    result, report = measure(tmp_path, "training", "--ranks=2", "--rounds=1")
+    assert result.returncode == 0, result.stderr
+    for record, line, name in zip(
+        report["works"], result.stdout.splitlines()[1:], ["MindSpore", "2 ranks"], strict=False
+    ):
+        assert record["name"] == name
+        check_record(record, line, rounds=1)
+
+
+def test_another_checkout_with_other_results_fails_and_is_named(tmp_path, few_digits):
+    other = tmp_path / "other"
+    for name in ("src", "tools"):
+        shutil.copytree(ROOT / name, other / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "default_config.yaml", other)
+    path = other / "src" / "dataset.py"
+    text = path.read_text()
+    assert "RESIZE_FACTOR = 320 / 299" in text
+    path.write_text(text.replace("RESIZE_FACTOR = 320 / 299", "RESIZE_FACTOR = 400 / 299"))
+    words = ["pipeline", f"--data={few_digits / 'val'}", f"--against={other}", "--rounds=1"]
+    result, report = measure(tmp_path, *words)
+    assert result.returncode == 1
+    wrong = [line for line in result.stderr.splitlines() if line.startswith("wrong result: ")]
+    assert len(wrong) == 1
+    assert wrong[0].startswith("wrong result: pipeline-eval by other and MindSpore: pixels differ by ")
+    assert [(record["work"], record["name"]) for record in report["works"]] == [
+        (work, by) for work in ("pipeline-train", "pipeline-eval") for by in ("MindSpore", "other")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"losses": [1.0005, -2.0]}, ""),
+        ({"losses": [1.003, -2.0]}, "losses differ by 0.0015 of the largest, more than 0.001"),
+        ({"losses": [1.0, np.nan]}, "losses that are NaN or infinite"),
+        ({"losses": [1.0]}, "1 losses instead of 2"),
+        ({}, "0 losses instead of 2"),
+    ],
+)
+def test_results_agree_up_to_rounding(found, message):
+    assert difference(found, {"losses": [1.0, -2.0]}) == message
+
+
+def test_a_process_that_fails_is_one_line(tmp_path, few_digits):
+    result, report = measure(tmp_path, "pipeline", f"--data={few_digits / 'val'}", "--images=100", "--rounds=1")
+    assert (result.returncode, report) == (1, {})
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == [
+        f"error: pipeline-train by MindSpore has failed: {few_digits / 'val'} has 37 images, "
+        "less than the 100 of a round: use --images"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predict", "--images=4"], "--images=4 is less than a batch for each rank"),
+        (["predict", "--rounds=0"], "--rounds must be 1 or more: 0"),
+        (["training", "--ranks=1000", "--images=100000"], "--ranks=1000 needs as many cores"),
+        (["predict", "--against=absent"], "--against takes onnx or the folder of a checkout"),
+    ],
+)
+def test_a_wrong_call_starts_nothing(words, message, capsys):
+    with pytest.raises(ValueError, match=message):
+        benchmark.main([*words, "--device_target=CPU"])
+    assert capsys.readouterr().out == ""
+
+
+def test_the_images_are_photograph_like_and_the_same_each_time(tmp_path):
+    for name in ("a", "b"):
+        write_images(tmp_path / name, 5)
+    paths = sorted((tmp_path / "a").glob("*/*.jpg"))
+    assert [path.parent.name for path in paths] == ["0", "0", "1", "2", "3"]
+    for path in paths:
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+        assert 40_000 < path.stat().st_size < 200_000  # ImageNet's mean is 110 kB
+        with Image.open(path) as image:
+            assert (image.size, image.mode) == ((500, 375), "RGB")

@@ -1,0 +1,249 @@
+"""Nothing is lost when things break: real processes are killed, stopped, and run out of disk."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+import train as train_door
+from src.checkpoints.weights import load_weights, save_checkpoint
+from src.model_utils.command import run_command
+from src.training.metrics import read_metrics
+from src.Xception import xception
+from tests.helpers.project import ROOT
+from tests.helpers.training_run import losses, options, run
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def started(words: list[str], cwd: Path):
+    """Start a training; it is gone at the end of the block in any case."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "train.py", *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen, start: str) -> str:
+    """Read the output of a process up to the line that starts so, and return it."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(start):
+            return "".join(lines)
+    raise AssertionError(f"no line {start}: {''.join(lines)} {process.stderr.read()}")
+
+
+def checkpoints(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("Xception*.ckpt")}
+
+
+def test_a_kill_while_saving_always_leaves_the_last_good_checkpoint(tmp_path):
+    tries = 30
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.kill_while_saving", tmp_path, str(tries)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    found = re.search(r"(\d+) kills: (\d+) good checkpoints, (\d+) unfinished files", result.stdout)
+    assert found, result.stdout
+    assert found.group(1, 2) == (str(tries), str(tries))
+    assert int(found[3]) > tries / 3, "the kills missed the writing"
+    assert "skipping" not in result.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_ends_the_step_saves_and_resumes_to_the_same_losses(trained, few_digits, tmp_path, number):
+    words = options(few_digits, Path("out"), "--log_steps=1", "--resume=auto")
+    with started(words, tmp_path) as process:
+        output = read_until(process, "epoch: 1 step: 2,")
+        process.send_signal(number)
+        rest, error = process.communicate(timeout=60)
+    received = signal.Signals(process.returncode - 128)
+    assert received in (number, signal.SIGTERM)  # MindSpore makes a SIGINT that it meets in a step a SIGTERM
+    before = losses(output + rest)
+    _, step = max(before)
+    path = f"out/model_0/Xception-rank0-1_{step}.ckpt"
+    if step == 5:
+        assert f"stopped by {received.name} after epoch 1; wrote {path}" in error
+    else:
+        assert f"stopped by {received.name} after epoch 1, step {step}; wrote {path}, --resume=auto goes on" in error
+    assert "Traceback" not in error
+    assert checkpoints(tmp_path) == {Path(path).name}
+    if number == signal.SIGINT:
+        return
+    result = run("train.py", words, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"resuming {path} after epoch" in result.stdout
+    after = losses(result.stdout)
+    assert not before.keys() & after.keys()
+    whole = losses(trained[1].stdout)
+    assert whole.items() <= {**before, **after}.items()
+    steps = [row.step for row in read_metrics(tmp_path / "out" / "model_0" / "metrics.csv")]
+    assert steps == list(range(1, 11))
+
+
+@pytest.mark.parametrize(("line", "left"), [("configuration:", set()), ("epoch time:", {"Xception-rank0-1_5.ckpt"})])
+def test_a_stop_signal_while_compiling_or_evaluating_ends_at_once(few_digits, tmp_path, line, left):
+    with started(options(few_digits, tmp_path, "--eval_while_train=True"), tmp_path) as process:
+        output = read_until(process, line)
+        while left - checkpoints(tmp_path):  # the epoch's checkpoint comes before its evaluation
+            time.sleep(0.01)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert "result:" not in output + rest
+    assert checkpoints(tmp_path) == left
+
+
+def test_a_second_training_in_the_same_folder_is_refused_and_the_first_goes_on(few_digits, tmp_path):
+    words = options(few_digits, tmp_path / "out", "--epoch_size=1")
+    with started(words, tmp_path) as process:
+        read_until(process, "configuration:")
+        second = run("train.py", words, tmp_path)
+        elsewhere = run("train.py", [*words, f"--save_checkpoint_path={tmp_path / 'other'}"], tmp_path)
+        _, error = process.communicate(timeout=60)
+    folder = tmp_path / "out" / "model_0"
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1] == (
+        f"error: another training is writing to {folder}: wait for it, or choose another --save_checkpoint_path"
+    )
+    assert (process.returncode, elsewhere.returncode) == (0, 0), error + elsewhere.stderr
+    for path in (folder, tmp_path / "other" / "model_0"):
+        load_weights(xception(3), path / "Xception-rank0-1_5.ckpt")
+
+
+def test_what_a_killed_training_left_does_not_stop_the_next(few_digits, own_copy, tmp_path):
+    with started(options(few_digits, tmp_path / "out", "--resume=auto", "--epoch_size=3"), tmp_path) as process:
+        read_until(process, "configuration:")
+        process.kill()
+        process.wait()
+    unfinished = own_copy / f".Xception-rank0-3_5.ckpt.{'0' * 32}.tmp"
+    unfinished.mkdir()
+    (unfinished / "new.tmp").write_bytes(b"half")
+    words = options(few_digits, tmp_path / "out", "--resume=auto")
+    assert run_command(train_door.main, words) == 0  # finished: nothing to do
+    assert unfinished.exists()
+    result = run("train.py", [*words, "--epoch_size=3"], tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert not unfinished.exists()
+    assert "Xception-rank0-3_5.ckpt" in checkpoints(own_copy)
+
+
+# Disks
+
+
+def on_small_disk(script: str, folder: Path, *mount: str) -> subprocess.CompletedProcess:
+    """Run a shell script in a folder that is a file system of its own, seen by this script alone."""
+    command = f'mount -t tmpfs {" ".join(mount)} tmpfs "$PWD" && cd "$PWD" && {script}'
+    return subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", command],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def can_mount(folder: Path) -> bool:
+    return shutil.which("unshare") is not None and on_small_disk("true", folder).returncode == 0
+
+
+def test_a_full_disk_stops_training_and_keeps_the_checkpoint_before(few_digits, tmp_path):
+    if not can_mount(tmp_path):
+        pytest.skip("this system lets nobody mount a small disk (unshare --user --mount)")
+    words = " ".join(f"'{word}'" for word in options(few_digits, Path("out"), "--log_steps=5"))
+    script = (
+        f"'{sys.executable}' '{ROOT / 'train.py'}' {words}; echo status $?; find . -type f;"
+        f"'{sys.executable}' '{ROOT / 'eval.py'}' {words} --checkpoint_path=out/model_0/Xception-rank0-1_5.ckpt"
+    )
+    result = on_small_disk(script, tmp_path, "-o size=240m")  # a checkpoint of three classes has 166 MB
+    assert "status 1\n" in result.stdout, result.stderr
+    assert re.search(r"^error: No space left on device", result.stderr, re.MULTILINE), result.stderr
+    assert "Traceback" not in result.stderr
+    files = set(re.findall(r"^\./out/model_0/(.*)$", result.stdout, re.MULTILINE))
+    assert {name for name in files if "ckpt" in name} == {"Xception-rank0-1_5.ckpt"}
+    assert "evaluated 37 images, each once" in result.stdout
+    assert sorted(losses(result.stdout)) == [(1, 5), (2, 5)]
+
+
+def test_a_read_only_disk_is_one_line_before_training(few_digits, tmp_path):
+    if not can_mount(tmp_path):
+        pytest.skip("this system lets nobody mount a small disk (unshare --user --mount)")
+    words = " ".join(f"'{word}'" for word in options(few_digits, Path("out")))
+    result = on_small_disk(f"'{sys.executable}' '{ROOT / 'train.py'}' {words}", tmp_path, "-o ro")
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == ["error: Read-only file system: out"]
+
+
+# A training that learns nothing
+
+
+def test_a_loss_that_stays_at_that_of_guessing_is_warned_about(few_digits, tmp_path, capsys):
+    network = xception(3)
+    network.fc.weight.set_data(ms.Tensor(np.zeros((3, 2048), np.float32)))
+    network.fc.bias.set_data(ms.Tensor(np.zeros(3, np.float32)))
+    save_checkpoint(tmp_path / "zero.ckpt", network)
+    words = [f"--resume={tmp_path}/zero.ckpt", "--epoch_size=1", "--save_checkpoint=False"]
+    rates = [f"--{name}=0" for name in ("lr_init", "lr_max", "lr_end")]
+    assert run_command(train_door.main, options(few_digits, tmp_path, *words, *rates)) == 0
+    captured = capsys.readouterr()
+    assert [float(loss) for loss in losses(captured.out).values()] == pytest.approx(3 * [np.log(3)], rel=1e-4)
+    assert "warning: the loss stayed at 1.10, that of guessing, for all of epoch 1: nothing is learned" in captured.err
+
+
+def test_a_training_that_learns_is_not_warned_about(trained):
+    assert "warning" not in trained[1].stderr
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "message"),
+    [
+        ("train.py", ["--num_classes=4"], r"has 3 classes, but num_classes is 4"),
+        ("train.py", ["--train_data_dir={tmp}/empty"], r"no class folders in .*empty"),
+        ("train.py", ["--train_data_dir={tmp}/no images"], r"no images in .*no images/0"),
+        ("train.py", ["--resume={tmp}/absent.ckpt"], r"no checkpoint file .*absent.ckpt"),
+        ("eval.py", ["--checkpoint_path={tmp}/text.ckpt"], r"cannot read checkpoint .*text.ckpt: the file is damaged"),
+        ("eval.py", ["--checkpoint_path={tmp}/other.ckpt"], r"other.ckpt does not fit the network: missing: conv1"),
+        ("train.py", ["--config_path={tmp}/tag.yaml"], r"tag.yaml, line 1: not valid YAML: could not determine"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_readable_line(few_digits, tmp_path, script, words, message):
+    for name in ("empty", "no images/0", "no images/1", "no images/2"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    (tmp_path / "tag.yaml").write_text("!!python/object/apply:os.system ['touch harm']\n")
+    ms.save_checkpoint(
+        [{"name": "dense.weight", "data": ms.Tensor(np.zeros(3, np.float32))}], str(tmp_path / "other.ckpt")
+    )
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    result = run(
+        script, options(few_digits, tmp_path / "out", *(word.format(tmp=tmp_path) for word in words)), tmp_path
+    )
+    assert result.returncode in (1, 2)
+    (line,) = result.stderr.splitlines()
+    assert re.search(rf"^error: .*{message}", line), line
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    result = run("train.py", ["--device_target=CPU", "--train_data_dir=absent", "--debug"], tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.splitlines()[-1].startswith("error: cannot read the data set folder absent")

@@ -1,0 +1,125 @@
+"""metrics.csv loses no row to a kill, and holds none twice after a resume."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.training.metrics import MetricsLog, Row, read_metrics
+from tests.helpers.project import ROOT
+
+HEADER = "epoch,step,lr,loss,images_per_second,val_top_1,val_top_5\n"
+
+number = st.floats(allow_nan=False)
+share = st.none() | st.floats(0, 1)
+rows_strategy = st.lists(
+    st.builds(Row, st.integers(1, 300), st.integers(1, 10**6), number, number, number, share, share), max_size=6
+)
+
+
+def write(path: Path, rows: list[Row]) -> MetricsLog:
+    log = MetricsLog(path)
+    for row in rows:
+        log.append(row)
+    return log
+
+
+def test_the_file_reads_as_documented(tmp_path):
+    path = tmp_path / "new folder" / "metrics.csv"
+    write(path, [Row(1, 10, 0.4, 2.5, 36.1), Row(1, 45, 0.3, 2.25, 35.0, 0.5, 0.875)])
+    assert path.read_text() == f"{HEADER}1,10,0.4,2.5,36.1,,\n1,45,0.3,2.25,35.0,0.5,0.875\n"
+
+
+@given(rows_strategy)
+def test_rows_come_back_as_they_were_written(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("metrics") / "metrics.csv"
+    write(path, rows)
+    assert read_metrics(path) == rows
+
+
+@given(rows_strategy, st.floats(0, 1))
+def test_a_file_cut_anywhere_reads_as_its_first_rows(tmp_path_factory, rows, place):
+    path = tmp_path_factory.mktemp("metrics") / "metrics.csv"
+    write(path, rows)
+    data = path.read_bytes()
+    path.write_bytes(data[: round(place * len(data))])
+    found = read_metrics(path)
+    assert found == rows[: len(found)]
+    assert len(found) >= path.read_bytes().count(b"\n") - 1
+    added = Row(301, 10**6 + 1, 0.1, 2.0, 3.0)
+    MetricsLog(path, keep_until_step=10**6).append(added)
+    assert read_metrics(path) == [*found, added]
+
+
+def test_a_loss_that_is_not_a_number_is_kept(tmp_path):
+    write(tmp_path / "m.csv", [Row(1, 1, 0.1, math.nan, 1.0)])
+    assert math.isnan(read_metrics(tmp_path / "m.csv")[0].loss)
+
+
+def test_resuming_drops_the_rows_that_will_be_written_again(tmp_path):
+    path = tmp_path / "m.csv"
+    rows = [Row(1, step, 0.1, 2.0, 3.0) for step in (10, 20, 30)]
+    write(path, rows)
+    with path.open("a") as stream:
+        stream.write("2,40,0.")  # what a kill left
+    MetricsLog(path, keep_until_step=20).append(rows[2])
+    assert read_metrics(path) == rows
+
+
+def test_a_new_run_begins_an_empty_file(tmp_path):
+    write(tmp_path / "m.csv", [Row(1, 10, 0.1, 2.0, 3.0)])
+    MetricsLog(tmp_path / "m.csv")
+    assert (tmp_path / "m.csv").read_text() == HEADER
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "line 1: expected the header epoch,step"),
+        ("notes without a line end", "line 1: expected the header epoch,step"),
+        (HEADER + "1,2,3\n", "line 2: expected 7 values, got 3"),
+        (HEADER + "1,2,x,4,5,,\n", "line 2: could not convert"),
+        (HEADER + "1,2,,4,5,,\n", "line 2: lr, loss or images_per_second is missing"),
+        (HEADER + "\n", "line 2"),
+    ],
+)
+def test_a_file_of_another_kind_is_an_error_that_names_the_line(tmp_path, text, message):
+    path = tmp_path / "metrics.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        MetricsLog(path)
+    assert path.read_text() == text
+
+
+def test_each_row_is_flushed_to_the_disk_whole(tmp_path, monkeypatch):
+    log = MetricsLog(tmp_path / "m.csv")
+    flushed = []
+    # A power cut cannot be had here.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_size))
+    sizes = []
+    for step in (1, 2):
+        log.append(Row(1, step, 0.1, 2.0, 3.0))
+        sizes.append(log.path.stat().st_size)
+    assert flushed == sizes
+
+
+def test_rows_survive_a_kill_right_after_they_were_appended(tmp_path):
+    path = tmp_path / "metrics.csv"
+    code = (
+        "import sys; from pathlib import Path; from src.training.metrics import MetricsLog, Row\n"
+        "log = MetricsLog(Path(sys.argv[1]))\n"
+        "for step in range(1, 10**6): log.append(Row(1, step, 0.1, 2.0, 3.0)); print(step, flush=True)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    said = [int(process.stdout.readline()) for _ in range(20)]
+    process.kill()
+    said += [int(line) for line in process.communicate()[0].split("\n")[:-1]]
+    assert [row.step for row in read_metrics(path)][: len(said)] == said
+    assert os.path.getsize(path) > len(HEADER)

@@ -1,0 +1,210 @@
+"""Several processes train and evaluate like one: real processes on CPU, started by msrun."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from src.model_utils.local_adapter import Group
+from src.training.model import build_loss, build_optimizer, build_schedule
+from tests.helpers.project import ROOT
+from tests.helpers.training_run import losses, options, run
+from tests.helpers.two_ranks import (
+    IMAGES,
+    OPTIONS,
+    OPTIONS_STEPS,
+    STEPS,
+    batches,
+    build_network,
+    build_small,
+    configuration,
+    evaluate,
+    values_of,
+)
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent  # where msrun looks for the ranks' Python too, if it is first in PATH
+
+
+def msrun(script: str, words: list, cwd: Path, log: str = "log") -> list[str]:
+    """Return the command that starts two ranks on a port of their own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [
+        "env", f"PATH={BIN}{os.pathsep}{os.environ['PATH']}", BIN / "msrun", "--worker_num=2", "--local_worker_num=2",
+        "--join=True", f"--master_port={port}",
+        f"--log_dir={cwd / log}", ROOT / script, *map(str, words),
+    ]  # fmt: skip
+
+
+def run_ranks(script: str, words: list, cwd: Path) -> list[str]:
+    """Run two ranks to their end; return the output of each."""
+    result = subprocess.run(
+        msrun(script, words, cwd), cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+    )
+    logs = [(cwd / "log" / f"worker_{rank}.log").read_text() for rank in range(2)]
+    assert result.returncode == 0, "\n".join(logs) + result.stderr
+    return logs
+
+
+@pytest.fixture(scope="module")
+def both(few_digits, tmp_path_factory) -> list[dict[str, np.ndarray]]:
+    """What two ranks found, by name."""
+    folder = tmp_path_factory.mktemp("ranks")
+    run_ranks("tests/helpers/two_ranks.py", [few_digits / "train", folder], folder)
+    return [dict(np.load(folder / f"rank{rank}.npz")) for rank in range(2)]
+
+
+def test_sums_over_ranks_are_exact_and_the_same_everywhere(both):
+    for name, values in values_of(0).items():
+        expected = values + values_of(1)[name]
+        for found in both:
+            assert found[name].dtype == expected.dtype
+            assert np.array_equal(found[name], expected)
+
+
+def test_a_copied_parameter_has_the_value_of_the_first_rank(both):
+    for found in both:
+        assert np.array_equal(found["copied"], np.full((2, 3), 7.5, np.float32))
+
+
+@pytest.mark.parametrize("images", IMAGES)
+def test_an_evaluation_on_two_ranks_equals_one_process_for_any_number_of_images(both, images):
+    expected = evaluate(images, Group())
+    for found in both:
+        figures = found[f"evaluation {images}"]
+        assert figures[0] == images
+        assert np.array_equal(np.delete(figures, 1), np.delete(expected, 1))
+        assert figures[1] == pytest.approx(expected[1], rel=1e-12)
+
+
+def test_bad_images_are_not_looked_for_in_folders_that_differ_between_ranks(both):
+    for found in both:
+        assert "the processes see different images" in str(found["refusal"])
+        assert "by rank 21, 37" in str(found["refusal"])
+
+
+def test_two_ranks_get_the_weights_of_averaged_gradients(both, few_digits):
+    config = configuration()
+    network = build_network()
+    network_and_loss = nn.WithLossCell(network, build_loss(config))
+    optimizer = build_optimizer(config, network, build_schedule(config, STEPS))
+    gradients_of = ms.value_and_grad(network_and_loss, None, network.trainable_params())
+    shards = [
+        list(batches(str(few_digits / "train"), rank, 2).create_tuple_iterator(num_epochs=1)) for rank in range(2)
+    ]
+    for first, second in zip(*shards, strict=True):
+        (_, left), (_, right) = gradients_of(*first), gradients_of(*second)
+        optimizer(tuple((a + b) / 2 for a, b in zip(left, right, strict=True)))
+    before = {p.name: p.asnumpy() for p in build_network().trainable_params()}
+    differences, moves = [], []
+    for parameter in network.trainable_params():
+        expected = parameter.asnumpy()
+        scale = np.abs(expected).max()
+        differences += [np.abs(found[parameter.name] - expected).max() / scale for found in both]
+        moves.append(np.abs(before[parameter.name] - expected).max() / scale)
+    assert max(differences) < 1e-5
+    assert max(moves) > 1e-3, "the weights did not change"
+
+
+def test_with_all_options_two_ranks_clip_the_mean_of_all_gradients_and_average_the_weights_alike(both, few_digits):
+    config = configuration(*OPTIONS)
+    network = build_small()
+    before = {p.name: p.asnumpy().copy() for p in network.trainable_params()}
+    gradients_of = ms.value_and_grad(
+        nn.WithLossCell(network, build_loss(config, sparse=False)), None, network.trainable_params()
+    )
+    found_labels, found = [], []
+    for rank in range(2):
+        dataset = batches(str(few_digits / "train"), rank, 2, config)
+        for images, labels in dataset.create_tuple_iterator(num_epochs=1):
+            found_labels.append(labels.asnumpy())
+            found += [gradients_of(image, label)[1] for image, label in zip(images, labels, strict=True)]
+    assert len(found) == 2 * config.gradient_accumulation
+    assert not np.array_equal(*found_labels)
+    means = [np.mean([gradient.asnumpy() for gradient in each], 0) for each in zip(*found, strict=True)]
+    norm = np.sqrt(sum((mean.astype(np.float64) ** 2).sum() for mean in means))
+    assert norm > 2 * config.clip_grad_norm
+    clipped = tuple(ms.Tensor((mean * config.clip_grad_norm / norm).astype(np.float32)) for mean in means)
+    build_optimizer(config, network, build_schedule(config, OPTIONS_STEPS))(clipped)
+    for parameter in network.trainable_params():
+        expected, start = parameter.asnumpy(), before[parameter.name]
+        for rank in both:
+            weight, average = (rank[f"all options {prefix}{parameter.name}"] for prefix in ("", "ema."))
+            assert np.allclose(weight, expected, rtol=1e-5, atol=1e-6), parameter.name
+            assert np.allclose(average, (start + expected) / 2, rtol=1e-5, atol=1e-6), parameter.name
+        assert np.array_equal(both[0][f"all options {parameter.name}"], both[1][f"all options {parameter.name}"])
+    assert np.abs(network.fc.bias.asnumpy() - before["fc.bias"]).max() > 1e-5
+
+
+def test_the_evaluation_command_on_two_ranks_prints_the_result_of_one(trained, few_digits, tmp_path):
+    words = options(few_digits, tmp_path, "--batch_size=8", f"--checkpoint_path={trained[0]}/Xception-rank0-2_5.ckpt")
+    logs = run_ranks("eval.py", [*words, "--is_distributed=True", f"--eval_report={tmp_path / 'two'}"], tmp_path)
+    alone = run("eval.py", [*words, f"--eval_report={tmp_path / 'one'}"], tmp_path)
+    figures = [re.search(r"result: .*'Loss': (\S+), (.*)", text).groups() for text in (logs[0], alone.stdout)]
+    assert figures[0][1] == figures[1][1]
+    assert float(figures[0][0]) == pytest.approx(float(figures[1][0]), rel=1e-5)
+    assert "evaluated 37 images, each once" in logs[0]
+    assert "result:" not in logs[1]
+    tables = [(tmp_path / name / "per_class.csv").read_bytes() for name in ("one", "two")]
+    assert tables[0] == tables[1]
+
+
+def rank_processes(log: Path) -> list[int]:
+    """Return the process numbers of the ranks whose logs are in a folder, by rank."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "environ").read_bytes().split(b"\0")
+            command = (entry / "cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        values = dict(word.split(b"=", 1) for word in words if b"=" in word)
+        if str(log).encode() in command and b"train.py" in command and values.get(b"MS_ROLE") == b"MS_WORKER":
+            found[int(values[b"MS_NODE_ID"])] = int(entry.name)
+    return [found[rank] for rank in sorted(found)]
+
+
+def test_a_signal_to_one_rank_stops_both_after_the_same_step_and_both_resume(few_digits, tmp_path):
+    words = options(
+        few_digits, tmp_path / "out", "--is_distributed=True", "--batch_size=2", "--log_steps=1", "--resume=auto",
+        "--eval_while_train=True",
+    )  # fmt: skip
+    with subprocess.Popen(msrun("train.py", words, tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+        log = tmp_path / "log" / "worker_1.log"
+        while not (log.exists() and "epoch: 1 step: 2," in log.read_text()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(rank_processes(tmp_path / "out")[1], signal.SIGTERM)
+        assert process.wait(timeout=60) != 0
+    before = [(tmp_path / "log" / f"worker_{rank}.log").read_text() for rank in range(2)]
+    stops = [re.search(r"stopped by SIGTERM after (epoch \d+(?:, step \d+)?)", text) for text in before]
+    assert stops[0], before[0]
+    assert losses(before[0]).keys() == losses(before[1]).keys()
+    assert "wrote" in before[0]
+    after = run_ranks("train.py", words, tmp_path)
+    for rank in range(2):
+        assert "resuming" in after[rank]
+        steps = sorted([*losses(before[rank]), *losses(after[rank])])
+        assert steps == [(epoch, step) for epoch in (1, 2) for step in range(1, 6)]
+    results = re.findall(r"^result: .*", after[0], re.MULTILINE)
+    assert len(results) in (1, 2)
+    alone = run(
+        "eval.py",
+        options(few_digits, tmp_path, f"--checkpoint_path={tmp_path}/out/model_0/Xception-rank0-2_5.ckpt"),
+        tmp_path,
+    )
+    assert re.search(r"'Top_1_Acc': [\d.]+", alone.stdout)[0] in results[-1]

@@ -1,0 +1,316 @@
+"""Training as users run it: real processes on real images, their logs, files, and an exact resume."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from PIL import Image
+
+import eval as eval_door
+import train as train_door
+from src.checkpoints.folder import checkpoint_folder
+from src.checkpoints.weights import Position, load_weights, save_checkpoint
+from src.dataset import create_dataset
+from src.model_utils.command import run_command
+from src.model_utils.config import parse_config
+from src.training.metrics import read_metrics
+from src.training.trainer import _run
+from src.Xception import xception
+from tests.helpers.project import ROOT
+from tests.helpers.training_run import BATCH, EPOCHS, STEPS, losses, options, run
+
+pytestmark = pytest.mark.slow
+
+TIME = re.compile(r"epoch time: \d+\.\d{3} ms, per step time: \d+\.\d{3} ms")
+RESULT = re.compile(r"result: (\{'Loss': \d+\.\d+, 'Top_1_Acc': [01]\.\d+, 'Top_5_Acc': 1\.0\})")
+
+
+# What a training leaves
+
+
+def test_log_lines_are_those_of_the_model_zoo(trained):
+    output = trained[1].stdout
+    assert sorted(losses(output)) == [(epoch, step) for epoch in (1, 2) for step in (2, 4, 5)]
+    lines = output.splitlines()
+    assert sum(TIME.fullmatch(line) is not None for line in lines) == EPOCHS
+    assert sum(re.fullmatch(r"\d+\.\d images/s, ETA \d+:\d\d:\d\d", line) is not None for line in lines) == EPOCHS
+    assert sum(RESULT.fullmatch(line) is not None for line in lines) == EPOCHS
+
+
+def test_progress_counts_every_image_on_stderr(trained):
+    assert f"train: {EPOCHS * STEPS * BATCH}/{EPOCHS * STEPS * BATCH} images (100%)" in trained[1].stderr
+    assert trained[1].stderr.count("evaluate: 37/37 images (100%)") == EPOCHS
+    assert "Traceback" not in trained[1].stderr
+
+
+def test_the_folder_holds_checkpoints_metrics_classes_and_configuration(trained):
+    folder = trained[0]
+    assert {path.name for path in folder.iterdir()} == {
+        "Xception-rank0-1_5.ckpt", "Xception-rank0-2_5.ckpt", "Xception-best.ckpt", "class_names.txt", "config.yaml",
+        "metrics.csv", "curves.png",
+    }  # fmt: skip
+    assert (folder / "class_names.txt").read_text() == "0\n1\n2\n"
+    config = parse_config(["--config_path", str(folder / "config.yaml")], lambda device: device)
+    assert (config.epoch_size, config.batch_size, config.image_size, config.lr_max) == (EPOCHS, BATCH, 71, 0.01)
+    assert config.to_yaml() in trained[1].stdout
+
+
+def test_metrics_hold_the_logged_losses_and_validations(trained):
+    rows = read_metrics(trained[0] / "metrics.csv")
+    assert [(row.epoch, row.step) for row in rows] == [(1, 2), (1, 4), (1, 5), (2, 7), (2, 9), (2, 10)]
+    printed = [float(loss) for loss in losses(trained[1].stdout).values()]
+    assert [row.loss for row in rows] == pytest.approx(printed, abs=1e-6)  # both are rounded
+    accuracies = re.findall(r"'Top_1_Acc': ([\d.]+)", trained[1].stdout)
+    assert [str(row.val_top_1) for row in rows] == ["None", "None", accuracies[0], "None", "None", accuracies[1]]
+    assert all(row.images_per_second > 0 for row in rows)
+    assert rows[-1].lr == pytest.approx(4e-5 + (0.01 - 4e-5) / 5, rel=1e-4)
+
+
+def test_the_best_checkpoint_is_the_first_of_the_best_epochs(trained):
+    rows = [row for row in read_metrics(trained[0] / "metrics.csv") if row.val_top_1 is not None]
+    best = max(rows, key=lambda row: (row.val_top_1, -row.epoch))
+    numbered = trained[0] / f"Xception-rank0-{best.epoch}_5.ckpt"
+    assert (trained[0] / "Xception-best.ckpt").read_bytes() == numbered.read_bytes()
+
+
+def test_curves_can_be_looked_at(trained):
+    with Image.open(trained[0] / "curves.png") as image:
+        image.load()
+        assert image.size[0] >= 600
+
+
+# Going on
+
+
+def test_a_training_resumed_before_a_damaged_checkpoint_repeats_the_uninterrupted_one_exactly(
+    trained, own_copy, few_digits, tmp_path
+):
+    newest = own_copy / "Xception-rank0-2_5.ckpt"
+    damaged = bytearray(newest.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    newest.write_bytes(damaged)
+    result = run(
+        "train.py", options(few_digits, tmp_path / "out", "--eval_while_train=True", "--resume=auto"), tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert f"skipping {newest}: cannot read checkpoint {newest}: the file is damaged" in result.stdout
+    assert f"resuming {own_copy}/Xception-rank0-1_5.ckpt after epoch 1, step 0" in result.stdout
+    assert (own_copy / "earlier-1" / newest.name).read_bytes() == damaged
+    whole = losses(trained[1].stdout)
+    assert losses(result.stdout) == {place: loss for place, loss in whole.items() if place[0] == 2}
+    resumed, uninterrupted = xception(3), xception(3)
+    load_weights(resumed, own_copy / "Xception-rank0-2_5.ckpt")
+    load_weights(uninterrupted, trained[0] / "Xception-rank0-2_5.ckpt")
+    for left, right in zip(resumed.get_parameters(), uninterrupted.get_parameters(), strict=True):
+        assert np.array_equal(left.asnumpy(), right.asnumpy()), left.name
+    strip = [(row.step, row.loss, row.val_top_1) for row in read_metrics(trained[0] / "metrics.csv")]
+    assert [(row.step, row.loss, row.val_top_1) for row in read_metrics(own_copy / "metrics.csv")] == strip
+
+
+def test_weights_alone_warm_start_a_new_training_and_the_old_files_move_aside(own_copy, few_digits, tmp_path, capsys):
+    network = xception(3)
+    load_weights(network, own_copy / "Xception-rank0-1_5.ckpt")
+    save_checkpoint(tmp_path / "weights.ckpt", network)
+    words = options(
+        few_digits, tmp_path / "out", f"--resume={tmp_path}/weights.ckpt", "--epoch_size=1", "--save_checkpoint=False"
+    )
+    assert run_command(train_door.main, words) == 0
+    output = capsys.readouterr().out
+    assert "it holds weights only and no position; training starts after epoch 0" in output
+    aside = own_copy / "earlier-1"
+    assert f"files of an earlier run are in {aside} now" in output
+    assert {path.name for path in own_copy.iterdir()} == {
+        "earlier-1", "class_names.txt", "config.yaml", "metrics.csv", "curves.png",
+    }  # fmt: skip
+    assert (aside / "Xception-rank0-2_5.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (
+            ["--resume={folder}/Xception-rank0-2_5.ckpt"],
+            2,
+            "nothing to train: 2 of 2 epochs are done; raise --epoch_size",
+        ),
+        (["--finish_epoch=1"], 2, "finish_epoch is 1, but no checkpoint is given: add --resume CKPT"),
+        (["--resume={folder}/absent.ckpt"], 1, "no checkpoint file"),
+        (["--num_classes=4"], 1, "has 3 classes, but num_classes is 4: use --num_classes=3"),
+        (["--train_data_dir="], 1, "cannot read the data set folder (none given)"),
+        (["--batch_size=99"], 1, "has 21 images, less than one batch of 99"),
+        (["--warmup_epochs=3"], 1, "warmup_epochs must be in [0, 2] (total_epochs), but got 3"),
+        (["--test_data_dir={other}", "--eval_while_train"], 2, "class folder 2 is in only one of"),
+        (["--save_checkpoint_path={file}"], 1, "Not a directory"),
+    ],
+)
+def test_a_mistake_is_one_line_before_training_and_changes_nothing(
+    own_copy, few_digits, tmp_path, capsys, words, status, message
+):
+    other = Path(shutil.copytree(few_digits / "val", tmp_path / "other"))
+    (other / "2").rename(other / "x")
+    (tmp_path / "file").touch()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    places = {"folder": own_copy, "other": other, "file": tmp_path / "file"}
+    words = options(few_digits, tmp_path / "out", *(word.format(**places) for word in words))
+    assert run_command(train_door.main, words) == status
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1
+    assert message in error[0]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_loss_that_diverges_stops_with_step_and_rate_and_keeps_the_checkpoints(
+    own_copy, few_digits, tmp_path, capsys
+):
+    words = [f"--resume={own_copy}/Xception-rank0-1_5.ckpt", "--lr_max=1e30", "--lr_init=1e30"]
+    assert run_command(train_door.main, options(few_digits, tmp_path / "out", *words)) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(
+        r"error: the loss is (nan|inf) at epoch 2, step 2, learning rate 8e\+29: training has diverged", error
+    )
+    load_weights(xception(3), own_copy / "Xception-rank0-1_5.ckpt")
+
+
+@pytest.mark.parametrize("level", ["O2", "O3"])
+def test_mixed_precision_trains_and_writes_ordinary_checkpoints(few_digits, tmp_path, capsys, level):
+    words = options(
+        few_digits, tmp_path, f"--amp_level={level}", "--epoch_size=1", f"--eval_while_train={level == 'O2'}"
+    )
+    assert run_command(train_door.main, words) == 0
+    output = capsys.readouterr().out
+    assert len(losses(output)) == 3
+    assert all(0 < float(loss) < 20 for loss in losses(output).values())
+    assert len(RESULT.findall(output)) == (level == "O2")
+    load_weights(xception(3), tmp_path / "model_0" / "Xception-rank0-1_5.ckpt")
+
+
+def test_only_the_newest_checkpoints_are_kept(own_copy, few_digits, tmp_path):
+    path = own_copy / "Xception-rank0-2_5.ckpt"
+    words = [f"--resume={path}", "--epoch_size=3", "--keep_checkpoint_max=2"]
+    assert run_command(train_door.main, options(few_digits, tmp_path / "out", *words)) == 0
+    names = {path.name for path in own_copy.glob("*.ckpt")}
+    assert names == {"Xception-rank0-2_5.ckpt", "Xception-rank0-3_5.ckpt", "Xception-best.ckpt"}
+
+
+def test_profiling_writes_a_trace_beside_the_metrics(few_digits, tmp_path):
+    words = options(few_digits, Path("out"), "--enable_profiling=True", "--epoch_size=1", "--save_checkpoint=False")
+    result = run("train.py", words, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "out" / "model_0" / "profile").rglob("trace_view.json"))) == 1
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("sink", "start", "calls"),
+    [
+        (False, Position(0), [(0, 0, 1), (1, 0, 2), (2, 0, 3)]),
+        (False, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
+        (True, Position(0), [(0, 0, 3)]),
+        (True, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
+        (True, Position(3), []),
+    ],
+)
+def test_each_epoch_has_a_data_set_of_its_own_unless_the_device_sinks_data(sink, start, calls):
+    """`calls` are the epoch and step a data set begins with, and the epoch that training on it ends with."""
+    found = []
+
+    class Recorder:
+        def train(self, last, position, callbacks, sink_mode, initial_epoch):
+            assert sink_mode is sink
+            assert initial_epoch == position.epoch
+            found.append((position.epoch, position.step, last))
+
+    _run(Recorder(), lambda position: position, start, 3, [], sink)
+    assert found == calls
+
+
+@pytest.mark.parametrize(
+    ("device", "words", "folder"),
+    [
+        ("Ascend", [], "ckpt_3"),
+        ("GPU", [], "gpu-ckpt/fp16/model_3"),
+        ("GPU", ["--is_fp32=True"], "gpu-ckpt/fp32/model_3"),
+        ("GPU", ["--amp_level=O0"], "gpu-ckpt/fp32/model_3"),
+        ("CPU", [], "cpu-ckpt/model_3"),
+    ],
+)
+def test_checkpoints_lie_where_the_reference_puts_them(device, words, folder):
+    assert checkpoint_folder(parse_config(words, lambda _: device), 3) == Path(folder)
+
+
+# Evaluation
+
+
+def test_evaluation_prints_the_result_of_every_image_and_writes_the_report(trained, few_digits, tmp_path):
+    checkpoint = trained[0] / "Xception-rank0-2_5.ckpt"
+    words = ["--batch_size=8", f"--checkpoint_path={checkpoint}", "--eval_report=a report"]
+    result = run("eval.py", [word for word in options(few_digits, tmp_path) if "batch" not in word] + words, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "evaluated 37 images, each once" in result.stdout
+    (figures,) = RESULT.findall(result.stdout)
+    # Training's own validation, with another batch size, found the same.
+    last = RESULT.findall(trained[1].stdout)[-1]
+    assert re.findall(r"Acc': ([\d.]+)", figures) == re.findall(r"Acc': ([\d.]+)", last)
+    assert float(figures.split()[1].strip(",")) == pytest.approx(float(last.split()[1].strip(",")), rel=1e-5)
+    rows = (tmp_path / "a report" / "per_class.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [["0", "12"], ["1", "12"], ["2", "13"]]
+    correct = sum(int(row.split(",")[2]) for row in rows[1:])
+    assert f"'Top_1_Acc': {correct / 37}" in figures
+    assert (tmp_path / "a report" / "confusion_matrix.png").exists()
+
+
+def test_evaluation_equals_the_network_called_by_hand(trained, few_digits, capsys):
+    network = xception(3).set_train(False)
+    load_weights(network, trained[0] / "Xception-rank0-2_5.ckpt")
+    images = create_dataset(str(few_digits / "val"), False, 37, image_size=71)
+    ((image, label),) = list(images.create_tuple_iterator(num_epochs=1, output_numpy=True))
+    accuracy = (network(ms.Tensor(image)).asnumpy().argmax(1) == label).mean()
+    words = options(few_digits, Path("unused"), f"--checkpoint_path={trained[0] / 'Xception-rank0-2_5.ckpt'}")
+    assert run_command(eval_door.main, words) == 0
+    assert f"'Top_1_Acc': {accuracy}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        ([], 2, "no checkpoint given: add --checkpoint_path=FILE.ckpt"),
+        (["--checkpoint_path={folder}/class_names.txt"], 1, "is not named like a checkpoint"),
+        (["--checkpoint_path={folder}/x.ckpt", "--test_data_dir=absent"], 1, "cannot read the data set folder absent"),
+    ],
+)
+def test_a_mistake_in_evaluation_is_one_line(trained, few_digits, tmp_path, capsys, words, status, message):
+    words = options(few_digits, tmp_path, *(word.format(folder=trained[0]) for word in words))
+    assert run_command(eval_door.main, words) == status
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1
+    assert message in error[0]
+
+
+def test_a_network_without_good_weights_is_an_error_in_evaluation(few_digits, tmp_path, capsys):
+    network = xception(3)
+    network.fc.bias.set_data(ms.Tensor([np.nan] * 3, ms.float32))
+    save_checkpoint(tmp_path / "nan.ckpt", network, position=Position(1))
+    words = options(few_digits, tmp_path, f"--checkpoint_path={tmp_path / 'nan.ckpt'}")
+    assert run_command(eval_door.main, words) == 1
+    assert "NaN or infinite" in capsys.readouterr().err.splitlines()[-1]
+
+
+# The doors
+
+
+@pytest.mark.parametrize("script", ["train.py", "eval.py", "export.py", "predict.py"])
+def test_help_comes_without_waiting_for_mindspore(script):
+    code = (
+        f"import sys, runpy; sys.argv = ['{script}', '--help']\ntry: runpy.run_path('{script}', run_name='__main__')\n"
+    )
+    code += "except SystemExit as stop: sys.exit(stop.code or 'mindspore' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "--image_size" in result.stdout

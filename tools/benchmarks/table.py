@@ -1,0 +1,106 @@
+"""What a benchmark prints and writes: the machine, medians, ratios."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import statistics
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tools.benchmarks.rounds import Measured
+
+_COLUMNS = "{:<15} {:<12} {:>5} {:>5} {:>9} {:>9} {:>9} {:>7} {:>10} {:>10}"
+_PACKAGES = ("mindspore", "numpy", "onnxruntime")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the facts of this machine that decide its speed, and the versions of what runs on it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
+    return {
+        "cpu": model[1] if model else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0)),
+        "threads": {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ},
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _PACKAGES},
+    }
+
+
+def load_average() -> float:
+    """Return how many processes wanted a core, on average over the last minute; much above our own spoils figures."""
+    return os.getloadavg()[0]
+
+
+def to_record(measured: Measured, settings: dict[str, int], rival: Measured | None) -> dict[str, Any]:
+    """Return an entry's figures as JSON values.
+
+    Args:
+        measured: The figures.
+        settings: `image_size` and `batch_size`.
+        rival: What it is compared with: the speeds of the same rounds.
+    """
+    speeds = measured.speeds
+    record = {
+        "work": measured.entry.work,
+        "name": measured.entry.name,
+        **settings,
+        "ranks": measured.entry.ranks,
+        "images_per_second": {
+            "median": statistics.median(speeds),
+            "min": min(speeds),
+            "max": max(speeds),
+            "rounds": speeds,
+        },
+        "start_seconds": measured.start_seconds,
+        "compile_seconds": measured.compile_seconds,
+        "peak_memory": measured.peak_memory,
+        "problems": measured.problems,
+    }
+    if rival:
+        ratios = [own / other for own, other in zip(speeds, rival.speeds, strict=True)]
+        record["ratio"] = {"to": rival.entry.name, "median": statistics.median(ratios), "rounds": ratios}
+    return record
+
+
+def header() -> str:
+    """Return the first line of the table."""
+    names = ("work", "by", "size", "batch", "images/s", "min", "max", "ratio", "compile s", "memory MB")
+    return _COLUMNS.format(*names)
+
+
+def to_line(record: dict[str, Any]) -> str:
+    """Return an entry's line of the table."""
+    speed = record["images_per_second"]
+    ratio = f"{record['ratio']['median']:.3f}" if "ratio" in record else ""
+    return _COLUMNS.format(
+        record["work"],
+        record["name"],
+        record["image_size"],
+        record["batch_size"],
+        *(f"{speed[key]:.{2 if speed[key] < 100 else 0}f}" for key in ("median", "min", "max")),
+        ratio,
+        f"{record['compile_seconds']:.1f}",
+        f"{record['peak_memory'] / 1e6:.0f}",
+    )
+
+
+def describe(machine: dict[str, Any], loads: Sequence[float]) -> str:
+    """Return the lines about the machine below the table."""
+    versions = ", ".join(f"{name} {machine[name]}" for name in _PACKAGES if machine[name])
+    return (
+        f"{machine['cpu']}, {machine['usable_cores']} of {machine['cores']} cores; {versions}\n"
+        f"load average {loads[0]:.1f} before and {loads[1]:.1f} after"
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
