@@ -23,22 +23,9 @@ from src.dataset import (
     create_dataset,
     readable_errors,
 )
+from tests.helpers.pipeline import SIZE, batches, write_image
 
-SIZE = 71
 FAST = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def batches(*arguments, **options) -> list[tuple[np.ndarray, np.ndarray]]:
-    options = {"image_size": SIZE, "num_parallel_workers": 1, **options}
-    dataset = create_dataset(*arguments, **options)
-    return list(dataset.create_tuple_iterator(num_epochs=1, output_numpy=True))
-
-
-def write_image(path: Path, pixels: np.ndarray | int, size: tuple[int, int] = (80, 80)) -> None:
-    """Write an image that keeps its pixels if the suffix is .png; a number makes it grey."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("RGB", size, (pixels,) * 3) if isinstance(pixels, int) else Image.fromarray(pixels)
-    image.save(path, {".PNG": "PNG"}.get(path.suffix.upper(), "JPEG"))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from mindspore import Tensor
 
 from src.loss import REDUCTIONS, CrossEntropySmooth
 from tests.helpers.deterministic import execution_mode
+from tests.helpers.labels import smoothed
 
 REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
 
@@ -22,14 +23,6 @@ def formula(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
     logits = logits.astype(np.float64)
     shifted = logits - logits.max(1, keepdims=True)
     return -(target * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))).sum(1)
-
-
-def smoothed(label: np.ndarray, classes: int, smooth: float) -> np.ndarray:
-    if classes == 1:
-        return np.ones((len(label), 1))
-    target = np.full((len(label), classes), smooth / (classes - 1))
-    target[np.arange(len(label)), label] = 1 - smooth
-    return target
 
 
 def test_the_signature_is_the_model_zoos():

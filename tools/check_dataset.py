@@ -10,10 +10,10 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.common.files import atomic_write
+from src.common.files import atomic_write, printable, to_list
 from src.common.progress import Progress
 from src.common.workers import available_workers
-from src.data.image_check import find_bad_images, printable, to_list
+from src.data.image_check import find_bad_images
 from src.data.image_folders import IMAGE_SUFFIXES, find_images
 from src.model_utils.config import ConfigError
 

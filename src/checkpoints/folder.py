@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.checkpoints.keeper import BEST_CHECKPOINT, RANK
+from src.checkpoints.keeper import RANK
+from src.checkpoints.names import BAD_IMAGES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG, CURVES, METRICS
 from src.checkpoints.weights import numbered_checkpoints
 from src.common.files import atomic_write, move_aside, remove_temporary
-from src.data.usable_images import BAD_IMAGES
-from src.evaluation.confusion import CURVES
 from src.model_utils.config import Config
-from src.prediction.class_names import CLASS_NAMES
-from src.training.metrics import METRICS
-from src.training.model import amp_level
-
-CONFIG = "config.yaml"
+from src.model_utils.derived_settings import amp_level
 
 
 def checkpoint_folder(config: Config, rank: int) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mindspore import nn
 
+from src.checkpoints.names import BEST_CHECKPOINT
 from src.checkpoints.weights import Position, checkpoint_name, numbered_checkpoints, save_checkpoint
 
-BEST_CHECKPOINT = "Xception-best.ckpt"
 RANK = 0  # all ranks hold the same weights: the first saves them
 
 

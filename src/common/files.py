@@ -48,6 +48,16 @@ def to_csv(rows: Iterable[Iterable[object]]) -> str:
     return buffer.getvalue()
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    """Return a path for a line of output: a file name need not be valid UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def to_list(paths: Iterable[str | os.PathLike[str]]) -> bytes:
+    """Return the content of a file that lists paths, one a line, each byte as it is in the name."""
+    return b"".join(os.fsencode(path) + b"\n" for path in paths)
+
+
 def temporary_path(final: Path) -> Path:
     """Return a hidden name beside a file that no other writer, process or host uses.
 
@@ -95,6 +105,25 @@ def replace_file(temporary: str | os.PathLike[str], final: str | os.PathLike[str
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
             raise
+
+
+def check_free_space(folder: Path, needed: int) -> None:
+    """Raise if a disk is too small.
+
+    Args:
+        folder: A folder on the disk, which may still be missing.
+        needed: Bytes that are going to be written.
+
+    Raises:
+        OSError: If fewer bytes are free.
+    """
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise OSError(
+            f"{folder} needs {needed / 1e6:.1f} MB, but {place} has {free / 1e6:.1f} MB left; make room or choose "
+            f"another disk"
+        )
 
 
 def move_aside(paths: Sequence[Path], folder: Path) -> Path | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from src.common.files import replace_file, temporary_path
 from src.cpu.compile_cache import cache_folder
 from src.model_utils.config import Config
-from src.training.model import amp_level
+from src.model_utils.derived_settings import amp_level
 
 _SOURCES = Path(__file__).with_name("kernels")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-shared", "-pthread")

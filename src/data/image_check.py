@@ -6,7 +6,7 @@ import os
 import stat
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -109,16 +109,6 @@ def check_content(file: BinaryIO) -> str:
         return error.strerror or " ".join(str(error).split())
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of any type when a file is damaged
         return " ".join(f"cannot be decoded: {type(error).__name__}: {error}".split())
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    """Return a path for a line of output: a file name need not be valid UTF-8."""
-    return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def to_list(paths: Iterable[str | os.PathLike[str]]) -> bytes:
-    """Return the content of a file that lists paths, one a line, each byte as it is in the name."""
-    return b"".join(os.fsencode(path) + b"\n" for path in paths)
 
 
 def _decode(file: BinaryIO) -> str:

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from src.common.files import atomic_write
+from src.checkpoints.names import BAD_IMAGES
+from src.common.files import atomic_write, printable, to_list
 from src.common.progress import Progress
-from src.common.workers import available_workers
-from src.data.image_check import find_bad_images, printable, to_list
+from src.data.image_check import find_bad_images
 from src.data.image_folders import list_images
 from src.data.record_set import find_records
 from src.dataset import check_folder
 from src.model_utils.config import Config
+from src.model_utils.derived_settings import workers
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
-
-BAD_IMAGES = "bad_images.txt"
 
 _SHOWN = 20  # more lines than that hide the rest of a log
 _REASON_BYTES = 200
@@ -68,8 +67,7 @@ def usable_images(
         if group.rank == 0:
             print(f"nothing to skip in {folder}: MindRecord images were decoded when they were converted", flush=True)
         return UsableImages(names, count)
-    workers = config.num_parallel_workers or max(available_workers() // group.size, 1)
-    bad = _find_together(folder, workers, group)
+    bad = _find_together(folder, workers(config, group.size), group)
     if group.rank == 0:
         _report(bad, count, folder)
     names, count = check(tuple(bad))

@@ -12,8 +12,8 @@ from src.evaluation.onnx_evaluator import evaluate_model
 from src.export.exporter import write_onnx
 from src.export.onnx_model import OnnxModel, has_gpu, import_onnxruntime, load_onnx
 from src.model_utils.config import Config
+from src.model_utils.derived_settings import amp_level, to_evaluation_precision
 from src.model_utils.local_adapter import Group
-from src.training.model import amp_level, set_evaluation_precision
 from src.Xception import Xception, xception
 
 
@@ -40,7 +40,7 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
     if by_onnx:
         result = evaluate_model(config, _as_onnx(network, config), images, group)
     else:
-        result = evaluation(config, set_evaluation_precision(config, network), images, group)()
+        result = evaluation(config, to_evaluation_precision(config, network), images, group)()
     return result, [] if group.rank else write_report(config, result, images)
 
 

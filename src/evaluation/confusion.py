@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from src.checkpoints.names import CURVES
 from src.common.files import atomic_write, to_csv
+from src.common.plotting import MISSING_MATPLOTLIB, has_matplotlib, new_figure, printable_names, to_png
 from src.evaluation.mistakes import most_confused
 from src.training.metrics import Row, read_metrics
 
-CURVES = "curves.png"  # beside metrics.csv
 CONFUSION_MATRIX = "confusion_matrix.png"
 
-MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
 
 _MAX_NUMBERED = 20  # more classes leave no room for numbers in the cells
 _MAX_NAMED = 60  # more classes leave no room for their names
@@ -82,15 +81,6 @@ def write_curves(metrics: Path) -> Path | None:
         print(f"{picture} is left out: {error}", file=sys.stderr, flush=True)
         return None
     return picture
-
-
-def has_matplotlib() -> bool:
-    """Tell whether pictures can be drawn."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def per_class_rows(confusion: np.ndarray, class_names: Sequence[str]) -> list[list[Any]]:
@@ -186,39 +176,3 @@ def _draw_line(axes: Any, steps: Sequence[int], values: Sequence[float], colour:
 def _percent(shares: Iterable[float | None]) -> list[float]:
     """Return shares in per cent; a missing one is a gap in the line."""
     return [math.nan if share is None else 100 * share for share in shares]
-
-
-def new_figure(width: float, height: float, layout: Literal["compressed", "constrained"]) -> Any:
-    """Return a figure of its own, in inches, outside the global state of pyplot."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def to_png(figure: Any) -> bytes:
-    """Return a figure as the content of a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
-
-
-def printable_names(names: Sequence[str]) -> list[str]:
-    """Return class names that the font can draw, no longer than a label should be.
-
-    A character that the font lacks becomes visible as an escape; `font.family` in a matplotlibrc chooses another font.
-    """
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    drawn = get_font(findfont(FontProperties())).get_charmap()
-    shown = []
-    for name in names:
-        short = name if len(name) <= 20 else f"{name[:17]}..."
-        letters = (
-            letter if letter.isprintable() and ord(letter) in drawn else letter.encode("unicode_escape").decode()
-            for letter in short
-        )
-        shown.append("".join(letters))
-    return shown

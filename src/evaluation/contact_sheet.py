@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
-from src.evaluation.confusion import new_figure, printable_names, to_png
+from src.common.plotting import new_figure, printable_names, to_png
 from src.evaluation.mistakes import Mistake
 
 _COLUMNS = 6

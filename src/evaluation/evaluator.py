@@ -11,22 +11,21 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.checkpoints.names import CURVES
 from src.common.progress import Progress
 from src.data.image_source import read_images
 from src.data.normalization import WithNormalization
 from src.data.usable_images import UsableImages, write_bad_images
 from src.dataset import create_dataset, readable_errors
 from src.evaluation.accuracy import Accuracy
-from src.evaluation.confusion import CURVES
 from src.evaluation.mistakes import ConfidentMistakes, Mistake
 from src.evaluation.report import Evaluated, write_full_report
 from src.model_utils.config import Config
-from src.model_utils.local_adapter import Group, sum_over_ranks
+from src.model_utils.derived_settings import workers
+from src.model_utils.local_adapter import ALONE, Group, sum_over_ranks
 from src.training.model import build_loss
 
 Run = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-
-_ALONE = Group()
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Evaluator:
         group: The processes that share the images.
     """
 
-    def __init__(self, network: nn.Cell, loss: nn.Cell, num_classes: int, batch_size: int, group: Group = _ALONE):
+    def __init__(self, network: nn.Cell, loss: nn.Cell, num_classes: int, batch_size: int, group: Group = ALONE):
         self._group = group
         self._network = network
         self._cell = _LogitsAndLoss(network, loss)
@@ -113,7 +112,7 @@ class Evaluator:
 
 
 def evaluate_batches(
-    run: Run, dataset: ms.dataset.Dataset | None, images: int, num_classes: int, batch_size: int, group: Group = _ALONE
+    run: Run, dataset: ms.dataset.Dataset | None, images: int, num_classes: int, batch_size: int, group: Group = ALONE
 ) -> Result:
     """Evaluate every image of a data set by any function that gives logits, and show the progress.
 
@@ -204,7 +203,7 @@ def open_test_images(
         group.size,
         group.rank,
         config.image_size,
-        config.num_parallel_workers or None,
+        workers(config),
         excluded=images.excluded,
         normalize=normalize,
     )

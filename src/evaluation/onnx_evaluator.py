@@ -14,11 +14,9 @@ from src.evaluation.evaluator import Result, Run, evaluate_batches, open_test_im
 from src.export.onnx_model import OnnxModel, load_onnx
 from src.loss import CrossEntropySmooth
 from src.model_utils.config import Config
-from src.model_utils.local_adapter import Group
+from src.model_utils.local_adapter import ALONE, Group
 from src.prediction.classifier import count_classes
 from src.training.model import build_loss
-
-_ALONE = Group()
 
 
 def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
@@ -38,8 +36,8 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     path = Path(config.onnx_path)
     model = load_onnx(path, config.device_target == "GPU", config.device_id)
     config = _fit_to_model(config, model, path)
-    images = usable_images(config, config.test_data_dir, _ALONE)
-    result = evaluate_model(config, model, images, _ALONE)
+    images = usable_images(config, config.test_data_dir, ALONE)
+    result = evaluate_model(config, model, images, ALONE)
     return result, write_report(config, result, images), model.provider
 
 

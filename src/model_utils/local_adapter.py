@@ -27,6 +27,9 @@ class Group:
     size: int = 1
 
 
+ALONE = Group()
+
+
 def join_group(config: Config) -> Group:
     """Join the other processes of a distributed run, with data parallelism and averaged gradients.
 
@@ -40,7 +43,7 @@ def join_group(config: Config) -> Group:
         ConfigError: The run is distributed, but no launcher started this process.
     """
     if not config.is_distributed:
-        return Group()
+        return ALONE
     import mindspore as ms
     from mindspore import communication
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import lzma
 import os
-import shutil
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from src.common.files import check_free_space
 from src.common.progress import Progress
 from src.modelarts.filled_folder import filled_folder, is_complete
 
@@ -57,7 +57,7 @@ def unzip_dataset(archive: Path, folder: Path, owner: str) -> None:
         with opened:
             _check_count(archive, stream, len(opened.infolist()), len(opened.comment))
             members = _check_members(archive, opened.infolist(), status.st_size)
-            _check_space(folder, members.values())
+            check_free_space(folder, sum(map(_disk_bytes, members.values())))
             with (
                 filled_folder(folder, source, owner) as temporary,
                 Progress(len(members), "unzip", "files") as progress,
@@ -125,13 +125,8 @@ def _problem(member: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _check_space(folder: Path, members: Iterable[zipfile.ZipInfo]) -> None:
-    """Raise if the disk has too little space for the members."""
-    needed = sum(-(-member.file_size // _BLOCK_BYTES) * _BLOCK_BYTES for member in members)
-    parent = next(parent for parent in folder.absolute().parents if parent.exists())
-    free = shutil.disk_usage(parent).free
-    if needed > free:
-        raise OSError(f"{folder} needs {needed / 1e6:.1f} MB, but {parent} has {free / 1e6:.1f} MB left; make room")
+def _disk_bytes(member: zipfile.ZipInfo) -> int:
+    return -(-member.file_size // _BLOCK_BYTES) * _BLOCK_BYTES
 
 
 def _extract(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CLASS_NAMES = "class_names.txt"  # beside the checkpoints, a name a line
+from src.checkpoints.names import CLASS_NAMES
 
 _IMAGENET = Path(__file__).with_name("imagenet_classes.txt")
 

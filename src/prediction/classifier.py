@@ -14,7 +14,7 @@ from src.checkpoints.weights import load_network
 from src.export.mindir_model import MindirModel, load_mindir
 from src.export.onnx_model import OnnxModel, load_onnx
 from src.model_utils.config import Config
-from src.training.model import set_evaluation_precision
+from src.model_utils.derived_settings import to_evaluation_precision
 from src.Xception import Xception
 
 CHECKPOINT = ".ckpt"
@@ -95,7 +95,7 @@ def count_classes(run: Run, input_shape: tuple[int, ...], path: Path) -> int:
 
 def _load_checkpoint(path: Path, config: Config) -> Classifier:
     network = load_network(path).set_train(False)
-    precise = set_evaluation_precision(config, network)
+    precise = to_evaluation_precision(config, network)
 
     def run(images: np.ndarray) -> np.ndarray:
         return precise(Tensor(images)).astype(ms.float32).asnumpy()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from src.common.files import to_csv
-from src.data.image_check import printable
+from src.common.files import printable, to_csv
 from src.prediction.predictor import Prediction, Predictions
 
 

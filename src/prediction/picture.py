@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from src.common.files import atomic_write, move_aside
-from src.evaluation.confusion import MISSING_MATPLOTLIB, has_matplotlib, new_figure, printable_names, to_png
+from src.common.plotting import MISSING_MATPLOTLIB, has_matplotlib, new_figure, printable_names, to_png
 
 BARS = 5
 _MAX_SIDE = 640  # pixels of an image in a picture; more would only be scaled down when it is drawn

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from src.common.progress import Progress
-from src.common.workers import available_workers
 from src.data.image_check import find_bad_images
 from src.dataset import read_image, seen_share
 from src.model_utils.config import Config
+from src.model_utils.derived_settings import workers
 from src.prediction.class_names import find_class, find_class_names
 from src.prediction.classifier import Classifier, load_classifier
 from src.prediction.grad_cam import GradCam
@@ -96,14 +96,14 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     names = find_class_names(classifier.num_classes, weights, options.class_names)
     heat_class = find_class(options.gradcam_class, names) if options.gradcam_class else None
     explain = _explainer(classifier, weights, options.gradcam, heat_class)
-    workers = config.num_parallel_workers or available_workers()
+    threads = workers(config)
     with Progress(len(paths), "check") as progress:
-        bad = {str(path): reason for path, reason in find_bad_images(paths, workers, progress)}
+        bad = {str(path): reason for path, reason in find_bad_images(paths, threads, progress)}
     skipped |= bad
     paths = [path for path in paths if str(path) not in bad]
     pictures = PictureFolder(options.save, paths, names, seen_share(classifier.image_size)) if options.save else None
     predictions = []
-    with Progress(len(paths), "predict") as progress, ThreadPoolExecutor(workers) as pool:
+    with Progress(len(paths), "predict") as progress, ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), classifier.batch_size):
             batch = paths[start : start + classifier.batch_size]
             readable, images = _read_batch(pool, batch, classifier, skipped)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from src.common.files import atomic_write, to_csv
 
-METRICS = "metrics.csv"
-
 
 @dataclass(frozen=True)
 class Row:

@@ -11,6 +11,7 @@ from src.data.normalization import WithNormalization
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
 from src.model_utils.config import Config
+from src.model_utils.derived_settings import amp_level, label_smoothing, loss_scale
 from src.training.dropout import ReplayableDropout
 from src.training.fine_tuning import is_head
 from src.training.step import TrainingStep
@@ -21,18 +22,9 @@ from src.Xception import Xception, xception
 _EXEMPT_FROM_DECAY = {"auto": (".gamma", ".beta"), "norm_and_bias": (".gamma", ".beta", ".bias"), "disable": ()}
 
 
-def amp_level(config: Config) -> str:
-    """Return the mixed-precision level, O0, O2 or O3: as configured, or the device's own for `auto`."""
-    if config.amp_level != "auto":
-        return config.amp_level
-    if config.device_target == "Ascend":
-        return "O3"
-    return "O2" if config.device_target == "GPU" and not config.is_fp32 else "O0"
-
-
 def build_loss(config: Config, reduction: str = "mean", sparse: bool = True) -> CrossEntropySmooth:
     """Return the loss, with the configured smoothing; `reduction` and `sparse` as in CrossEntropySmooth."""
-    return CrossEntropySmooth(sparse, reduction, _smoothing(config), config.num_classes)
+    return CrossEntropySmooth(sparse, reduction, label_smoothing(config), config.num_classes)
 
 
 def build_augmentation(config: Config) -> Augmentation:
@@ -43,7 +35,7 @@ def build_augmentation(config: Config) -> Augmentation:
         config.mixup,
         config.cutmix,
         config.random_erasing,
-        _smoothing(config),
+        label_smoothing(config),
     )
 
 
@@ -69,9 +61,7 @@ def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> 
         schedule: Float32 (steps,), the learning rate of every step.
     """
     groups = _parameter_groups(config, network.trainable_params(), schedule)
-    return nn.Momentum(
-        groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=_loss_scale(config)
-    )
+    return nn.Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale(config))
 
 
 def build_average(config: Config, network: Xception) -> Xception | None:
@@ -105,26 +95,13 @@ def build_model(
     step = TrainingStep(
         network_and_loss,
         optimizer,
-        _loss_scale(config),
+        loss_scale(config),
         config.gradient_accumulation,
         config.clip_grad_norm,
         None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
         network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
     )
     return ms.Model(step.set_train())
-
-
-def set_evaluation_precision(config: Config, network: Xception) -> nn.Cell:
-    """Return the network as training computes it: float16 with float32 batch norm unless the level is O0."""
-    return network if amp_level(config) == "O0" else ms.amp.auto_mixed_precision(network, "O2")
-
-
-def _smoothing(config: Config) -> float:
-    return config.label_smooth_factor if config.use_label_smooth else 0.0
-
-
-def _loss_scale(config: Config) -> float:
-    return config.loss_scale if amp_level(config) != "O0" else 1.0
 
 
 def _parameter_groups(config: Config, parameters: list[ms.Parameter], schedule: np.ndarray) -> list:

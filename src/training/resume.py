@@ -11,7 +11,8 @@ import numpy as np
 from mindspore import nn
 
 from src.checkpoints.file import DamagedCheckpoint
-from src.checkpoints.keeper import BEST_CHECKPOINT, RANK
+from src.checkpoints.keeper import RANK
+from src.checkpoints.names import BEST_CHECKPOINT
 from src.checkpoints.weights import Position, load_training, numbered_checkpoints, set_global_step
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks

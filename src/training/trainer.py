@@ -13,6 +13,7 @@ from mindspore import nn
 
 from src.checkpoints.folder import checkpoint_folder, prepare_folder
 from src.checkpoints.keeper import RANK, CheckpointKeeper
+from src.checkpoints.names import METRICS
 from src.checkpoints.weights import Position
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
@@ -22,20 +23,14 @@ from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.dataset import create_dataset, readable_errors
 from src.evaluation.evaluator import Result, evaluation
 from src.model_utils.config import Config, ConfigError
+from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import Group, copy_from_first
 from src.training.callbacks import CompileOnce, DropoutMasks, EpochEnd, StopOnSignal
 from src.training.dropout import ReplayableDropout
 from src.training.fine_tuning import prepare_fine_tuning
 from src.training.log import TrainingLog
-from src.training.metrics import METRICS, MetricsLog
-from src.training.model import (
-    build_augmentation,
-    build_average,
-    build_model,
-    build_optimizer,
-    build_schedule,
-    set_evaluation_precision,
-)
+from src.training.metrics import MetricsLog
+from src.training.model import build_augmentation, build_average, build_model, build_optimizer, build_schedule
 from src.training.resume import restore
 from src.training.stop import StopSignal
 from src.Xception import FEATURES, Xception, xception
@@ -75,7 +70,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         for each in filter(None, (network, averaged)):
             use_cpu_operators(each, library)
 
-    sink = config.dataset_sink_mode and config.device_target != "CPU"
+    sink = sinks_data(config)
     images_per_step = config.batch_size * config.gradient_accumulation * group.size
     left = (len(schedule) - start.position.global_step) * images_per_step
     with ExitStack() as stack:
@@ -104,7 +99,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         )
         validate = None
         if test_images:
-            evaluated = set_evaluation_precision(config, averaged) if averaged else network
+            evaluated = to_evaluation_precision(config, averaged) if averaged else network
             validate = _validation(config, evaluated, test_images, group)
         on_signal = StopOnSignal(stop, group, log, keeper, steps_per_epoch)
         callbacks += [log, on_signal, EpochEnd(log, on_signal, steps_per_epoch, validate, metrics, keeper)]
@@ -190,7 +185,7 @@ def _train_dataset(config: Config, group: Group, excluded: tuple[str, ...], posi
         group.size,
         group.rank,
         config.image_size,
-        config.num_parallel_workers or None,
+        workers(config),
         int(seed),
         position.step,
         config.crop_min_area,

@@ -24,37 +24,7 @@ from src.checkpoints.weights import (
     set_global_step,
 )
 from tests.helpers.project import ROOT
-
-
-class Small(nn.Cell):
-    """A small network with the kinds of parameters that Xception has."""
-
-    def __init__(self, num_classes: int = 4, layers: int = 1, width: int = 2):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 2, 3, weight_init="xavier_uniform")
-        self.bn1 = nn.BatchNorm2d(2)
-        self.blocks = nn.SequentialCell([nn.Dense(width, width) for _ in range(layers)])
-        self.fc = nn.Dense(2, num_classes)
-
-
-def build(**arguments) -> tuple[Small, nn.Momentum]:
-    """Return a network and its optimizer, with random weights and momentum."""
-    network = Small(**arguments)
-    optimizer = nn.Momentum(network.trainable_params(), Tensor(np.zeros(9, np.float32)), 0.9)
-    random = np.random.default_rng()
-    for parameter in [*network.get_parameters(), *optimizer.moments]:
-        parameter.set_data(Tensor(random.normal(size=parameter.shape), ms.float32))
-    return network, optimizer
-
-
-def values(*cells: nn.Cell) -> dict[str, np.ndarray]:
-    return {p.name: p.asnumpy().copy() for cell in cells for p in cell.get_parameters()}
-
-
-def assert_same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> None:
-    assert left.keys() == right.keys()
-    for name, value in left.items():
-        assert np.array_equal(value, right[name]), name
+from tests.helpers.small_network import assert_same, build, values
 
 
 @pytest.fixture
@@ -176,7 +146,8 @@ def test_a_failed_save_keeps_the_old_checkpoint_and_leaves_no_other_file(tmp_pat
     before = path.read_bytes()
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from tests.checkpoints.test_weights import build, save_checkpoint\n"
+        "from src.checkpoints.weights import save_checkpoint\n"
+        "from tests.helpers.small_network import build\n"
         "network, optimizer = build()\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from src.common.files import atomic_write, move_aside, replace_file, temporary_path
+from src.common.files import atomic_write, check_free_space, move_aside, replace_file, temporary_path
 from tests.helpers.project import ROOT
 
 
@@ -93,7 +93,7 @@ def test_a_write_beyond_the_limit_of_the_system_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
     code = (
-        "import resource, sys; from src.common.files import atomic_write\n"
+        "import resource, sys; from src.common.files import check_free_space, atomic_write\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
         "atomic_write(sys.argv[1], bytes(100000))"
     )
@@ -179,3 +179,11 @@ def test_move_aside_never_puts_one_file_onto_another(tmp_path):
     with pytest.raises(ValueError, match="same name"):
         move_aside([tmp_path / "a" / "x", tmp_path / "b" / "x"], tmp_path)
     assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_disk_that_is_too_small_is_named_with_what_it_has(tmp_path):
+    missing = tmp_path / "not" / "there"
+    with pytest.raises(OSError, match=rf"^{missing} needs 1297036692682\.7 MB, but {tmp_path} has "):
+        check_free_space(missing, 2**60 + 2**57)
+    check_free_space(missing, 1000)
+    assert list(tmp_path.iterdir()) == []

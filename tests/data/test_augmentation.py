@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.augmentation import ERASED_AREA, Augmentation, BatchAugmentation, cutmix, erase, mixup
-from tests.test_dataset import batches, write_image
-from tests.test_loss import smoothed
+from tests.helpers.labels import smoothed
+from tests.helpers.pipeline import batches, write_image
 
 CLASSES = 5
 ALL = Augmentation(rand_augment=9, mixup=0.2, cutmix=1.0, random_erasing=0.5)

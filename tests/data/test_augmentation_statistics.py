@@ -16,7 +16,7 @@ from PIL import Image
 
 from src.common.workers import available_workers
 from src.data.augmentation import Augmentation
-from tests.test_dataset import batches
+from tests.helpers.pipeline import batches
 
 COUNT = 4000
 SIZE = 32  # less than any crop has, as enlarging repeats the edges

@@ -17,7 +17,7 @@ from src import dataset
 from src.data.image_source import holds_jpegs
 from src.data.jpeg_decoder import decode_jpeg
 from src.dataset import read_image
-from tests.test_dataset import batches, write_image
+from tests.helpers.pipeline import batches, write_image
 from tools.benchmarks.images import write_images
 
 pytest.importorskip("simplejpeg", reason="without this package MindSpore's own decoder is used")

@@ -9,7 +9,7 @@ from mindspore import Tensor, nn
 
 from src.data.augmentation import Augmentation
 from src.data.normalization import Normalization, WithNormalization
-from tests.test_dataset import batches
+from tests.helpers.pipeline import batches
 from tools.benchmarks.images import write_images
 
 

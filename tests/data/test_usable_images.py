@@ -15,8 +15,8 @@ from src.data.image_folders import list_images
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.model_utils.config import Config, parse_config
 from src.model_utils.local_adapter import Group
+from tests.helpers.ranks import run_ranks
 from tests.helpers.training_run import losses, options, run
-from tests.training.test_several_ranks import run_ranks
 
 pytestmark = pytest.mark.slow
 

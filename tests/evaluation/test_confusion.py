@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.evaluation.confusion import has_matplotlib, write_curves, write_evaluation_report
+from src.common.plotting import has_matplotlib
+from src.evaluation.confusion import write_curves, write_evaluation_report
 from src.training.metrics import MetricsLog, Row
 from tests.helpers.project import ROOT
 

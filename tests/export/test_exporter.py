@@ -23,24 +23,13 @@ from src.model_utils.command import run_command
 from src.Xception import Xception, xception
 from tests.helpers.deterministic import random_images, set_weights
 from tests.helpers.project import ROOT
+from tests.helpers.small_classifier import Small
 
 pytestmark = pytest.mark.slow
 
 
 def write(network: nn.Cell, name: Path | str, file_format: str = "MINDIR", batch: int = 2, side: int = 3) -> Exported:
     return export_network(network, str(name), file_format, batch, side, side, "CPU")
-
-
-class Small(nn.Cell):
-    """A network that exports in an instant."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.dropout = nn.Dropout(p=0.5)
-
-    def construct(self, x: Tensor) -> Tensor:
-        return self.dropout(self.conv(x)).mean((2, 3))
 
 
 class Changing(Small):

@@ -19,7 +19,7 @@ from src.common.files import is_temporary
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import Group
 from src.training.resume import restore
-from tests.checkpoints.test_weights import build
+from tests.helpers.small_network import build
 
 STEPS = 5
 

@@ -23,8 +23,8 @@ from src.model_utils.local_adapter import Group, copy_from_first, join_group, su
 from src.training.model import build_augmentation, build_loss, build_model, build_optimizer, build_schedule
 from src.training.weight_average import follow
 from src.Xception import Xception, xception
-from tests.evaluation.test_evaluator import Logits, dataset_of
 from tests.helpers.deterministic import set_weights
+from tests.helpers.logits import Logits, dataset_of
 
 BATCH, STEPS, CLASSES = 3, 3, 3
 OPTIONS = (

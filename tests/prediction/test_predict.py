@@ -28,9 +28,9 @@ from src.prediction.image_arguments import named_images
 from src.prediction.output import to_csv_table, to_json, to_table
 from src.prediction.picture import PictureFolder
 from src.prediction.predictor import Options, Prediction, Predictions, predict
-from tests.data.test_image_check import GOOD, make_tree
-from tests.export.test_exporter import Small
 from tests.helpers.deterministic import random_images, set_weights
+from tests.helpers.image_files import GOOD, make_tree
+from tests.helpers.small_classifier import Small
 from tests.helpers.training_run import options, run
 
 pytestmark = pytest.mark.slow

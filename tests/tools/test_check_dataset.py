@@ -10,7 +10,7 @@ import pytest
 
 from src.data.image_folders import find_images
 from src.model_utils.config import ConfigError
-from tests.data.test_image_check import GOOD, make_tree
+from tests.helpers.image_files import GOOD, make_tree
 from tests.helpers.project import ROOT
 from tools.check_dataset import main
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import mindspore as ms
@@ -21,32 +20,10 @@ from src.model_utils.command import run_command
 from src.training.metrics import read_metrics
 from src.Xception import xception
 from tests.helpers.project import ROOT
+from tests.helpers.running import read_until, started
 from tests.helpers.training_run import losses, options, run
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def started(words: list[str], cwd: Path):
-    """Start a training; it is gone at the end of the block in any case."""
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "train.py", *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def read_until(process: subprocess.Popen, start: str) -> str:
-    """Read the output of a process up to the line that starts so, and return it."""
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith(start):
-            return "".join(lines)
-    raise AssertionError(f"no line {start}: {''.join(lines)} {process.stderr.read()}")
 
 
 def checkpoints(folder: Path) -> set[str]:

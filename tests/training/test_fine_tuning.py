@@ -12,7 +12,7 @@ from src.checkpoints.weights import load_pretrained, save_checkpoint
 from src.model_utils.config import ConfigError, parse_config
 from src.training.fine_tuning import freeze, prepare_fine_tuning
 from src.training.model import build_optimizer
-from tests.checkpoints.test_weights import Small, assert_same, build, values
+from tests.helpers.small_network import Small, assert_same, build, values
 
 
 def configuration(*words: str):

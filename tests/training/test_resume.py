@@ -12,7 +12,7 @@ from src.checkpoints.weights import Position, checkpoint_name, save_checkpoint
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import Group
 from src.training.resume import Start, restore
-from tests.checkpoints.test_weights import assert_same, build, values
+from tests.helpers.small_network import assert_same, build, values
 
 STEPS = 4
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from mindspore import nn
 
 from src.model_utils.local_adapter import Group
 from src.training.model import build_loss, build_optimizer, build_schedule
-from tests.helpers.project import ROOT
+from tests.helpers.ranks import msrun, run_ranks
 from tests.helpers.training_run import losses, options, run
 from tests.helpers.two_ranks import (
     IMAGES,
@@ -34,30 +32,6 @@ from tests.helpers.two_ranks import (
 )
 
 pytestmark = pytest.mark.slow
-
-BIN = Path(sys.executable).parent  # where msrun looks for the ranks' Python too, if it is first in PATH
-
-
-def msrun(script: str, words: list, cwd: Path, log: str = "log") -> list[str]:
-    """Return the command that starts two ranks on a port of their own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return [
-        "env", f"PATH={BIN}{os.pathsep}{os.environ['PATH']}", BIN / "msrun", "--worker_num=2", "--local_worker_num=2",
-        "--join=True", f"--master_port={port}",
-        f"--log_dir={cwd / log}", ROOT / script, *map(str, words),
-    ]  # fmt: skip
-
-
-def run_ranks(script: str, words: list, cwd: Path) -> list[str]:
-    """Run two ranks to their end; return the output of each."""
-    result = subprocess.run(
-        msrun(script, words, cwd), cwd=cwd, capture_output=True, text=True, check=False, timeout=300
-    )
-    logs = [(cwd / "log" / f"worker_{rank}.log").read_text() for rank in range(2)]
-    assert result.returncode == 0, "\n".join(logs) + result.stderr
-    return logs
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from src.training.dropout import ReplayableDropout
 from src.training.model import build_optimizer
 from src.training.step import TrainingStep
 from src.training.weight_average import WeightAverage, follow
+from tests.helpers.running import read_until, started
 from tests.helpers.training_run import losses, options, run
-from tests.training.test_faults import read_until, started
 
 pytestmark = pytest.mark.slow
 

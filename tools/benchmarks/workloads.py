@@ -18,13 +18,13 @@ from src.evaluation.evaluator import Evaluator, Result, evaluate_batches
 from src.evaluation.onnx_evaluator import with_loss
 from src.export.onnx_model import OnnxModel, load_onnx
 from src.model_utils.config import Config
-from src.model_utils.local_adapter import Group
-from src.training.model import build_loss, build_model, build_optimizer, set_evaluation_precision
+from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
+from src.model_utils.local_adapter import ALONE, Group
+from src.training.model import build_loss, build_model, build_optimizer
 from src.Xception import Xception, xception
 
 Values = dict[str, np.ndarray]
 
-_ALONE = Group()
 _LEARNING_RATE = 1e-4  # so low that rounding errors do not grow in a round
 
 
@@ -62,7 +62,7 @@ class Training(Work):
         schedule = np.full(steps, _LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
         self._model = build_model(config, self._network, self._optimizer)
-        self._sink = config.dataset_sink_mode and config.device_target != "CPU"
+        self._sink = sinks_data(config)
         parameters = {id(each): each for each in [*self._network.get_parameters(), *self._optimizer.get_parameters()]}
         self._start = [(parameter, parameter.asnumpy().copy()) for parameter in parameters.values()]
         self._losses: list[float] = []
@@ -112,7 +112,7 @@ class Evaluation(Work):
         if model:
             run = with_loss(model, loss)
             return lambda dataset, images: evaluate_batches(run, dataset, images, classes, batch)
-        return Evaluator(set_evaluation_precision(config, build_network(config)), loss, classes, batch).evaluate
+        return Evaluator(to_evaluation_precision(config, build_network(config)), loss, classes, batch).evaluate
 
     def run(self) -> None:
         self._result = self._evaluate(self._dataset, self._images)
@@ -165,7 +165,7 @@ class Prediction(Work):
         if model:
             self._forward = model.run
             return
-        network = set_evaluation_precision(config, build_network(config)).set_train(False)
+        network = to_evaluation_precision(config, build_network(config)).set_train(False)
         self._forward = lambda batch: network(Tensor(batch)).asnumpy()
 
     def run(self) -> None:
@@ -207,7 +207,7 @@ def build_work(name: str, config: Config, images: int, passes: int, group: Group
 
 
 def _open_images(
-    config: Config, do_train: bool, images: int, group: Group = _ALONE, normalize: bool = False
+    config: Config, do_train: bool, images: int, group: Group = ALONE, normalize: bool = False
 ) -> ms.dataset.Dataset:
     """Return this rank's batches, all of them whole."""
     counts = count_images(config.test_data_dir)
@@ -225,7 +225,7 @@ def _open_images(
         group.size,
         group.rank,
         config.image_size,
-        config.num_parallel_workers or None,
+        workers(config),
         config.seed,
         normalize=normalize,
     )

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from src.common.files import remove_temporary, temporary_path
+from src.common.files import check_free_space, printable, remove_temporary, temporary_path
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
-from src.data.image_check import printable
-from tools.data_formats.record_writer import check_space
 from tools.data_formats.stored_image import ImagesByClass, StoredImage
 
 _BLOCK = 4096  # what a file takes beside its content, at most
@@ -27,8 +25,8 @@ def write_folders(images: ImagesByClass, out: Path, workers: int) -> None:
         workers: Number of threads, 1 or more.
 
     Raises:
-        ValueError: If the folder holds other files, the disk is too small, or an image cannot be read.
-        OSError: If a file cannot be written.
+        ValueError: If the folder holds other files, or an image cannot be read.
+        OSError: If the disk is too small, or a file cannot be written.
     """
     if os.path.lexists(out):
         _check_finished(images, out)
@@ -40,7 +38,7 @@ def write_folders(images: ImagesByClass, out: Path, workers: int) -> None:
         if foreign:
             raise ValueError(f"{work} holds {printable(foreign[0])}, which is no class of this data set: remove it")
         missing = {name: each for name, each in images.items() if _sizes(work / name) != _expected(each)}
-        check_space(work, sum(image.size + _BLOCK for each in missing.values() for image in each))
+        check_free_space(work, sum(image.size + _BLOCK for each in missing.values() for image in each))
         total = sum(map(len, images.values()))
         with Progress(total, out.name) as progress, ThreadPoolExecutor(workers) as pool:
             progress.update(total - sum(map(len, missing.values())))

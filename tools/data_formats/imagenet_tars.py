@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from src.common.files import printable
 from src.common.progress import Progress
-from src.data.image_check import printable
 from src.data.image_folders import SUFFIX_FORMS
 from tools.data_formats.stored_image import ImagesByClass, StoredImage
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice, pairwise
 from pathlib import Path
 
-from src.common.files import atomic_write, remove_temporary
+from src.common.files import atomic_write, check_free_space, printable, remove_temporary
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.common.workers import process_pool
-from src.data.image_check import find_bad, printable
+from src.data.image_check import find_bad
 from src.data.record_set import RECORD_SUFFIX, SET_FILE, RecordSet
 from tools.data_formats.record_shard import MAX_IMAGE_BYTES, Content, OtherImages, Shard, read_shard, write_shard
 from tools.data_formats.stored_image import ImagesByClass, check_stored_image
@@ -44,9 +43,8 @@ def write_records(
         The complete set.
 
     Raises:
-        ValueError: If images are damaged, an image of a class is left in none, the folder holds something else, or the
-            disk is too small.
-        OSError: If a file cannot be read or written.
+        ValueError: If images are damaged, an image of a class is left in none, or the folder holds something else.
+        OSError: If the disk is too small, or a file cannot be read or written.
     """
     _check_images(images)
     plan = plan_shards(images, out, shards)
@@ -57,7 +55,7 @@ def write_records(
             with process_pool(workers) as pool:
                 contents = _verify_finished(plan, pool, say)
                 missing = [shard for shard in plan if shard.path not in contents]
-                check_space(out, sum(shard.expected_bytes() for shard in missing))
+                check_free_space(out, sum(shard.expected_bytes() for shard in missing))
                 bad = _convert(missing, contents, pool, workers, skip_bad, say)
         except BrokenProcessPool as error:
             raise ValueError(
@@ -98,24 +96,6 @@ def plan_shards(images: ImagesByClass, out: Path, shards: int = 0) -> list[Shard
         part, labels = zip(*rows[start:end], strict=True)
         plan.append(Shard(str(path), part, labels))
     return plan
-
-
-def check_space(folder: Path, needed: int) -> None:
-    """Raise if a disk is too small.
-
-    Args:
-        folder: An existing folder on the disk.
-        needed: Bytes that are going to be written.
-
-    Raises:
-        ValueError: If fewer bytes are free.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ValueError(
-            f"{folder} needs {needed / 2**30:.2f} GiB of free space and has {free / 2**30:.2f} GiB: "
-            f"make room or choose another disk"
-        )
 
 
 def _check_images(images: ImagesByClass) -> None:
