@@ -19,7 +19,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.common.files import move_aside
-from src.launch import start_up
+from src.launch import commands
 from src.launch.processes import describe_status
 from src.launch.rank_entry import SCHEDULER, log_name
 from src.launch.rank_table import find_own_server, read_rank_table
@@ -41,11 +41,11 @@ def main(argv: Sequence[str]) -> int:
             raise ConfigError(f"{word} cannot be given here: the script sets it")
     group = _table_group(arguments.rank_table) if arguments.rank_table else _group(arguments)
     device = _device(arguments)
-    version = start_up.mindspore_version()
-    way = start_up.choose_way(device, group, version, not arguments.msrun and shutil.which("mpirun") is not None)
+    version = commands.mindspore_version()
+    way = commands.choose_way(device, group, version, not arguments.msrun and shutil.which("mpirun") is not None)
     door = _door(arguments, group)
     logs = {rank: Path(log_name(door.log, rank)).absolute() for rank in [*group.ranks, SCHEDULER]}
-    if way != start_up.MSRUN or group.node_rank > 0:
+    if way != commands.MSRUN or group.node_rank > 0:
         del logs[SCHEDULER]
     locks = [_new_log(path) for path in logs.values()]
     try:
@@ -76,10 +76,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _group(arguments: argparse.Namespace) -> start_up.Group:
+def _group(arguments: argparse.Namespace) -> commands.Group:
     """Return the group of a run without a rank table."""
     count, nodes = arguments.device_num, arguments.node_num
-    return start_up.Group(
+    return commands.Group(
         count * nodes,
         tuple(range(count)) if count > 1 or nodes > 1 else (arguments.device_id,),
         first_rank=count * arguments.node_rank,
@@ -89,13 +89,13 @@ def _group(arguments: argparse.Namespace) -> start_up.Group:
     )
 
 
-def _table_group(path: str) -> start_up.Group:
+def _table_group(path: str) -> commands.Group:
     """Return the group of a run with a rank table."""
     table = read_rank_table(path)
     own = find_own_server(table, os.environ)
     devices = table.servers[own].devices
     several = len(table.servers) > 1
-    return start_up.Group(
+    return commands.Group(
         table.size,
         tuple(device.device_id for device in devices),
         first_rank=devices[0].rank,
@@ -116,11 +116,11 @@ def _device(arguments: argparse.Namespace) -> str:
     return device
 
 
-def _door(arguments: argparse.Namespace, group: start_up.Group) -> start_up.Door:
+def _door(arguments: argparse.Namespace, group: commands.Group) -> commands.Door:
     options = [f"--device_target={arguments.device_target}", "--device_id={device}"]
     if group.size > 1:
         options.append("--is_distributed=True")
-    return start_up.Door(arguments.python, _ROOT / arguments.door, [*options, *arguments.options], arguments.log)
+    return commands.Door(arguments.python, _ROOT / arguments.door, [*options, *arguments.options], arguments.log)
 
 
 def _new_log(path: Path) -> int:
@@ -150,22 +150,22 @@ def _new_log(path: Path) -> int:
 def _launch(
     way: str,
     device: str,
-    group: start_up.Group,
-    door: start_up.Door,
+    group: commands.Group,
+    door: commands.Door,
     control: Path,
     logs: dict[str, Path],
     arguments: argparse.Namespace,
 ) -> int:
     """Start the ranks, wait for them, and say how it went; return the exit status."""
-    commands = start_up.build_commands(way, device, group, door, control, os.environ)
-    awaited = [way] if way == start_up.MPIRUN else group.ranks
+    started = commands.build_commands(way, device, group, door, control, os.environ)
+    awaited = [way] if way == commands.MPIRUN else group.ranks
     supervisor = Supervisor(control, group.ranks, awaited, arguments.stop_seconds, arguments.save_seconds)
     first = logs[group.ranks[0]]
     count = f"{len(group.ranks)} of {group.size} ranks" if group.size > 1 else "one process"
     last = f" to {logs[group.ranks[-1]]}" if len(group.ranks) > 1 else ""
     print(f"{count} ({way}), log in {first}{last}; to follow it: tail -f {shlex.quote(str(first))}", flush=True)
     follow = _follower(first) if sys.stdout.isatty() else None
-    status = supervisor.run(commands, follow or (lambda: None))
+    status = supervisor.run(started, follow or (lambda: None))
     if follow:
         follow()
     if supervisor.failure:
@@ -183,7 +183,7 @@ def _report(failure: Failure, logs: dict[str, Path], control: Path) -> None:
     how = "did not start" if failure.status is None else describe_status(failure.status)
     log = logs.get(failure.name)
     # What went wrong before the log was opened stands with the program that starts the ranks.
-    for path in [log, *sorted(control.glob("start-*")), control / start_up.MSRUN, control / start_up.MPIRUN]:
+    for path in [log, *sorted(control.glob("start-*")), control / commands.MSRUN, control / commands.MPIRUN]:
         if path and path.exists() and path.stat().st_size:
             print(_end_of(path, 20), file=sys.stderr)
             break
