@@ -43,6 +43,7 @@ class Progress:
         total: int,
         label: str,
         unit: str = "images",
+        *,
         stream: TextIO | None = None,
         log_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,

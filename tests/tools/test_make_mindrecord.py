@@ -307,7 +307,7 @@ def test_a_killed_conversion_goes_on_where_it_was(folders, records, tmp_path):
         assert all(np.array_equal(*columns) for columns in zip(*pair, strict=True))
 
 
-def test_what_a_stopped_conversion_left_is_kept_mended_or_removed(folders, copied, records):
+def test_what_a_stopped_conversion_left_is_kept_mended_or_removed(folders, copied, records, capsys):
     files = record_files(copied)
     files[0].write_bytes(files[0].read_bytes().replace(b"\xff\xd8\xff", b"\0\0\0"))  # damaged
     os.truncate(files[1], 3000)  # cut
@@ -315,8 +315,9 @@ def test_what_a_stopped_conversion_left_is_kept_mended_or_removed(folders, copie
     Path(f"{files[3]}.db").unlink()  # no index
     (copied / f".{files[0].name}.{'0' * 32}.tmp").mkdir()
     before = files[4].stat().st_mtime_ns
-    said: list[str] = []
-    write_records(images_of_folders(str(folders)), copied, SHARDS, 1, False, said.append)
+    capsys.readouterr()
+    write_records(images_of_folders(str(folders)), copied, SHARDS, 1, False)
+    said = capsys.readouterr().out.splitlines()
     assert [line for line in said if "making a damaged file again" not in line] == []
     assert ["images-0000" in said[0], "images-0001" in said[1], len(said)] == [True, True, 2]
     assert visible(copied) == visible(records)
