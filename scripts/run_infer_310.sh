@@ -61,19 +61,7 @@ stop() {
     die "$status" "$*: above is the end of $PWD/$log"
 }
 
-# From the project's folder: a folder named src in the current one would be taken for the project's.
-work="$PWD"
-(cd -- "$ROOT" && "$python" - "$work") <<'CODE'
-import sys
-from pathlib import Path
-from src.common.files import move_aside
-
-work = Path(sys.argv[1])
-names = ("result_Files", "time_Result", "build.log", "infer.log", "acc.log")
-earlier = move_aside([work / name for name in names], work)
-if earlier:
-    print(f"moved the results of an earlier run to {earlier.name}")
-CODE
+"$python" "$ROOT/scripts/move_aside.py" result_Files time_Result build.log infer.log acc.log
 status=0
 run "build" build.log bash "$ROOT/ascend310_infer/build.sh" || status=$?
 [[ $status -eq 0 ]] || stop "$status" build.log "build failed with status $status"

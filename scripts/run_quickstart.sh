@@ -12,16 +12,10 @@ FOLDER (default: quickstart) receives everything; a second run reuses what is th
 TEXT
 }
 
-if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
-    usage
-    exit 0
-elif [[ $# -gt 1 || "${1:-}" == -* ]]; then
-    usage >&2
-    exit 2
-fi
-
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+answer_help "$@"
+[[ $# -le 1 && "${1:-}" != -* ]] || wrong_usage "one FOLDER at most can be given: $*"
 folder="$(realpath -m -- "${1:-$ROOT/quickstart}")"
 setup_venv requirements.txt requirements-sample.txt requirements-plot.txt
 

@@ -2,13 +2,13 @@
 # Sets up .venv with the requirements of development and of the weight conversion's tests, and MindSpore Lite for the C++ program, then runs the linters, the type check and every test.
 set -Eeuo pipefail
 
-if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
+usage() {
     echo "usage: bash scripts/run_tests.sh [options for pytest]"
-    exit 0
-fi
+}
 
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+answer_help "${1:-}" # of the other words pytest makes what it will
 setup_venv requirements-dev.txt requirements-convert-test.txt
 "$VENV_PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps \
     -r "$ROOT/requirements-convert-test-no-deps.txt" || die 1 "installation failed: see pip's message above"

@@ -12,16 +12,10 @@ As root on Debian or Ubuntu, installs the missing packages that the build needs;
 TEXT
 }
 
-if [[ "${1:-}" == "-h" || "${1:-}" == "--help" ]]; then
-    usage
-    exit 0
-elif [[ $# -gt 0 ]]; then
-    usage >&2
-    exit 2
-fi
-
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+answer_help "$@"
+[[ $# -eq 0 ]] || wrong_usage "no argument can be given: $*"
 
 sha256=199cd0605cc985b88eddb273db9dfe9000a585ba10ca2292b6b36ebfff07b3ec
 target="$ROOT/.lite"

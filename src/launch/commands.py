@@ -27,35 +27,35 @@ _STALE = (
 
 
 @dataclass(frozen=True)
-class Group:
+class Ranks:
     """The ranks of a run, and which of them are this machine's.
 
     Args:
         size: Number of ranks on all machines.
         devices: Index of the device of each rank of this machine, in the order of ranks.
-        first_rank: The first rank of this machine.
-        node_rank: Number of this machine among all of them, from 0.
-        rank_table: The rank table, if the run has one.
+        first: The first rank of this machine.
+        node: Number of this machine among all of them, from 0.
+        table: Path of the rank table, empty if the run has none.
         master_addr: Address of the machine of rank 0.
         master_port: Its port where the ranks meet; 0 takes a free one, for a run on this machine alone.
     """
 
     size: int
     devices: tuple[int, ...]
-    first_rank: int = 0
-    node_rank: int = 0
-    rank_table: str = ""
+    first: int = 0
+    node: int = 0
+    table: str = ""
     master_addr: str = "127.0.0.1"
     master_port: int = 0
 
     @property
-    def ranks(self) -> list[str]:
+    def names(self) -> list[str]:
         """The numbers of this machine's ranks as text."""
-        return [str(self.first_rank + index) for index in range(len(self.devices))]
+        return [str(self.first + index) for index in range(len(self.devices))]
 
 
 @dataclass(frozen=True)
-class Door:
+class Program:
     """What every rank runs.
 
     Args:
@@ -71,23 +71,40 @@ class Door:
     log: str
 
 
-def choose_way(device: str, group: Group, version: tuple[int, int], has_mpirun: bool) -> str:
+@dataclass(frozen=True)
+class Launch:
+    """How this machine's part of a run is started.
+
+    Args:
+        launcher: As `choose_launcher` returns it.
+        device: "Ascend", "GPU" or "CPU".
+        ranks: The ranks.
+        program: What they run.
+    """
+
+    launcher: str
+    device: str
+    ranks: Ranks
+    program: Program
+
+
+def choose_launcher(device: str, ranks: Ranks, version: tuple[int, int], has_mpirun: bool) -> str:
     """Choose how to start a run.
 
     Args:
         device: "Ascend", "GPU" or "CPU".
-        group: The ranks.
+        ranks: The ranks.
         version: Major and minor version of MindSpore.
         has_mpirun: Whether Open MPI's mpirun is installed.
 
     Returns:
         "single" for one process without a launcher, "table", "mpirun" or "msrun".
     """
-    if group.size == 1:
+    if ranks.size == 1:
         return SINGLE
-    if device == "Ascend" and group.rank_table and version <= _LAST_WITH_TABLE:
+    if device == "Ascend" and ranks.table and version <= _LAST_WITH_TABLE:
         return TABLE
-    if device == "GPU" and has_mpirun and len(group.devices) == group.size:
+    if device == "GPU" and has_mpirun and len(ranks.devices) == ranks.size:
         return MPIRUN
     return MSRUN
 
@@ -108,16 +125,11 @@ def mindspore_version() -> tuple[int, int]:
     raise ConfigError(f"{sys.executable} has no MindSpore: install it with {sys.executable} -m pip install mindspore")
 
 
-def build_commands(
-    way: str, device: str, group: Group, door: Door, control: Path, environment: Mapping[str, str]
-) -> list[Command]:
+def build_commands(launch: Launch, control: Path, environment: Mapping[str, str]) -> list[Command]:
     """Return the commands that start a run.
 
     Args:
-        way: As `choose_way` returns it.
-        device: "Ascend", "GPU" or "CPU".
-        group: The ranks.
-        door: What they run.
+        launch: What is started.
         control: Folder that the launcher and its ranks share, on this machine.
         environment: Environment variables of the launcher.
 
@@ -125,69 +137,70 @@ def build_commands(
         One command for each rank, or the one that starts them all.
 
     Raises:
-        ConfigError: The way cannot start this group.
+        ConfigError: The launcher cannot start these ranks.
     """
+    ranks = launch.ranks
     environment = {key: value for key, value in environment.items() if key not in _STALE}
-    if device == "GPU":
+    if launch.device == "GPU":
         environment |= cuda_variables(environment)
-    if way in (SINGLE, TABLE):
+    if launch.launcher in (SINGLE, TABLE):
         return [
-            _rank_command(way, rank, index, group, door, control, environment)
-            for rank, index in zip(group.ranks, group.devices, strict=True)
+            _rank_command(launch, rank, index, control, environment)
+            for rank, index in zip(ranks.names, ranks.devices, strict=True)
         ]
     # Both look python3 up in PATH; any will do, as the first program of a rank changes to the right one.
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
-    if device == "Ascend":
-        environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, group.devices))
-    if way == MPIRUN:
+    if launch.device == "Ascend":
+        environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, ranks.devices))
+    if launch.launcher == MPIRUN:
         # mpirun's own children end with it, and it with the launcher.
-        entry = _entry(door, control, group, parent=0)
+        entry = _entry(launch, control, parent=0)
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-        words = ["mpirun", "-n", str(group.size), *root, "python3", *entry]
+        words = ["mpirun", "-n", str(ranks.size), *root, "python3", *entry]
         return [Command(MPIRUN, words, environment, Path.cwd(), control / MPIRUN)]
-    return [Command(MSRUN, _msrun_words(group, door, control), environment, control, control / MSRUN)]
+    return [Command(MSRUN, _msrun_words(launch, control), environment, control, control / MSRUN)]
 
 
-def _rank_command(
-    way: str, rank: str, index: int, group: Group, door: Door, control: Path, environment: Mapping[str, str]
-) -> Command:
+def _rank_command(launch: Launch, rank: str, index: int, control: Path, environment: Mapping[str, str]) -> Command:
     """Return the command that starts one rank by itself."""
     place = {"RANK_ID": rank, "DEVICE_ID": str(index)}
-    if way == TABLE:
-        place |= {"RANK_SIZE": str(group.size), "RANK_TABLE_FILE": group.rank_table}
-    words = [sys.executable, *_entry(door, control, group, parent=os.getpid())]
+    if launch.launcher == TABLE:
+        place |= {"RANK_SIZE": str(launch.ranks.size), "RANK_TABLE_FILE": launch.ranks.table}
+    words = [sys.executable, *_entry(launch, control, parent=os.getpid())]
     return Command(rank, words, {**environment, **place}, Path.cwd(), control / f"start-{rank}")
 
 
-def _msrun_words(group: Group, door: Door, control: Path) -> list[str]:
+def _msrun_words(launch: Launch, control: Path) -> list[str]:
     """Return the call of msrun, which starts this machine's ranks and ends; it would kill them all at the first end."""
-    if group.first_rank != group.node_rank * len(group.devices):
+    ranks = launch.ranks
+    if ranks.first != ranks.node * len(ranks.devices):
         raise ConfigError(
-            f"msrun needs as many devices on each server, with ranks in order: this is server {group.node_rank}, with "
-            f"{len(group.devices)} devices from rank {group.first_rank}"
+            f"msrun needs as many devices on each server, with ranks in order: this is server {ranks.node}, with "
+            f"{len(ranks.devices)} devices from rank {ranks.first}"
         )
     options = {
-        "worker_num": group.size,
-        "local_worker_num": len(group.devices),
-        "node_rank": group.node_rank,
-        "master_addr": group.master_addr,
-        "master_port": group.master_port or _free_port(),
+        "worker_num": ranks.size,
+        "local_worker_num": len(ranks.devices),
+        "node_rank": ranks.node,
+        "master_addr": ranks.master_addr,
+        "master_port": ranks.master_port or _free_port(),
         "log_dir": control / "logs",
         "join": False,
     }
     words = [
-        door.python,
+        launch.program.python,
         "-m",
         "mindspore.parallel.cluster.run",
         *(f"--{key}={value}" for key, value in options.items()),
     ]
-    return [*words, "python3", *_entry(door, control, group, parent=os.getpid())]
+    return [*words, "python3", *_entry(launch, control, parent=os.getpid())]
 
 
-def _entry(door: Door, control: Path, group: Group, parent: int) -> list[str]:
+def _entry(launch: Launch, control: Path, parent: int) -> list[str]:
     """Return the first program of a rank with its arguments."""
-    command = [door.python, str(door.script), *door.options]
-    place = [str(control), str(Path.cwd()), door.log, str(parent), str(group.node_rank)]
+    program = launch.program
+    command = [program.python, str(program.script), *program.options]
+    place = [str(control), str(Path.cwd()), program.log, str(parent), str(launch.ranks.node)]
     return [rank_entry.__file__, *place, *command]
 
 

@@ -5,38 +5,27 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-Value = bool | int | float | str
+from src.model_utils.config_file import read_documents
+from src.model_utils.config_values import ConfigError, Value, check, show_value
+from src.model_utils.settings import Settings
+
 Place = tuple[str, str]  # (section, key); the section of a top-level key is ""
 Allowed = Mapping[str, Any]  # key -> list of its values or bounds of a number; document 3 of default_config.yaml
 
 DEFAULT_FILE = Path(__file__).parents[2] / "default_config.yaml"
 
 _SECTIONS = {"Ascend": "config_ascend", "GPU": "config_gpu", "CPU": "config_cpu"}
-_BOUNDS = {
-    "min": (">=", operator.ge),
-    "max": ("<=", operator.le),
-    "above": (">", operator.gt),
-    "below": ("<", operator.lt),
-}
-_KIND_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
-# PyYAML lets errors of int(), datetime() and the like through when a scalar is malformed, as in "!!int x".
-_MALFORMED = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message is one line for the person who wrote it."""
 
 
 @dataclass(frozen=True, repr=False)
-class Config:
+class Config(Settings):
     """Immutable settings of one run, read as attributes (`config.epoch_size`).
 
     Args:
@@ -47,11 +36,13 @@ class Config:
     _values: dict[str, Value]
     _section_keys: frozenset[str]
 
-    def __getattr__(self, name: str) -> Any:
-        # Underscored names never reach _values: copy and pickle ask for some before it exists.
-        if name.startswith("_") or name not in self._values:
-            raise AttributeError(f"the configuration has no key {name}")
-        return self._values[name]
+    if not TYPE_CHECKING:  # for mypy, Settings has the keys and their types, and there are no others
+
+        def __getattr__(self, name: str) -> Value:
+            # Underscored names never reach _values: copy and pickle ask for some before it exists.
+            if name.startswith("_") or name not in self._values:
+                raise AttributeError(f"the configuration has no key {name}")
+            return self._values[name]
 
     def __repr__(self) -> str:
         return f"Config({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
@@ -116,13 +107,13 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
         ConfigError: A file, key, option or value is wrong, or the device is absent.
         SystemExit: With status 0, after --help.
     """
-    defaults, groups, allowed = _read_yaml(DEFAULT_FILE)
+    defaults, groups, allowed = read_documents(DEFAULT_FILE)
     places = _flatten(defaults, DEFAULT_FILE)
     values = _check_places(places, places, allowed, DEFAULT_FILE)
     options = _parse_options(argv, values, groups, allowed, description)
     if "config_path" in options:
         path = Path(options.pop("config_path"))
-        values |= _check_places(_flatten(_read_yaml(path)[0], path), values, allowed, path)
+        values |= _check_places(_flatten(read_documents(path)[0], path), values, allowed, path)
     given = {key: check(text, allowed.get(key), f"option --{key}") for key, text in options.items()}
 
     try:
@@ -138,112 +129,10 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     return Config({**top, **own}, frozenset(own))
 
 
-def check(value: object, allowed: Any, where: str) -> Value:
-    """Convert a YAML value or the text of an option to the type of its key, and check it.
-
-    Args:
-        value: What the file or the command line holds.
-        allowed: List of the permitted values, or bounds of a number (`min`, `max`, `above`, `below`); their type is the
-            key's. None permits any text.
-        where: File and key, or option, for the message.
-
-    Returns:
-        The value as bool, int, float or str.
-
-    Raises:
-        ConfigError: The value has another type or is not permitted.
-    """
-    bounds = allowed if isinstance(allowed, dict) else {}
-    choices = allowed if isinstance(allowed, list) else []
-    kind = next((type(example) for example in [*bounds.values(), *choices]), str)
-    try:
-        result = _coerce(value, kind)
-    except (ValueError, OverflowError):
-        result = None
-    inside = result is not None and all(_BOUNDS[word][1](result, bound) for word, bound in bounds.items())
-    if result is None or not inside or (choices and result not in choices):
-        limits = " and ".join(f"{_BOUNDS[word][0]} {bound}" for word, bound in bounds.items())
-        expected = f"one of {', '.join(choices)}" if choices and kind is str else f"{_KIND_NAMES[kind]} {limits}"
-        raise ConfigError(f"{where}: expected {expected.strip()}, got {_show(value)}")
-    return result
-
-
-def _coerce(value: object, kind: type) -> Value | None:
-    """Convert a value to `kind`; return None, or raise ValueError or OverflowError, where it is no such thing."""
-    if kind is str:
-        return "" if value is None else value if isinstance(value, str) else None
-    if isinstance(value, bool) or kind is bool:
-        known = {"true": True, "false": False}
-        return known.get(str(value).strip().lower()) if kind is bool and isinstance(value, bool | str) else None
-    if not isinstance(value, int | float | str) or (kind is int and isinstance(value, float)):
-        return None
-    number: int | float = kind(value)
-    # NaN is below nothing, so it is refused together with infinity and integers beyond 64 bits.
-    return number if abs(number) < (2**63 if kind is int else math.inf) else None
-
-
-def _show(value: object) -> str:
-    """Return a value for a message: short, on one line, and cheap even for a huge one."""
-    if isinstance(value, int) and abs(value) >= 2**63:
-        return "an integer beyond 64 bits"
-    if value is None:
-        return "nothing"
-    if not isinstance(value, str | int | float):
-        return f"a {type(value).__name__}"
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _suggest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """Return the end of a message about an unknown name: the nearest known one."""
     nearest = difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.5)
     return f"; did you mean {prefix}{nearest[0]}?" if nearest else "; --help lists all that exist"
-
-
-def _read_yaml(path: Path) -> list[dict[Any, Any]]:
-    """Read the three documents of a configuration file; the missing ones are empty."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-        documents = [{} if document is None else document for document in yaml.safe_load_all(text)]
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read this configuration file: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
-    except _MALFORMED as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
-    _refuse_duplicates(nodes, path)
-    if len(documents) > 3:
-        raise ConfigError(f"{path}: expected at most 3 YAML documents (values, help, choices), got {len(documents)}")
-    for document in documents:
-        if not isinstance(document, dict):
-            raise ConfigError(f"{path}: expected lines of the form 'key: value', got {_show(document)}")
-    return documents + [{}] * (3 - len(documents))
-
-
-def _refuse_duplicates(nodes: Iterable[yaml.Node], path: Path) -> None:
-    """Raise for a key that a mapping holds twice, which the loader would let pass."""
-    pending = list(nodes)
-    seen: set[int] = set()
-    while pending:
-        node = pending.pop()
-        if id(node) in seen:  # an alias may lead back to a node that holds it
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            pending += node.value
-        elif isinstance(node, yaml.MappingNode):
-            names: set[str] = set()
-            for key, value in node.value:
-                pending.append(value)
-                if isinstance(key, yaml.ScalarNode):
-                    if key.value in names:
-                        line = key.start_mark.line + 1
-                        raise ConfigError(f"{path}, line {line}: key {key.value} is there twice; keep one of them")
-                    names.add(key.value)
 
 
 def _flatten(document: Mapping[Any, Any], path: Path) -> dict[Any, Any]:
@@ -255,7 +144,9 @@ def _flatten(document: Mapping[Any, Any], path: Path) -> dict[Any, Any]:
         elif isinstance(value, dict):
             flat |= {(name, key): item for key, item in value.items()}
         elif value is not None:
-            raise ConfigError(f"{path}: section {name}: expected lines of the form 'key: value', got {_show(value)}")
+            raise ConfigError(
+                f"{path}: section {name}: expected lines of the form 'key: value', got {show_value(value)}"
+            )
     return flat
 
 
@@ -266,7 +157,7 @@ def _check_places(found: Mapping[Any, Any], known: Iterable[Place], allowed: All
         sections_of.setdefault(key, []).append(section)
     checked: dict[Place, Value] = {}
     for (section, key), value in found.items():
-        name = key if isinstance(key, str) else _show(key)
+        name = key if isinstance(key, str) else show_value(key)
         where = f"in {section}" if section else "at the top level"
         if name not in sections_of:
             suggestion = _suggest(name, [*_SECTIONS.values(), *sections_of])
@@ -311,7 +202,7 @@ def _parse_options(
     if rest:
         name = next((word for word in rest if word.startswith("-")), rest[0]).partition("=")[0]
         if not name.startswith("-"):
-            raise ConfigError(f"unexpected argument {_show(name)}; a value follows its option: --option value")
+            raise ConfigError(f"unexpected argument {show_value(name)}; a value follows its option: --option value")
         raise ConfigError(f"unknown option {name}{_suggest(name.strip('-'), keys | {'config_path'}, '--')}")
     return vars(options)
 

@@ -12,19 +12,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from src.cpu.cells import BatchNorm, BatchNormParameters, BatchNormReluDepthwise, Convolution, Depthwise, MaxPool
 from src.cpu.library import build_cpu_library
-from src.cpu.operators import (
-    BatchNorm,
-    BatchNormParameters,
-    BatchNormReluDepthwise,
-    Convolution,
-    Depthwise,
-    MaxPool,
-    use_cpu_operators,
-)
+from src.cpu.operators import use_cpu_operators
 from src.model_utils.config import parse_config
 from src.training.fine_tuning import freeze
-from src.Xception import xception
+from src.Xception import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, xception
 from tests.helpers.project import ROOT
 from tests.helpers.training_run import options, run
 
@@ -102,7 +95,7 @@ def test_the_max_pooling_and_its_gradient_are_mindspores_also_among_equal_values
 def batch_norm(channels: int) -> nn.BatchNorm2d:
     random = np.random.default_rng(channels)
     gamma, beta = (Tensor(random.uniform(low, 2, channels).astype(np.float32)) for low in (0.5, -2))
-    return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9, gamma_init=gamma, beta_init=beta)
+    return nn.BatchNorm2d(channels, BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, gamma_init=gamma, beta_init=beta)
 
 
 @pytest.mark.parametrize("with_depthwise", [False, True])
@@ -123,6 +116,14 @@ def test_batch_norm_its_gradients_and_its_statistics_are_mindspores(library, sha
         np.testing.assert_allclose(getattr(replaced, name).asnumpy(), getattr(theirs, name).asnumpy(), rtol=1e-5)
     evaluated = [cell.set_train(False)(Tensor(x)).asnumpy() for cell in (ours, expected)]
     np.testing.assert_allclose(*evaluated, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("epsilon", "momentum"), [(1e-3, 0.9), (1e-5, 0.99)])
+def test_a_batch_norm_of_another_epsilon_or_momentum_is_refused(library, epsilon, momentum):
+    network = xception(5)
+    network.block7.rep[2] = nn.BatchNorm2d(728, epsilon, momentum)
+    with pytest.raises(ValueError, match=f"but this one has {epsilon} and {momentum}: set --cpu_operators=none$"):
+        use_cpu_operators(network, library)
 
 
 def two_networks(library: Path, frozen: str, pool_padding: str = "same") -> tuple[nn.Cell, nn.Cell]:

@@ -1,4 +1,4 @@
-"""The launch scripts: their usage, and the exact commands that they give."""
+"""The launch scripts: the exact commands that they give."""
 
 from __future__ import annotations
 
@@ -7,105 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from src.launch.commands import Group, choose_way
 from tests.helpers.launching import MPIRUN, Bench
 from tests.helpers.project import ROOT
 
 TRAIN, EVAL = str(ROOT / "train.py"), str(ROOT / "eval.py")
-SCRIPTS = {
-    "run_standalone_train.sh": ["0", "some data"],
-    "run_distribute_train.sh": ["my table.json", "some data"],
-    "run_train_gpu_fp32.sh": ["1", "some data"],
-    "run_train_gpu_fp16.sh": ["1", "some data"],
-    "run_msrun.sh": ["CPU", "1", "some data"],
-    "run_eval.sh": ["0", "some data", "my net.ckpt"],
-    "run_eval_gpu.sh": ["0", "some data", "my net.ckpt"],
-    "run_eval_onnx.sh": ["some data", "my net.ckpt"],
-}
-
-
-@pytest.fixture
-def bench(tmp_path) -> Bench:
-    bench = Bench.make(tmp_path)
-    bench.write_table([0, 1])
-    return bench
-
-
-# Usage
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_help_is_no_error(bench, script):
-    for words in (["--help"], [*SCRIPTS[script], "-h"]):
-        status, output, errors = bench.launch(script, *words).wait()
-        assert (status, errors) == (0, "")
-        assert output.startswith(f"usage: bash scripts/{script} ")
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_too_few_arguments_print_the_usage_with_status_2(bench, script):
-    status, output, errors = bench.launch(script, *SCRIPTS[script][:-1]).wait()
-    assert (status, output) == (2, "")
-    assert errors.startswith(f"usage: bash scripts/{script} ")
-    assert errors.splitlines()[-1].endswith(" are needed")
-
-
-@pytest.mark.parametrize(
-    ("script", "words", "message"),
-    [
-        ("run_standalone_train.sh", ["one", "some data"], "DEVICE_ID must be a number from 0 on: one"),
-        ("run_standalone_train.sh", ["-1", "some data"], "DEVICE_ID must be a number from 0 on: -1"),
-        ("run_standalone_train.sh", ["0", "absent"], "DATA_PATH is not a folder that can be read: {work}/absent"),
-        ("run_standalone_train.sh", ["0", "some data", "more"], "not an option: more"),
-        ("run_distribute_train.sh", ["absent", "some data"], "RANK_TABLE_FILE is not a file that can be read"),
-        ("run_train_gpu_fp32.sh", ["0", "some data"], "DEVICE_NUM must be a number from 1 on: 0"),
-        ("run_train_gpu_fp16.sh", ["1", "some data", "absent"], "PRETRAINED_CKPT_PATH is not a file that can be read"),
-        ("run_train_gpu_fp16.sh", ["1", "some data", "my net.ckpt", "more"], "not an option: more"),
-        ("run_msrun.sh", ["cpu", "2", "some data"], "DEVICE_TARGET must be Ascend, GPU or CPU: cpu"),
-        ("run_msrun.sh", ["CPU", "02", "some data"], "DEVICE_NUM must be a number from 1 on: 02"),
-        ("run_eval.sh", ["0", "some data", "absent"], "PATH_CHECKPOINT is not a file that can be read"),
-        ("run_eval_gpu.sh", ["0", "absent", "my net.ckpt"], "DATA_DIR is not a folder that can be read"),
-        ("run_eval_onnx.sh", ["some data", "absent"], "ONNX_PATH is not a file that can be read"),
-    ],
-)
-def test_a_wrong_argument_is_named_below_the_usage_and_starts_nothing(bench, script, words, message):
-    before = sorted(bench.work.iterdir())
-    status, output, errors = bench.launch(script, *words).wait()
-    assert (status, output) == (2, "")
-    assert errors.startswith(f"usage: bash scripts/{script} ")
-    assert errors.splitlines()[-1].startswith("error: " + message.format(work=bench.work))
-    assert bench.records() == []
-    assert sorted(bench.work.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    ("variables", "message"),
-    [
-        ({"NODE_NUM": "two"}, "NODE_NUM must be a number from 1 on: two"),
-        ({"NODE_NUM": "2", "NODE_RANK": "2"}, "NODE_RANK must be below NODE_NUM, which is 2: 2"),
-        ({"MASTER_PORT": "70000"}, "MASTER_PORT must be below 65536: 70000"),
-    ],
-)
-def test_a_wrong_variable_is_named(bench, variables, message):
-    status, _, errors = bench.launch("run_msrun.sh", "CPU", "2", "some data", **variables).wait()
-    assert (status, errors.splitlines()[-1]) == (2, f"error: {message}")
-
-
-@pytest.mark.parametrize("word", ["--device_id=3", "--is_distributed"])
-def test_an_option_that_the_script_sets_is_refused(bench, word):
-    status, _, errors = bench.launch("run_standalone_train.sh", "0", "some data", word).wait()
-    assert (status, errors) == (2, f"error: {word} cannot be given here: the script sets it\n")
-
-
-def test_a_wrong_rank_table_is_one_line_and_starts_nothing(bench):
-    bench.write_table([0, 0])
-    status, output, errors = bench.launch("run_distribute_train.sh", "my table.json", "some data").wait()
-    assert (status, output, bench.records()) == (2, "", [])
-    table = bench.work / "my table.json"
-    assert errors == f'error: rank table {table}: server_list[0] ("10.0.0.1"): device_id 0 is there twice\n'
-
-
-# The commands
 
 
 @pytest.mark.parametrize(
@@ -257,36 +162,9 @@ def test_gpus_start_by_msrun_without_mpirun_or_where_the_script_says_so(bench, s
     assert "ASCEND_RT_VISIBLE_DEVICES" not in msrun_options(bench)[2]
 
 
-@pytest.mark.parametrize(
-    ("device", "size", "table", "version", "has_mpirun", "way"),
-    [
-        ("Ascend", 1, "t", (2, 7), True, "single"),
-        ("Ascend", 8, "t", (2, 7), True, "table"),
-        ("Ascend", 8, "t", (1, 9), True, "table"),
-        ("Ascend", 8, "t", (2, 8), True, "msrun"),
-        ("Ascend", 8, "t", (2, 10), False, "msrun"),
-        ("Ascend", 8, "", (2, 7), True, "msrun"),
-        ("GPU", 8, "", (2, 10), True, "mpirun"),
-        ("GPU", 8, "", (2, 10), False, "msrun"),
-        ("CPU", 2, "t", (2, 7), True, "msrun"),
-    ],
-)
-def test_the_way_to_start_depends_on_device_version_and_what_is_installed(
-    device, size, table, version, has_mpirun, way
-):
-    group = Group(size, tuple(range(size)), rank_table=table)
-    assert choose_way(device, group, version, has_mpirun) == way
-
-
-def test_gpus_of_several_machines_start_by_msrun():
-    assert choose_way("GPU", Group(8, (0, 1, 2, 3)), (2, 10), True) == "msrun"
-
-
 def test_a_device_target_among_the_options_decides(bench):
-    bench.launch(
-        "run_distribute_train.sh", "my table.json", "some data", "--device_target", "CPU", FAKE_MSRUN="",
-        **bench.pretend_version("2.7.0"),
-    ).wait()  # fmt: skip
+    words = ["my table.json", "some data", "--device_target", "CPU"]
+    bench.launch("run_distribute_train.sh", *words, FAKE_MSRUN="", **bench.pretend_version("2.7.0")).wait()
     assert msrun_options(bench)[1][-2:] == ["--device_target", "CPU"]
     assert "ASCEND_RT_VISIBLE_DEVICES" not in msrun_options(bench)[2]
 

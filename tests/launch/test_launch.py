@@ -33,13 +33,6 @@ time.sleep(300)
 """
 
 
-@pytest.fixture
-def bench(tmp_path) -> Bench:
-    bench = Bench.make(tmp_path)
-    bench.write_table([0, 1])
-    return bench
-
-
 def are_ready(bench: Bench, count: int = 2):
     return lambda: len(list(bench.work.glob("ready *"))) == count
 

@@ -1,59 +1,14 @@
-"""What users rely on when they configure a run: sources, types, messages, and a file that reads back."""
+"""What users rely on when they configure a run: the defaults, where a value comes from, --help and the value itself."""
 
 import copy
-import math
 import pickle
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import yaml
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 
-from src.model_utils.config import DEFAULT_FILE, Config, ConfigError, check, parse_config
-
-SECTIONS = ("config_ascend", "config_gpu", "config_cpu")
-QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-
-
-def resolve(device: str) -> str:
-    return "CPU" if device == "auto" else device
-
-
-def parse(*argv: object) -> Config:
-    return parse_config([str(word) for word in argv], resolve)
-
-
-def documents() -> list[dict]:
-    return list(yaml.safe_load_all(DEFAULT_FILE.read_text(encoding="utf-8")))
-
-
-def known_keys() -> set[str]:
-    values = documents()[0]
-    return {key for key in values if key not in SECTIONS}.union(*(values[section] for section in SECTIONS))
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(content: str | bytes, name: str = "my.yaml") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
-        return path
-
-    return write
-
-
-def message(*argv: object) -> str:
-    with pytest.raises(ConfigError) as caught:
-        parse(*argv)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
+from src.model_utils.config import DEFAULT_FILE, ConfigError, parse_config
+from tests.helpers.configuration import SECTIONS, documents, known_keys, parse, resolve
 
 # The default file
 
@@ -155,86 +110,12 @@ def test_value_may_start_with_a_dash_or_be_empty_after_an_equals_sign():
     assert parse("--data_path=").data_path == ""
 
 
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("words", "parts"),
-    [
-        (["--epoch_sizes", "5"], ["unknown option --epoch_sizes", "did you mean --epoch_size?"]),
-        (["--epoch", "5"], ["unknown option --epoch;"]),
-        (["-seed", "5"], ["unknown option -seed", "--seed"]),
-        (["--config_paths=x"], ["--config_path?"]),
-        (["--qqq"], ["unknown option --qqq", "--help"]),
-        (["stray"], ["unexpected argument 'stray'"]),
-        (["--epoch_size"], ["--epoch_size", "expected one argument"]),
-        (["--epoch_size", "2.5"], ["option --epoch_size: expected an integer >= 1, got '2.5'"]),
-        (["--epoch_size", "0"], [">= 1", "'0'"]),
-        (["--lr_max", "nan"], ["--lr_max", "a number", "'nan'"]),
-        (["--label_smooth_factor", "1"], ["< 1"]),
-        (["--loss_scale", "0"], ["> 0"]),
-        (["--seed", 2**32], ["<= 4294967295"]),
-        (["--image_size", "70"], [">= 71"]),
-        (["--save_checkpoint=maybe"], ["expected true or false, got 'maybe'"]),
-        (["--file_format", "mindir"], ["one of AIR, MINDIR, ONNX", "'mindir'"]),
-        (["--config_path", "/no/such.yaml"], ["/no/such.yaml", "No such file"]),
-    ],
-)  # fmt: skip
-def test_wrong_option_is_refused_with_its_name_and_what_was_expected(words, parts):
-    text = message(*words)
-    assert all(part in text for part in parts), text
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("config_cpu:\n  epoch_sizes: 5\n", ["unknown key epoch_sizes in config_cpu", "did you mean epoch_size?"]),
-        ("config_cpux:\n  seed: 5\n", ["unknown key config_cpux", "config_cpu?"]),
-        ("epoch_size: 5\n", ["epoch_size", "config_ascend or config_gpu or config_cpu"]),
-        ("config_gpu:\n  seed: 5\n", ["seed", "config_gpu", "the top level"]),
-        ("seed: 1\nconfig_cpu:\n  lr_max: 1\n  lr_max: 2\n", ["line 4", "lr_max"]),
-        ("config_gpu:\n  epoch_size: ten\n", ["epoch_size", "config_gpu", "an integer", "'ten'"]),
-        ("seed: true\n", ["key seed", "an integer", "True"]),
-        ("config_cpu: {momentum: .nan}\n", ["momentum", "nan"]),
-        ("file_name: 12\n", ["file_name", "text", "12"]),
-        ("seed:\n", ["seed", "an integer", "nothing"]),
-        ("seed: [1]\n", ["seed", "a list"]),
-        ("file_format: {a: 1}\n", ["file_format", "a dict"]),
-        ("config_cpu: 3\n", ["section config_cpu", "3"]),
-        ("1: 2\n", ["unknown key 1"]),
-        ("- seed\n", ["key: value", "a list"]),
-        ("seed: 1\n---\n3\n", ["key: value"]),
-        ("{}\n---\n---\n---\n", ["at most 3", "4"]),
-        ("seed: 1\nx: [1\n", ["line 3", "not valid YAML"]),
-        ("seed: !!python/object/apply:os.getcwd []\n", ["line 1", "python/object/apply:os.getcwd"]),
-        ("seed: !!int x\n", ["not valid YAML"]),
-        ("[" * 3000, ["not valid YAML"]),
-        ("seed: 0x" + "f" * 9000, ["beyond 64 bits"]),
-        (b"seed: \xff\n", ["UTF-8", "byte 6"]),
-    ],
-)  # fmt: skip
-def test_wrong_file_is_refused_with_its_name_and_key(write, text, parts):
-    path = write(text)
-    error = message("--config_path", path)
-    assert str(path) in error and all(part in error for part in parts), error
-
-
-def test_alias_that_holds_itself_is_refused(write):
-    assert "config_cpu" in message("--config_path", write("config_cpu: &a\n  seed: *a\n"))
-
-
 def test_null_means_empty_text(write):
     assert parse("--config_path", write("data_path:\n")).data_path == ""
 
 
 def test_old_spelling_of_linear_is_still_accepted():
     assert parse("--lr_decay_mode", "liner").lr_decay_mode == "liner"
-
-
-def test_key_without_help_text_in_an_edited_default_file_is_named(write, monkeypatch):
-    path = write("device_target: auto\nextra: 1\n", "default_config.yaml")
-    monkeypatch.setattr("src.model_utils.config.DEFAULT_FILE", path)
-    assert "default_config.yaml" in message()
 
 
 # --help
@@ -281,102 +162,3 @@ def test_replace_and_to_dict_leave_the_original_alone():
 def test_config_survives_copy_and_pickle():
     config = parse("--seed", 5)
     assert copy.deepcopy(config) == copy.copy(config) == pickle.loads(pickle.dumps(config)) == config
-
-
-# Properties
-
-texts = st.text(st.characters(exclude_characters="\0"), max_size=30)
-rates = st.floats(0, 1e300)
-
-
-@QUICK
-@given(
-    device=st.sampled_from(["Ascend", "GPU", "CPU"]),
-    words=st.fixed_dictionaries(
-        {"train_data_dir": texts, "file_name": texts, "save_checkpoint_path": texts},
-        optional={
-            "lr_max": rates, "weight_decay": rates, "momentum": st.floats(0, 1), "seed": st.integers(0, 2**32 - 1),
-            "batch_size": st.integers(1, 2**62), "is_fp32": st.booleans(), "save_checkpoint": st.booleans(),
-        },
-    ),
-)  # fmt: skip
-def test_effective_configuration_reads_back_equal(write, device, words):
-    config = parse(f"--device_target={device}", *(f"--{key}={value}" for key, value in words.items()))
-    assert {key: getattr(config, key) for key in words} == words
-    assert parse("--config_path", write(config.to_yaml())) == config
-
-
-@pytest.mark.parametrize(
-    "text", ["\x85", "a\u2028b", "tab\t", "two\nlines", "\ufeff", "猫 'x' \"y\"", "null", "1e3", ""]
-)
-def test_text_of_any_kind_reads_back_equal(write, text):
-    config = parse(f"--file_name={text}")
-    assert parse("--config_path", write(config.to_yaml())) == config
-
-
-@QUICK
-@given(st.one_of(st.text(), st.binary(), st.text(alphabet="seed:config_cpu &*<!-[]{}\n?'\"0123|>%")))
-def test_any_file_parses_or_is_a_config_error(write, content):
-    try:
-        parse("--config_path", write(content))
-    except ConfigError as error:
-        assert "my.yaml" in str(error)
-
-
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.dates() | st.binary()
-nested = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(scalars, inner, max_size=3))
-
-
-@QUICK
-@given(st.dictionaries(st.sampled_from([*sorted(known_keys()), *SECTIONS]) | scalars, nested, max_size=4))
-def test_any_yaml_mapping_parses_or_is_a_config_error(write, mapping):
-    try:
-        parse("--config_path", write(yaml.safe_dump(mapping, allow_unicode=False)))
-    except ConfigError as error:
-        assert "my.yaml" in str(error)
-
-
-@QUICK
-@given(st.lists(st.one_of(st.text(max_size=12), st.sampled_from(sorted(known_keys())).map("--{}".format)), max_size=5))
-def test_any_options_parse_or_are_a_config_error(words):
-    try:
-        parse(*words)
-    except ConfigError:
-        pass
-    except SystemExit as stop:
-        assert stop.code == 0
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_floats_survive_as_number_and_as_text(number):
-    bounds = {"min": -math.inf}
-    assert check(number, bounds, "x") == check(repr(number), bounds, "x") == number
-
-
-@given(st.integers())
-def test_integers_survive_within_64_bits_and_are_refused_beyond(number):
-    bounds = {"min": -(2**70)}
-    if abs(number) < 2**63:
-        assert check(number, bounds, "x") == check(str(number), bounds, "x") == number
-    else:
-        with pytest.raises(ConfigError):
-            check(number, bounds, "x")
-
-
-@given(st.text(max_size=8))
-def test_text_is_kept_as_it_is_and_only_true_and_false_are_booleans(text):
-    assume(not re.fullmatch(r"\s*(true|false)\s*", text, re.IGNORECASE))
-    assert check(text, None, "x") == text
-    with pytest.raises(ConfigError):
-        check(text, [True, False], "x")
-
-
-@pytest.mark.parametrize("value", [True, 1.0, "1.0", "", "ten", None, [1], math.inf, "inf", 10**400])
-def test_integer_keys_refuse_everything_else(value):
-    with pytest.raises(ConfigError, match="expected an integer"):
-        check(value, {"min": 0}, "x")
-
-
-def test_float_keys_take_integers_and_the_text_of_numbers():
-    assert [check(value, {"min": 0.0}, "x") for value in (1, "4e-5", "1", 0.5)] == [1.0, 4e-5, 1.0, 0.5]
-    assert isinstance(check(1, {"min": 0.0}, "x"), float)

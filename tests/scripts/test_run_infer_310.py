@@ -121,7 +121,7 @@ def test_earlier_results_are_moved_aside(project, work):
         ("../postprocess.py", "scoring", "acc.log", 1),
     ],
 )
-def test_the_first_step_that_fails_ends_the_run_with_its_status_and_words(project, work, file, name, log, status):
+def test_the_first_step_that_fails_ends_the_run_with_its_status_and_words(project, work, *, file, name, log, status):
     (project / "ascend310_infer" / file).write_text(
         "import sys\nprint('a long story\\n' * 50)\nsys.exit('the reason')\n"
         if file.endswith(".py")

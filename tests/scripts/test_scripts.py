@@ -26,7 +26,7 @@ def run(*words: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.Co
     )
 
 
-@pytest.mark.parametrize("script", ["run_quickstart.sh", "run_tests.sh"])
+@pytest.mark.parametrize("script", ["run_quickstart.sh", "run_tests.sh", "setup_lite.sh"])
 def test_help_tells_the_usage(script):
     result = run(ROOT / "scripts" / script, "--help")
     assert result.returncode == 0
@@ -44,6 +44,14 @@ def test_a_wrong_call_of_the_quick_start_prints_the_usage_with_status_2(words):
     result = run(QUICKSTART, *words)
     assert result.returncode == 2
     assert result.stderr.startswith("usage: ")
+    assert result.stderr.splitlines()[-1] == f"error: one FOLDER at most can be given: {' '.join(words)}"
+
+
+def test_a_wrong_call_of_the_set_up_prints_the_usage_with_status_2():
+    result = run(ROOT / "scripts" / "setup_lite.sh", "here")
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: bash scripts/setup_lite.sh")
+    assert result.stderr.splitlines()[-1] == "error: no argument can be given: here"
 
 
 def test_a_python_that_does_not_fit_is_one_line(tmp_path):

@@ -57,10 +57,14 @@ def import_weights(
         The number of classes and the pool padding of the network.
 
     Raises:
-        ValueError: If the file does not fit, or holds a value that is not finite; nothing is written then.
+        ValueError: If the layout is only written, the file does not fit or holds a value that is not finite; nothing
+            is written then.
         OSError: If the checkpoint cannot be written.
     """
-    weights = LAYOUTS[layout].read(source)
+    read = LAYOUTS[layout].read
+    if read is None:
+        raise ValueError(f"{source}: files of {layout} are only written")
+    weights = read(source)
     classes = _class_count(weights, source, num_classes)
     network = xception(classes, pool_padding or LAYOUTS[layout].pool_padding)
     parameters = {parameter.name: parameter for parameter in network.get_parameters()}
@@ -83,15 +87,19 @@ def export_weights(source: Path, layout: str, out: Path) -> tuple[int, str]:
         The number of classes and the pool padding of the checkpoint, which may be another than the package's.
 
     Raises:
-        ValueError: If the checkpoint does not fit, or holds a value that is not finite; nothing is written then.
+        ValueError: If the layout is only read, the checkpoint does not fit or holds a value that is not finite; nothing
+            is written then.
         OSError: If the file cannot be written.
     """
+    write = LAYOUTS[layout].write
+    if write is None:
+        raise ValueError(f"{out}: files of {layout} are only read")
     weights, pool_padding = read_weights(source)
     classes = _class_count(weights, source)
     shapes = {parameter.name: tuple(parameter.shape) for parameter in xception(classes).get_parameters()}
     refuse_differences([name for name in shapes if name not in weights], weights.keys() - shapes.keys(), source)
     _check_values(weights, shapes, source)
-    atomic_write(out, LAYOUTS[layout].write({name: weights[name].astype(np.float32) for name in shapes}, out))
+    atomic_write(out, write({name: weights[name].astype(np.float32) for name in shapes}, out))
     return classes, pool_padding
 
 

@@ -106,8 +106,8 @@ def _stored_layers(file: Any, path: Path) -> Iterator[_Stored]:
 def _match(stored: list[_Stored], path: Path) -> Weights:
     """Pair the layers of a file, kind by kind, with those of the network."""
     by_kind = defaultdict(list)
-    for layer in stored:
-        by_kind[_KINDS.get(tuple(variable.ndim for variable in layer.variables), "unknown")].append(layer)
+    for candidate in stored:
+        by_kind[_KINDS.get(tuple(variable.ndim for variable in candidate.variables), "unknown")].append(candidate)
     wanted = xception_layers()
     if not by_kind["classifier"]:
         wanted = [layer for layer in wanted if layer.kind != "classifier"]

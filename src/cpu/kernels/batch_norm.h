@@ -5,11 +5,16 @@
 
 #include "tensor.h"
 
+// As src/Xception.py has them; src/cpu/cells.py refuses others.
+constexpr float kEpsilon = 1e-5F;
+constexpr float kMomentum = 0.9F;
+constexpr float kNewShare = 0.1F;  // what 1 - kMomentum is not to the last bit
+
 // What a channel is normalised by.
 struct BatchNorm {
   float mean, variance, gamma, beta, inverse;  // `inverse`: one over the standard deviation
   BatchNorm(float mean, float variance, float gamma, float beta)
-      : mean(mean), variance(variance), gamma(gamma), beta(beta), inverse(1 / std::sqrt(variance + 1e-5F)) {}
+      : mean(mean), variance(variance), gamma(gamma), beta(beta), inverse(1 / std::sqrt(variance + kEpsilon)) {}
   float Normalised(float value) const { return (value - mean) * inverse; }
   float operator()(float value) const { return Normalised(value) * gamma + beta; }
 };
@@ -43,14 +48,14 @@ struct Statistics {
   const float *moving_mean, *moving_variance;
   float *moved_mean, *moved_variance;
 
-  // Of a new batch a tenth moves in, its variance unbiased.
+  // Of a new batch kNewShare moves in, its variance unbiased.
   void Keep(const BatchNorm &norm, const Shape &shape, Index channel) const {
     const float count = static_cast<float>(shape.images * shape.Plane());
     mean[channel] = norm.mean;
     variance[channel] = norm.variance;
-    moved_mean[channel] = moving_mean[channel] * 0.9F + norm.mean * 0.1F;
+    moved_mean[channel] = moving_mean[channel] * kMomentum + norm.mean * kNewShare;
     moved_variance[channel] =
-        moving_variance[channel] * 0.9F + norm.variance * (count / std::max(count - 1, 1.0F)) * 0.1F;
+        moving_variance[channel] * kMomentum + norm.variance * (count / std::max(count - 1, 1.0F)) * kNewShare;
   }
 };
 

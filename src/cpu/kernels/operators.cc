@@ -1,5 +1,5 @@
 // The operators that MindSpore's ops.Custom finds by name. Each gets all tensors and their shapes, inputs first, and
-// returns 0; src/cpu/operators.py has the Python side of each.
+// returns 0; src/cpu/cells.py has the Python side of each.
 #include "batch_norm.h"
 #include "depthwise.h"
 #include "max_pooling.h"

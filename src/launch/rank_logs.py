@@ -1,0 +1,107 @@
+"""The logs of this machine's ranks: made anew and locked, followed while they grow, and their ends shown."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from src.common.files import move_aside
+from src.launch.commands import MPIRUN, MSRUN
+from src.launch.processes import describe_status
+from src.launch.supervisor import Failure
+from src.model_utils.config import ConfigError
+
+_NOISE = re.compile(r"\[(INFO|WARNING)\] ")  # MindSpore writes pages of these about every distributed run
+
+
+@contextmanager
+def new_logs(paths: Iterable[Path]) -> Iterator[None]:
+    """Make empty logs, with earlier ones moved aside, and lock them until the block ends.
+
+    Args:
+        paths: The logs; their folders are made.
+
+    Returns:
+        A context.
+
+    Raises:
+        ConfigError: Another run writes one of them.
+        OSError: One cannot be made.
+    """
+    with ExitStack() as locks:
+        for path in paths:
+            locks.callback(os.close, _new_log(path))
+        yield
+
+
+def follower(path: Path) -> Callable[[], None]:
+    """Return a function that prints what has been added to a file since it was last called."""
+    position = 0
+
+    def follow() -> None:
+        nonlocal position
+        with path.open("rb") as log:
+            log.seek(position)
+            added = log.read()
+        position += len(added)
+        sys.stdout.buffer.write(added)
+        sys.stdout.flush()
+
+    return follow
+
+
+def end_of(path: Path, count: int) -> str:
+    """Return the last lines of a log without MindSpore's warnings; of a progress bar, its last state only.
+
+    Args:
+        path: The log.
+        count: Number of lines.
+    """
+    text = path.read_bytes()[-65536:].decode("utf-8", "replace")
+    lines = [line.rpartition("\r")[2] for line in text.rstrip().split("\n")]
+    return "\n".join([line for line in lines if not _NOISE.match(line)][-count:])
+
+
+def show_failure(failure: Failure, logs: Mapping[str, Path], control: Path) -> None:
+    """Print on stderr what is known of a failure: the end of the log, and a line that names it.
+
+    Args:
+        failure: The process that ended as it should not have.
+        logs: The log of each rank by name.
+        control: Folder of the launcher.
+    """
+    who = f"rank {failure.name}" if failure.name.isdigit() else failure.name
+    how = "did not start" if failure.status is None else describe_status(failure.status)
+    log = logs.get(failure.name)
+    # What went wrong before the log was opened stands with the program that starts the ranks.
+    for path in [log, *sorted(control.glob("start-*")), control / MSRUN, control / MPIRUN]:
+        if path and path.exists() and path.stat().st_size:
+            print(end_of(path, 20), file=sys.stderr)
+            break
+    end = f": above is the end of {log}" if log and log.stat().st_size else ""
+    print(f"error: {who} {how}{end}", file=sys.stderr)
+
+
+def _new_log(path: Path) -> int:
+    """Make an empty log, with an earlier one moved aside; return its descriptor, which locks it while it is open."""
+    busy = f"{path} belongs to a run that goes on: start this one from another folder"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        with path.open("rb") as earlier:
+            try:
+                fcntl.flock(earlier, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(busy) from None
+            aside = move_aside([path], path.parent)
+        print(f"moved {path.name} of an earlier run to {aside}", flush=True)
+    try:
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (FileExistsError, BlockingIOError):
+        raise ConfigError(busy) from None
+    return log

@@ -1,0 +1,48 @@
+"""Single values of a configuration: what they become, and what is refused."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from src.model_utils.config import ConfigError
+from src.model_utils.config_values import check
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_floats_survive_as_number_and_as_text(number):
+    bounds = {"min": -math.inf}
+    assert check(number, bounds, "x") == check(repr(number), bounds, "x") == number
+
+
+@given(st.integers())
+def test_integers_survive_within_64_bits_and_are_refused_beyond(number):
+    bounds = {"min": -(2**70)}
+    if abs(number) < 2**63:
+        assert check(number, bounds, "x") == check(str(number), bounds, "x") == number
+    else:
+        with pytest.raises(ConfigError):
+            check(number, bounds, "x")
+
+
+@given(st.text(max_size=8))
+def test_text_is_kept_as_it_is_and_only_true_and_false_are_booleans(text):
+    assume(not re.fullmatch(r"\s*(true|false)\s*", text, re.IGNORECASE))
+    assert check(text, None, "x") == text
+    with pytest.raises(ConfigError):
+        check(text, [True, False], "x")
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1.0", "", "ten", None, [1], math.inf, "inf", 10**400])
+def test_integer_keys_refuse_everything_else(value):
+    with pytest.raises(ConfigError, match="expected an integer"):
+        check(value, {"min": 0}, "x")
+
+
+def test_float_keys_take_integers_and_the_text_of_numbers():
+    assert [check(value, {"min": 0.0}, "x") for value in (1, "4e-5", "1", 0.5)] == [1.0, 4e-5, 1.0, 0.5]
+    assert isinstance(check(1, {"min": 0.0}, "x"), float)

@@ -1,0 +1,38 @@
+"""What must answer at once, or where there is no MindSpore, imports none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.project import ROOT
+
+DOORS = ["train.py", "eval.py", "eval_onnx.py", "export.py", "predict.py", "postprocess.py"]
+PROGRAMS = [*DOORS, "scripts/launch.py", "scripts/cuda_environment.py", "scripts/move_aside.py"]
+CODE = """
+import runpy, sys
+sys.argv = [sys.argv[1], "--help"]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as stop:
+    sys.exit(stop.code or "mindspore" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_imports_no_mindspore(program):
+    result = subprocess.run(
+        [sys.executable, "-c", CODE, program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("usage: ")
+
+
+def test_the_launcher_imports_no_mindspore_for_anything_that_it_does():
+    modules = sorted(path.stem for path in (ROOT / "src" / "launch").glob("[!_]*.py"))
+    code = f"import sys; from src.launch import {', '.join(modules)}; sys.exit('mindspore' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    for module in modules:
+        assert "import mindspore" not in (ROOT / "src" / "launch" / f"{module}.py").read_text()
