@@ -40,6 +40,7 @@ class CheckpointKeeper:
         self._state = state
         self._keep = keep
         self._best_top_1 = best_top_1
+        self._saved: Position | None = None  # what the newest numbered checkpoint holds
 
     def save_if_due(self, position: Position) -> None:
         """Save the checkpoint of a position at the end of an epoch, unless it is one that is passed over."""
@@ -47,10 +48,13 @@ class CheckpointKeeper:
             self.save(position)
 
     def save(self, position: Position) -> Path:
-        """Save the checkpoint of a position and return its file."""
+        """Save the checkpoint of a position, unless that has just been done, and return its file."""
         position = replace(position, best_top_1=self._best_top_1)
         path = self._folder / checkpoint_name(position)
+        if position == self._saved:
+            return path
         save_training(path, self._state, position)
+        self._saved = position
         # Only now may an old one go: a failed save leaves all there were.
         for old in numbered_checkpoints(self._folder)[: -self._keep.newest]:
             if old != path:

@@ -1,4 +1,4 @@
-"""The newest checkpoints and the best are kept."""
+"""The newest checkpoints and the best are kept, and none is written twice."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ def test_the_newest_of_the_epochs_that_are_due_are_kept(tmp_path, every, newest,
     for epoch in range(1, 6):
         checkpoints.save_if_due(Position(epoch, 0, STEPS))
     assert names(tmp_path) == [f"rank0-{epoch}_4.ckpt" for epoch in left]
+
+
+def test_a_checkpoint_that_has_just_been_saved_is_not_written_again(tmp_path):
+    checkpoints = keeper(tmp_path)
+    checkpoints.save_if_due(Position(1, 0, STEPS))
+    (path,) = tmp_path.iterdir()
+    before = path.stat()
+    assert checkpoints.save(Position(1, 0, STEPS)) == path
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_the_best_checkpoint_is_the_first_with_its_top_1_which_the_newest_one_records_too(tmp_path):
