@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
+from mindspore import Parameter
 
 from src.common.files import replace_file, temporary_path
 from src.common.mindspore_log import silenced_logging
@@ -19,13 +21,13 @@ class DamagedCheckpoint(ValueError):
     """A checkpoint file that cannot be read, as opposed to one that does not fit."""
 
 
-def write_checkpoint(path: Path, entries: list[dict], appended: dict[str, int | float | str]) -> None:
+def write_checkpoint(path: Path, parameters: Iterable[Parameter], appended: Mapping[str, int | float | str]) -> None:
     """Write a checkpoint with a checksum; the file appears whole or not at all.
 
     Args:
         path: The file; missing parent folders are created.
-        entries: Parameters, each with its `name` and `data`.
-        appended: Numbers and words by name.
+        parameters: What it holds, by the parameters' names.
+        appended: Numbers and words that it holds too, by name.
 
     Raises:
         OSError: If the file cannot be written; what was there is untouched.
@@ -34,7 +36,7 @@ def write_checkpoint(path: Path, entries: list[dict], appended: dict[str, int | 
     temporary = temporary_path(path)
     temporary.mkdir(parents=True)
     try:
-        _save(entries, temporary / "new.ckpt", appended)
+        _save(parameters, temporary / "new.ckpt", appended)
         replace_file(temporary / "new.ckpt", path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -71,10 +73,11 @@ def read_checkpoint(path: Path, whole: bool = False) -> dict[str, Any]:
         ) from error
 
 
-def _save(entries: list[dict], path: Path, appended: dict[str, int | float | str]) -> None:
+def _save(parameters: Iterable[Parameter], path: Path, appended: Mapping[str, int | float | str]) -> None:
+    entries = [{"name": parameter.name, "data": parameter} for parameter in parameters]
     try:
         with silenced_logging():
-            ms.save_checkpoint(entries, str(path), append_dict=appended, crc_check=True)
+            ms.save_checkpoint(entries, str(path), append_dict=dict(appended), crc_check=True)
         path.chmod(0o644)
     except OSError:
         raise

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from src.checkpoints.keeper import RANK
-from src.checkpoints.names import BAD_IMAGES, BEST_CHECKPOINT, CLASS_NAMES, CONFIG, CURVES, METRICS
-from src.checkpoints.weights import numbered_checkpoints
+from src.checkpoints.names import (
+    BAD_IMAGES,
+    BEST_CHECKPOINT,
+    CLASS_NAMES,
+    CONFIG,
+    CURVES,
+    METRICS,
+    numbered_checkpoints,
+)
 from src.common.files import atomic_write, move_aside, remove_temporary
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level
 
 
-def checkpoint_folder(config: Config, rank: int) -> Path:
-    """Return the folder of a process's checkpoints, as the reference names it.
+def checkpoint_folder(config: Config) -> Path:
+    """Return the folder of the first rank's checkpoints, the only ones there are, as the reference names it.
 
     Args:
         config: With `save_checkpoint_path`, the device and its precision.
-        rank: Rank of the process.
 
     Returns:
-        Below the path: `ckpt_<rank>` on Ascend, `fp16|fp32/model_<rank>` on GPU, `model_<rank>` on CPU.
+        Below the path: `ckpt_0` on Ascend, `fp16/model_0` or `fp32/model_0` on GPU, `model_0` on CPU.
     """
     base = Path(config.save_checkpoint_path)
     if config.device_target == "Ascend":
-        return base / f"ckpt_{rank}"
+        return base / "ckpt_0"
     if config.device_target == "GPU":
-        return base / ("fp32" if amp_level(config) == "O0" else "fp16") / f"model_{rank}"
-    return base / f"model_{rank}"
+        return base / ("fp32" if amp_level(config) == "O0" else "fp16") / "model_0"
+    return base / "model_0"
 
 
 def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path | None) -> None:
@@ -42,7 +47,7 @@ def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path
     Raises:
         OSError: If a file cannot be moved or written.
     """
-    numbered = numbered_checkpoints(folder, RANK)
+    numbered = numbered_checkpoints(folder)
     if resumed and resumed.resolve().parent == folder.resolve():
         known = [path.name for path in numbered]
         stale = numbered[known.index(resumed.name) + 1 :] if resumed.name in known else []

@@ -4,6 +4,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from src.training.plan import TrainingPlan
+
 
 class ReplayableDropout(nn.Cell):
     """Dropout whose mask is set from outside before each step, as a function of seed and step.
@@ -43,3 +45,20 @@ class ReplayableDropout(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         return x * ops.gather(self.mask, self.micro_batch, 0) if self.training else x
+
+
+class DropoutMasks(ms.train.Callback):
+    """Draws the dropout mask of each step.
+
+    Args:
+        dropout: The network's dropout.
+        plan: The steps of the training.
+    """
+
+    def __init__(self, dropout: ReplayableDropout, plan: TrainingPlan):
+        super().__init__()
+        self._dropout = dropout
+        self._plan = plan
+
+    def on_train_step_begin(self, run_context: ms.train.RunContext) -> None:
+        self._dropout.draw(self._plan.position(run_context).global_step - 1)

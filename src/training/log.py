@@ -10,36 +10,19 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 
-from src.checkpoints.weights import Position
+from src.checkpoints.position import Position
 from src.common.progress import Progress, format_duration
 from src.training.metrics import MetricsLog, Row
+from src.training.plan import TrainingPlan
 
 CHANCE_TOLERANCE = 0.02  # relative distance from ln(classes) that counts as not learned
-
-
-def current_position(parameters: Any, steps_per_epoch: int) -> Position:
-    """Tell how far training is, from what Model.train hands to a callback at the end of a step.
-
-    Args:
-        parameters: RunContext.original_args(); its steps are those of the data set at hand, which may lack the first
-            batches of the epoch.
-        steps_per_epoch: Steps of a whole epoch.
-
-    Returns:
-        The position, with the step that has just ended counted into its epoch (1 to steps_per_epoch).
-    """
-    skipped = steps_per_epoch - parameters.batch_num
-    step = (parameters.cur_step_num - 1) % parameters.batch_num + 1 + skipped
-    return Position(parameters.cur_epoch_num - 1, step, steps_per_epoch)
 
 
 class TrainingLog(ms.train.Callback):
     """Prints the loss every few steps and the time of each epoch, and stops at a loss that is NaN or infinite.
 
     Args:
-        schedule: Float (all steps,), the learning rate of each step.
-        steps_per_epoch: Steps of a whole epoch.
-        images_per_step: Images of a step, over all devices.
+        plan: The steps of the training.
         log_steps: Steps from one loss line to the next, 1 or more; the last step of an epoch has one too.
         progress: Counts images.
         metrics: Receives every loss line but an epoch's last, which waits for the validation; None writes nothing.
@@ -48,18 +31,14 @@ class TrainingLog(ms.train.Callback):
 
     def __init__(
         self,
-        schedule: np.ndarray,
-        steps_per_epoch: int,
-        images_per_step: int,
+        plan: TrainingPlan,
         log_steps: int,
         progress: Progress,
         metrics: MetricsLog | None,
         num_classes: int,
     ):
         super().__init__()
-        self._schedule = schedule
-        self._steps_per_epoch = steps_per_epoch
-        self._images_per_step = images_per_step
+        self._plan = plan
         self._log_steps = log_steps
         self._progress = progress
         self._metrics = metrics
@@ -71,19 +50,18 @@ class TrainingLog(ms.train.Callback):
 
     def on_train_epoch_begin(self, run_context: ms.train.RunContext) -> None:
         self._epoch_start = self._entry_start = time.monotonic()
-        self._counted = self._entry_step = self._steps_per_epoch - run_context.original_args().batch_num
+        self._counted = self._entry_step = self._plan.steps_per_epoch - run_context.original_args().batch_num
         self._is_at_chance = self._chance_loss > 0
 
     def on_train_step_end(self, run_context: ms.train.RunContext) -> None:
-        parameters = run_context.original_args()
-        position = current_position(parameters, self._steps_per_epoch)
-        is_last = position.step == self._steps_per_epoch
+        position = self._plan.position(run_context)
+        is_last = position.step == self._plan.steps_per_epoch
         if is_last or position.step % self._log_steps == 0:
-            self._log(position, parameters.net_outputs)
+            self._log(position, run_context.original_args().net_outputs)
             if self._metrics and not is_last:
                 self._metrics.append(self.last_row)
         # The loss waits for the device, so the count comes after it.
-        done = (position.step - self._counted) * self._images_per_step
+        done = (position.step - self._counted) * self._plan.images_per_step
         self._counted = position.step
         loss = f", loss {self.last_row.loss:.4f}" if self.last_row.step else ""
         self._progress.update(done, f"epoch {position.epoch + 1}{loss}")
@@ -92,10 +70,11 @@ class TrainingLog(ms.train.Callback):
         parameters = run_context.original_args()
         seconds = time.monotonic() - self._epoch_start
         per_step = seconds / parameters.batch_num
-        left = len(self._schedule) - parameters.cur_epoch_num * self._steps_per_epoch
+        left = len(self._plan.schedule) - parameters.cur_epoch_num * self._plan.steps_per_epoch
         self._progress.clear()
         print(f"epoch time: {1000 * seconds:.3f} ms, per step time: {1000 * per_step:.3f} ms", flush=True)
-        print(f"{self._images_per_step / per_step:.1f} images/s, ETA {format_duration(left * per_step)}", flush=True)
+        rate = self._plan.images_per_step / per_step
+        print(f"{rate:.1f} images/s, ETA {format_duration(left * per_step)}", flush=True)
         if self._is_at_chance:
             print(
                 f"warning: the loss stayed at {self._chance_loss:.2f}, that of guessing, for all of epoch "
@@ -106,21 +85,20 @@ class TrainingLog(ms.train.Callback):
 
     def flush(self, run_context: ms.train.RunContext) -> None:
         """Log the step that has just ended, and write its metrics, where that has not been done or waits."""
-        parameters = run_context.original_args()
-        position = current_position(parameters, self._steps_per_epoch)
+        position = self._plan.position(run_context)
         is_logged = self.last_row.step == position.global_step
         if not is_logged:
-            self._log(position, parameters.net_outputs)
-        if self._metrics and not (is_logged and position.step < self._steps_per_epoch):
+            self._log(position, run_context.original_args().net_outputs)
+        if self._metrics and not (is_logged and position.step < self._plan.steps_per_epoch):
             self._metrics.append(self.last_row)
 
     def _log(self, position: Position, outputs: Any) -> None:
         loss = (outputs[0] if isinstance(outputs, tuple) else outputs).asnumpy().reshape(-1)[0]
         now = time.monotonic()
-        images = (position.step - self._entry_step) * self._images_per_step
+        images = (position.step - self._entry_step) * self._plan.images_per_step
         rate = images / max(now - self._entry_start, 1e-9)
         self._entry_start, self._entry_step = now, position.step
-        lr = float(self._schedule[position.global_step - 1])
+        lr = float(self._plan.schedule[position.global_step - 1])
         self.last_row = Row(position.epoch + 1, position.global_step, lr, float(loss), rate)
         self._is_at_chance &= math.isclose(loss, self._chance_loss, rel_tol=CHANCE_TOLERANCE)
         self._progress.clear()

@@ -1,13 +1,19 @@
-"""metrics.csv: one row after another while training goes on, none lost by a kill, none twice after a resume."""
+"""metrics.csv, none of whose rows is lost by a kill or written twice after a resume, and the curves of a training."""
 
 from __future__ import annotations
 
 import csv
+import math
 import os
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from src.checkpoints.names import CURVES
 from src.common.files import atomic_write, to_csv
+from src.common.plotting import has_matplotlib, new_figure, to_png
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Row:
 
 
 _NAMES = [field.name for field in fields(Row)]
+_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"  # told apart by colour-blind people too
 
 
 class MetricsLog:
@@ -105,3 +112,64 @@ def _parse(cells: list[str]) -> Row:
 
 def _to_line(row: Row) -> str:
     return to_csv([["" if (value := getattr(row, name)) is None else value for name in _NAMES]])
+
+
+def write_curves(metrics: Path) -> Path | None:
+    """Draw the curves of a metrics.csv as curves.png beside it; a failure is one line on stderr, never an error.
+
+    Args:
+        metrics: The file.
+
+    Returns:
+        The picture, or None without matplotlib, without rows or after a failure.
+    """
+    if not has_matplotlib():
+        return None
+    picture = metrics.with_name(CURVES)
+    try:
+        rows = read_metrics(metrics)
+        if not rows:
+            return None
+        atomic_write(picture, _draw_curves(rows))
+    except Exception as error:  # noqa: BLE001 - hours of training are worth more than any picture
+        print(f"{picture} is left out: {error}", file=sys.stderr, flush=True)
+        return None
+    return picture
+
+
+def _draw_curves(rows: Sequence[Row]) -> bytes:
+    validated = [row for row in rows if row.val_top_1 is not None]
+    panels = 3 if validated else 2
+    figure = new_figure(9, 2.6 * panels, "constrained")
+    axes = figure.subplots(panels, 1, sharex=True)
+    steps = [row.step for row in rows]
+    last = rows[-1]
+    axes[0].set_title(f"Training: epoch {last.epoch}, step {last.step}, loss {last.loss:.3f}")
+    _draw_line(axes[0], steps, [row.loss for row in rows], _BLUE)
+    axes[0].set_ylabel("training loss")
+    _draw_line(axes[1], steps, [row.lr for row in rows], _ORANGE)
+    axes[1].set_ylabel("learning rate")
+    if validated:
+        ends = [row.step for row in validated]
+        top_1, top_5 = _percent(row.val_top_1 for row in validated), _percent(row.val_top_5 for row in validated)
+        _draw_line(axes[2], ends, top_5, _GREY, label="top-5", linestyle="--")
+        _draw_line(axes[2], ends, top_1, _GREEN, label="top-1")
+        axes[2].set_ylabel(f"validation, %\n(best top-1 {max(top_1):.2f})")
+        axes[2].legend(loc="lower right")
+    for panel in axes:
+        panel.grid(alpha=0.3)
+    axes[-1].set_xlabel("step")
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    return to_png(figure)
+
+
+def _draw_line(axes: Any, steps: Sequence[int], values: Sequence[float], colour: str, **style: Any) -> None:
+    """Draw a line; few points are marked, many are drawn thinly."""
+    marker = "o" if len(steps) < 40 else ""
+    width = 1.5 if len(steps) < 1000 else 0.8
+    axes.plot(steps, values, color=colour, marker=marker, markersize=4, linewidth=width, **style)
+
+
+def _percent(shares: Iterable[float | None]) -> list[float]:
+    """Return shares in per cent; a missing one is a gap in the line."""
+    return [math.nan if share is None else 100 * share for share in shares]

@@ -14,8 +14,7 @@ from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level, label_smoothing, loss_scale
 from src.training.dropout import ReplayableDropout
 from src.training.fine_tuning import is_head
-from src.training.step import TrainingStep
-from src.training.weight_average import WeightAverage, follow
+from src.training.step import TrainingStep, WeightAverage, follow
 from src.Xception import Xception, xception
 
 # What has no weight decay, by the ends of names; MindSpore's optimizer keeps to the first rule by itself.
@@ -30,12 +29,12 @@ def build_loss(config: Config, reduction: str = "mean", sparse: bool = True) -> 
 def build_augmentation(config: Config) -> Augmentation:
     """Return what training images undergo beyond the recipe."""
     return Augmentation(
-        config.rand_augment,
-        config.rand_augment_layers,
-        config.mixup,
-        config.cutmix,
-        config.random_erasing,
-        label_smoothing(config),
+        rand_augment=config.rand_augment,
+        rand_augment_layers=config.rand_augment_layers,
+        mixup=config.mixup,
+        cutmix=config.cutmix,
+        random_erasing=config.random_erasing,
+        label_smoothing=label_smoothing(config),
     )
 
 
@@ -47,8 +46,8 @@ def build_schedule(config: Config, steps_per_epoch: int) -> np.ndarray:
         config.lr_max,
         config.warmup_epochs,
         config.epoch_size,
-        steps_per_epoch,
-        config.lr_decay_mode,
+        steps_per_epoch=steps_per_epoch,
+        lr_decay_mode=config.lr_decay_mode,
     )
 
 
@@ -96,10 +95,10 @@ def build_model(
         network_and_loss,
         optimizer,
         loss_scale(config),
-        config.gradient_accumulation,
-        config.clip_grad_norm,
-        None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
-        network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
+        micro_batches=config.gradient_accumulation,
+        clip_norm=config.clip_grad_norm,
+        average=None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
+        micro_batch=network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
     )
     return ms.Model(step.set_train())
 

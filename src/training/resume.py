@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from mindspore import nn
 
 from src.checkpoints.file import DamagedCheckpoint
-from src.checkpoints.keeper import RANK
-from src.checkpoints.names import BEST_CHECKPOINT
-from src.checkpoints.weights import Position, load_training, numbered_checkpoints, set_global_step
+from src.checkpoints.names import BEST_CHECKPOINT, numbered_checkpoints
+from src.checkpoints.position import Position
+from src.checkpoints.training_state import TrainingState, load_training, set_global_step
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks
-from src.Xception import Xception
 
 AUTO = "auto"
-Load = Callable[[Path, bool], tuple[Position | None, bool]]  # load_training, of a path and whether it must be whole
 
 
 @dataclass(frozen=True)
@@ -35,25 +30,15 @@ class Start:
     checkpoint: Path | None = None
 
 
-def restore(
-    config: Config,
-    network: Xception,
-    optimizer: nn.Optimizer,
-    steps_per_epoch: int,
-    folder: Path,
-    group: Group,
-    averaged: Xception | None = None,
-) -> Start:
+def restore(config: Config, state: TrainingState, steps_per_epoch: int, folder: Path, group: Group) -> Start:
     """Load the checkpoint to resume from, if any, and find where training starts.
 
     Args:
         config: With `resume`, `finish_epoch` and `epoch_size`.
-        network: Receives the weights.
-        optimizer: Receives momentum and step.
+        state: Receives weights and moving average, momentum and step.
         steps_per_epoch: Steps of an epoch of this run.
         folder: Where `resume: auto` looks for checkpoints.
         group: The processes that train together, all of which must start at the same place.
-        averaged: Receives the moving average of the weights, or where there is none the weights.
 
     Returns:
         The start; its epoch equals `epoch_size` where `auto` finds the training finished.
@@ -64,31 +49,30 @@ def restore(
     if config.finish_epoch and not config.resume:
         raise ConfigError(f"finish_epoch is {config.finish_epoch}, but no checkpoint is given: add --resume CKPT")
     start = Start(Position(config.finish_epoch, 0, steps_per_epoch))
-    load = partial(load_training, network, optimizer, averaged=averaged)
     if config.resume == AUTO:
-        start = _resume_newest(config, load, steps_per_epoch, folder)
+        start = _resume_newest(config, state, steps_per_epoch, folder)
     elif config.resume:
-        start = _resume(config, load, steps_per_epoch, Path(config.resume))
+        start = _resume(config, state, steps_per_epoch, Path(config.resume))
     if start.position.epoch >= config.epoch_size and config.resume != AUTO:
         raise ConfigError(
             f"nothing to train: {start.position.epoch} of {config.epoch_size} epochs are done; raise --epoch_size to "
             f"go on"
         )
     _check_same_start(start.position, group)
-    set_global_step(optimizer, start.position.global_step)
+    set_global_step(state.optimizer, start.position.global_step)
     return start
 
 
-def _resume_newest(config: Config, load: Load, steps_per_epoch: int, folder: Path) -> Start:
+def _resume_newest(config: Config, state: TrainingState, steps_per_epoch: int, folder: Path) -> Start:
     """Resume the newest checkpoint of a folder that is whole, and name those that are not."""
     best = folder / BEST_CHECKPOINT
-    candidates = [*reversed(numbered_checkpoints(folder, RANK)), *([best] if best.exists() else [])]
+    candidates = [*reversed(numbered_checkpoints(folder)), *([best] if best.exists() else [])]
     if not candidates:
         print(f"no checkpoint in {folder} yet: training starts at the beginning", flush=True)
         return Start(Position(config.finish_epoch, 0, steps_per_epoch))
     for path in candidates:
         try:
-            return _resume(config, load, steps_per_epoch, path, whole=True)
+            return _resume(config, state, steps_per_epoch, path, whole=True)
         except DamagedCheckpoint as error:
             print(f"skipping {path}: {error}", flush=True)
     raise ValueError(
@@ -97,9 +81,9 @@ def _resume_newest(config: Config, load: Load, steps_per_epoch: int, folder: Pat
     )
 
 
-def _resume(config: Config, load: Load, steps_per_epoch: int, path: Path, whole: bool = False) -> Start:
+def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Path, whole: bool = False) -> Start:
     """Load a checkpoint and say how exactly training goes on from it."""
-    position, has_momentum = load(path, whole)
+    position, has_momentum = load_training(state, path, whole)
     if position and position.steps_per_epoch == steps_per_epoch:
         print(f"resuming {path} after epoch {position.epoch}, step {position.step}", flush=True)
         return Start(position, path)

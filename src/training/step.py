@@ -1,9 +1,48 @@
 """A step of training with what MindSpore's own lacks: accumulated and clipped gradients, averaged weights."""
 
 import mindspore as ms
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.training.weight_average import WeightAverage
+from src.checkpoints.parameters import AVERAGE, copy_weights
+
+
+class WeightAverage(nn.Cell):
+    """Moves averaged weights and batch-norm statistics towards those of a network: average * decay + new * (1 - decay).
+
+    Args:
+        averaged (nn.Cell): receives the averages; as `follow` has made it.
+        network (nn.Cell): the network that is trained, of the same structure.
+        decay (float): share of the average that a call keeps, in [0, 1).
+    """
+
+    def __init__(self, averaged: nn.Cell, network: nn.Cell, decay: float):
+        super().__init__(auto_prefix=False)
+        weights = {parameter.name: parameter for parameter in network.get_parameters()}
+        self.averages = ParameterTuple(averaged.get_parameters())
+        self.weights = ParameterTuple([weights[average.name.removeprefix(AVERAGE)] for average in self.averages])
+        self.share = Tensor(1 - decay, ms.float32)
+        self.for_all = ops.HyperMap()
+
+    def _update(self, average: Tensor, weight: Tensor) -> Tensor:
+        return ops.assign_add(average, self.share * (ops.cast(weight, average.dtype) - average))
+
+    def construct(self) -> tuple[Tensor, ...]:
+        return self.for_all(self._update, self.averages, self.weights)
+
+
+def follow(averaged: nn.Cell, network: nn.Cell) -> nn.Cell:
+    """Make a second network the average of a first one: named `ema.`, and equal to it until that is trained.
+
+    Args:
+        averaged (nn.Cell): a network of the same structure, with fresh names.
+        network (nn.Cell): the network.
+
+    Returns:
+        The averaged network.
+    """
+    averaged.update_parameters_name(AVERAGE)
+    copy_weights(network, averaged)
+    return averaged
 
 
 class TrainingStep(nn.TrainOneStepCell):
@@ -33,6 +72,7 @@ class TrainingStep(nn.TrainOneStepCell):
         network: nn.Cell,
         optimizer: nn.Optimizer,
         loss_scale: float = 1.0,
+        *,
         micro_batches: int = 1,
         clip_norm: float = 0.0,
         average: WeightAverage | None = None,

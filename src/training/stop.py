@@ -1,11 +1,22 @@
-"""SIGTERM and SIGINT while training: the step in hand ends before the process does."""
+"""SIGTERM and SIGINT while training: the step in hand ends, and a checkpoint is saved, before the process does."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+import mindspore as ms
+import numpy as np
+
+from src.checkpoints.keeper import CheckpointKeeper
+from src.model_utils.command import Interrupted
+from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
+from src.training.log import TrainingLog
+from src.training.plan import TrainingPlan
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -54,3 +65,65 @@ class StopSignal:
     def _handle(number: signal.Signals, handler: object) -> None:
         if threading.current_thread() is threading.main_thread():
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+class StopOnSignal(ms.train.Callback):
+    """Ends training after the step in which any rank received a signal: all ranks after the same one.
+
+    Args:
+        stop: Takes note of the signals.
+        group: The processes that train together.
+        log: The training log, which stands before this in the list of callbacks.
+        keeper: Saves the checkpoint; None saves none.
+        plan: The steps of the training.
+    """
+
+    def __init__(
+        self, stop: StopSignal, group: Group, log: TrainingLog, keeper: CheckpointKeeper | None, plan: TrainingPlan
+    ):
+        super().__init__()
+        self._stop = stop
+        self._group = group
+        self._log = log
+        self._keeper = keeper
+        self._plan = plan
+        self._is_compiled = False
+
+    def on_train_step_begin(self, run_context: ms.train.RunContext) -> None:
+        # A library call cannot be interrupted from Python, and the first step compiles: nothing is lost yet.
+        if self._is_compiled:
+            self._stop.catch()
+        else:
+            self._stop.let_through()
+
+    def on_train_step_end(self, run_context: ms.train.RunContext) -> None:
+        self._stop.catch()
+        self._is_compiled = True
+        self.end_if_asked(run_context)
+
+    def end_if_asked(self, run_context: ms.train.RunContext) -> None:
+        """Save a checkpoint and raise Interrupted if a rank has received a signal; all ranks call this together."""
+        number = self._received()
+        if not number:
+            return
+        self._log.flush(run_context)
+        position = self._plan.finished(run_context)
+        path = self._keeper.save(position) if self._keeper else None
+        sum_over_ranks(np.zeros(1), self._group)  # nobody ends before the first rank has saved: launchers kill the rest
+        where = f"epoch {position.epoch + 1}, step {position.step}" if position.step else f"epoch {position.epoch}"
+        saved = f"; wrote {path}, --resume=auto goes on from there" if path else ""
+        raise Interrupted(f"stopped by {signal.Signals(number).name} after {where}{saved}", number)
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Let signals end the process at once while the block runs, which has nothing to lose."""
+        self._stop.let_through()
+        try:
+            yield
+        finally:
+            self._stop.catch()
+
+    def _received(self) -> int:
+        """Return the number of the signal that any rank has received, 0 for none."""
+        own = np.array(int(self._stop.received or 0), np.int64)
+        return int(gather_from_ranks(own, self._group).max())

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn
 
 from src.checkpoints.folder import checkpoint_folder, prepare_folder
-from src.checkpoints.keeper import RANK, CheckpointKeeper
+from src.checkpoints.keeper import CheckpointKeeper, Keep
 from src.checkpoints.names import METRICS
-from src.checkpoints.weights import Position
+from src.checkpoints.position import Position
+from src.checkpoints.training_state import TrainingState
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
-from src.cpu.compile_cache import CompileCache, cache_folder, graph_key
+from src.cpu.compile_once import CompileOnce, compiled_once
 from src.cpu.operators import use_cpu_operators
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.dataset import create_dataset, readable_errors
@@ -25,15 +26,28 @@ from src.evaluation.evaluator import Result, evaluation
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import Group, copy_from_first
-from src.training.callbacks import CompileOnce, DropoutMasks, EpochEnd, StopOnSignal
-from src.training.dropout import ReplayableDropout
+from src.training.dropout import DropoutMasks, ReplayableDropout
+from src.training.epoch_end import EpochEnd
 from src.training.fine_tuning import prepare_fine_tuning
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
 from src.training.model import build_augmentation, build_average, build_model, build_optimizer, build_schedule
-from src.training.resume import restore
-from src.training.stop import StopSignal
-from src.Xception import FEATURES, Xception, xception
+from src.training.plan import TrainingPlan
+from src.training.resume import Start, restore
+from src.training.stop import StopOnSignal, StopSignal
+from src.Xception import FEATURES, xception
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What the parts of a training follow from; `folder` is that of its checkpoints."""
+
+    config: Config
+    group: Group
+    state: TrainingState
+    plan: TrainingPlan
+    start: Start
+    folder: Path
 
 
 def train(config: Config, group: Group, library: Path | None = None) -> Path:
@@ -54,80 +68,93 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     """
     train_images, test_images = _check_data(config, group)
     new_dataset = partial(_train_dataset, config, group, train_images.excluded)
-    steps_per_epoch = new_dataset(Position()).get_dataset_size()
+    training = _build(config, group, new_dataset(Position()).get_dataset_size())
+    state, plan, start = training.state, training.plan, training.start.position
+    if start.epoch >= config.epoch_size:
+        print(f"all {config.epoch_size} epochs are done already", flush=True)
+        return training.folder
+    if library:
+        for network in state.networks:
+            use_cpu_operators(network, library)
+    masks = [] if sinks_data(config) else [_dropout_masks(training)]
+    with (
+        _open_folder(training, train_images, test_images) as (metrics, keeper),
+        StopSignal() as stop,
+        Progress(plan.images_after(start), "train", log_seconds=30) as progress,
+        _profiling(config, training.folder),
+        readable_errors(config.train_data_dir),
+        _compiled_once(training, library) as compiling,
+    ):
+        model = build_model(config, state.network, state.optimizer, state.averaged)
+        log = TrainingLog(plan, config.log_steps, progress, metrics, config.num_classes)
+        on_signal = StopOnSignal(stop, group, log, keeper, plan)
+        validate = _validation(training, test_images) if test_images else None
+        epoch_end = EpochEnd(plan, log, on_signal, validate=validate, metrics=metrics, keeper=keeper)
+        callbacks = [*masks, *compiling, log, on_signal, epoch_end]
+        _run(model, new_dataset, callbacks, start=start, epochs=config.epoch_size, sink=sinks_data(config))
+    return training.folder
+
+
+def _build(config: Config, group: Group, steps_per_epoch: int) -> _Training:
+    """Build what is trained, with the weights and the momentum that training starts with."""
     ms.set_seed(config.seed)
     network = xception(config.num_classes)
     prepare_fine_tuning(config, network)
-    schedule = build_schedule(config, steps_per_epoch)
-    optimizer = build_optimizer(config, network, schedule)
-    averaged = build_average(config, network)
-    folder = checkpoint_folder(config, RANK)
-    start = restore(config, network, optimizer, steps_per_epoch, folder, group, averaged)
-    if start.position.epoch >= config.epoch_size:
-        print(f"all {config.epoch_size} epochs are done already", flush=True)
-        return folder
-    if library:
-        for each in filter(None, (network, averaged)):
-            use_cpu_operators(each, library)
-
-    sink = sinks_data(config)
     images_per_step = config.batch_size * config.gradient_accumulation * group.size
-    left = (len(schedule) - start.position.global_step) * images_per_step
-    with ExitStack() as stack:
-        metrics = keeper = None
-        if group.rank == RANK:
-            stack.enter_context(only_writer(folder, "another training", "choose another --save_checkpoint_path"))
-            print(f"configuration:\n{config.to_yaml()}", flush=True)
-            prepare_folder(folder, config, train_images.class_names, start.checkpoint)
-            for path in write_bad_images(folder, train_images, *filter(None, [test_images])):
-                print(f"the bad images are listed in {path}", flush=True)
-            metrics = MetricsLog(folder / METRICS, start.position.global_step)
-            keeper = _build_keeper(config, folder, network, optimizer, start.position.best_top_1, averaged)
-        stop = stack.enter_context(StopSignal())
-        progress = stack.enter_context(Progress(left, "train", log_seconds=30))
-        stack.enter_context(_profiling(config, folder))
-        stack.enter_context(readable_errors(config.train_data_dir))
-        callbacks = _dropout_masks(config, network, group, steps_per_epoch) if not sink else []
-        facts = [len(schedule), start.checkpoint is not None, library]
-        cache = _compile_cache(config, network, optimizer, group, facts)
-        if cache:
-            stack.callback(cache.discard)
-            callbacks.append(CompileOnce(cache))
-        model = build_model(config, network, optimizer, averaged)
-        log = TrainingLog(
-            schedule, steps_per_epoch, images_per_step, config.log_steps, progress, metrics, config.num_classes
-        )
-        validate = None
-        if test_images:
-            evaluated = to_evaluation_precision(config, averaged) if averaged else network
-            validate = _validation(config, evaluated, test_images, group)
-        on_signal = StopOnSignal(stop, group, log, keeper, steps_per_epoch)
-        callbacks += [log, on_signal, EpochEnd(log, on_signal, steps_per_epoch, validate, metrics, keeper)]
-        _run(model, new_dataset, start.position, config.epoch_size, callbacks, sink)
-    return folder
+    plan = TrainingPlan(build_schedule(config, steps_per_epoch), steps_per_epoch, images_per_step)
+    optimizer = build_optimizer(config, network, plan.schedule)
+    state = TrainingState(network, optimizer, build_average(config, network))
+    folder = checkpoint_folder(config)
+    start = restore(config, state, steps_per_epoch, folder, group)
+    return _Training(config=config, group=group, state=state, plan=plan, start=start, folder=folder)
 
 
-def _dropout_masks(config: Config, network: Xception, group: Group, steps_per_epoch: int) -> list[ms.train.Callback]:
+def _dropout_masks(training: _Training) -> DropoutMasks:
     """Give the network a dropout that a resumed run draws again, and return the callback that draws it."""
-    shape, seeds = (config.batch_size, FEATURES), (config.seed, group.rank)
+    config, network = training.config, training.state.network
+    shape, seeds = (config.batch_size, FEATURES), (config.seed, training.group.rank)
     network.dropout = ReplayableDropout(network.dropout.p, shape, seeds, config.gradient_accumulation)
-    return [DropoutMasks(network.dropout, steps_per_epoch)]
+    return DropoutMasks(network.dropout, training.plan)
 
 
-def _compile_cache(
-    config: Config, network: Xception, optimizer: nn.Optimizer, group: Group, facts: Sequence[object]
-) -> CompileCache | None:
-    """Return the cache of the step's graph, None where there is none: tried on CPU, in one process, only."""
-    folder = cache_folder(config.compile_cache)
-    if folder is None or config.device_target != "CPU" or group.size > 1:
+@contextmanager
+def _open_folder(
+    training: _Training, train_images: UsableImages, test_images: UsableImages | None
+) -> Iterator[tuple[MetricsLog | None, CheckpointKeeper | None]]:
+    """Keep the folder for this training, and begin its files; only the first rank writes any."""
+    if training.group.rank != 0:
+        yield None, None
+        return
+    config, folder, start = training.config, training.folder, training.start
+    with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
+        print(f"configuration:\n{config.to_yaml()}", flush=True)
+        prepare_folder(folder, config, train_images.class_names, start.checkpoint)
+        for path in write_bad_images(folder, train_images, *filter(None, [test_images])):
+            print(f"the bad images are listed in {path}", flush=True)
+        yield MetricsLog(folder / METRICS, start.position.global_step), _keeper(training)
+
+
+def _keeper(training: _Training) -> CheckpointKeeper | None:
+    config = training.config
+    if not config.save_checkpoint:
         return None
-    parameters = [*network.get_parameters(), *optimizer.get_parameters()]
+    keep = Keep(config.save_checkpoint_epochs, config.keep_checkpoint_max, last_epoch=config.epoch_size)
+    return CheckpointKeeper(training.folder, training.state, keep, training.start.position.best_top_1)
+
+
+def _compiled_once(training: _Training, library: Path | None) -> AbstractContextManager[list[CompileOnce]]:
+    """Name all that the graph of a step follows from, and take it from the cache or keep it there."""
+    state, is_resumed = training.state, training.start.checkpoint is not None
+    parameters = [*state.network.get_parameters(), *state.optimizer.get_parameters()]
     shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
-    return CompileCache(folder, graph_key(config, [*facts, network.pool_padding, shapes]))
+    facts = [len(training.plan.schedule), is_resumed, library, state.network.pool_padding, shapes]
+    return compiled_once(training.config, training.group, facts)
 
 
-def _validation(config: Config, network: nn.Cell, images: UsableImages, group: Group) -> Callable[[], Result]:
+def _validation(training: _Training, images: UsableImages) -> Callable[[], Result]:
     """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
+    config, group, state = training.config, training.group, training.state
+    network = state.network if state.averaged is None else to_evaluation_precision(config, state.averaged)
     evaluate = evaluation(config, network, images, group)
     statistics = [value for value in network.untrainable_params() if ".moving_" in value.name]
 
@@ -141,9 +168,10 @@ def _validation(config: Config, network: nn.Cell, images: UsableImages, group: G
 def _run(
     model: ms.Model,
     new_dataset: Callable[[Position], ms.dataset.Dataset],
+    callbacks: list[ms.train.Callback],
+    *,
     start: Position,
     epochs: int,
-    callbacks: list[ms.train.Callback],
     sink: bool,
 ) -> None:
     """Train from a position to the last epoch.
@@ -195,20 +223,6 @@ def _train_dataset(config: Config, group: Group, excluded: tuple[str, ...], posi
         config.gradient_accumulation,
         normalize=False,
     )
-
-
-def _build_keeper(
-    config: Config,
-    folder: Path,
-    network: Xception,
-    optimizer: nn.Optimizer,
-    best_top_1: float,
-    averaged: Xception | None,
-) -> CheckpointKeeper | None:
-    if not config.save_checkpoint:
-        return None
-    every, keep = config.save_checkpoint_epochs, config.keep_checkpoint_max
-    return CheckpointKeeper(folder, network, optimizer, every, keep, config.epoch_size, best_top_1, averaged)
 
 
 @contextmanager

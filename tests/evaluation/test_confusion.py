@@ -11,11 +11,10 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from src.common.plotting import has_matplotlib
-from src.evaluation.confusion import write_curves, write_evaluation_report
-from src.training.metrics import MetricsLog, Row
+from src.evaluation.confusion import write_evaluation_report
+from tests.helpers.image_files import read_pixels
 from tests.helpers.project import ROOT
 
 CONFUSION = np.array([[8, 2, 0], [1, 3, 0], [0, 0, 0]])
@@ -37,11 +36,6 @@ def no_matplotlib(monkeypatch):
 
 def read_csv(path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
-
-
-def read_pixels(path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def test_each_class_has_its_recall_precision_and_f1_and_no_share_of_nothing(tmp_path):
@@ -119,52 +113,3 @@ def test_without_matplotlib_the_tables_are_written_alone_and_a_line_tells_why(tm
     assert len(written) == 3
     message = "confusion_matrix.png is left out: matplotlib is not installed: pip install -r requirements-plot.txt\n"
     assert capsys.readouterr().err.endswith(message)
-    MetricsLog(tmp_path / "metrics.csv").append(Row(1, 1, 0.1, 2.0, 3.0))
-    assert write_curves(tmp_path / "metrics.csv") is None
-
-
-@pytest.mark.parametrize("validated", [True, False])
-def test_curves_are_drawn_beside_the_metrics(tmp_path, validated):
-    log = MetricsLog(tmp_path / "metrics.csv")
-    assert write_curves(log.path) is None
-    for step in range(1, 60):
-        end = validated and step % 20 == 0
-        log.append(Row(step // 20 + 1, step, 0.1 / step, 2 / step, 30.0, 0.5 if end else None, 0.9 if end else None))
-    picture = write_curves(log.path)
-    assert picture == tmp_path / "curves.png"
-    colours = set(map(tuple, read_pixels(picture).reshape(-1, 3).tolist()))
-    assert (0, 0x72, 0xB2) in colours  # the loss
-    assert ((0, 0x9E, 0x73) in colours) is validated  # top-1
-
-
-def test_a_loss_that_is_not_a_number_does_not_stop_the_drawing(tmp_path):
-    log = MetricsLog(tmp_path / "metrics.csv")
-    log.append(Row(1, 1, 0.1, float("nan"), 3.0))
-    log.append(Row(1, 2, 0.1, float("inf"), 3.0))
-    assert write_curves(log.path) is not None
-
-
-def test_a_missing_top_5_is_a_gap_and_not_a_zero(tmp_path):
-    log = MetricsLog(tmp_path / "metrics.csv")
-    for step, top_5 in ((1, 0.9), (2, 0.95)):
-        log.append(Row(step, step, 0.1, 2.0, 3.0, 0.85, top_5))
-    before = read_pixels(write_curves(log.path))
-    log.append(Row(3, 3, 0.1, 2.0, 3.0, 0.85, None))
-    after = read_pixels(write_curves(log.path))
-    heights = [np.nonzero((pixels == (0, 0x9E, 0x73)).all(-1))[0].min() for pixels in (before, after)]
-    # A zero would have stretched the axis and moved top-1 up.
-    assert heights[0] == heights[1]
-
-
-@pytest.mark.parametrize("fault", ["no metrics", "other content", "no place for the picture"])
-def test_curves_that_cannot_be_drawn_never_stop_a_training(tmp_path, capsys, fault):
-    metrics = tmp_path / "metrics.csv"
-    if fault == "other content":
-        metrics.write_text("a,b\n")
-    if fault == "no place for the picture":
-        MetricsLog(metrics).append(Row(1, 1, 0.1, 2.0, 3.0))
-        (tmp_path / "curves.png").mkdir()
-    before = sorted(tmp_path.iterdir())
-    assert write_curves(metrics) is None
-    assert capsys.readouterr().err.startswith(f"{tmp_path / 'curves.png'} is left out: ")
-    assert sorted(tmp_path.iterdir()) == before

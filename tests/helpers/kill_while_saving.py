@@ -13,11 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-from src.checkpoints.keeper import CheckpointKeeper
-from src.checkpoints.weights import Position
+from src.checkpoints.keeper import CheckpointKeeper, Keep
+from src.checkpoints.position import Position
+from src.checkpoints.training_state import TrainingState
 from src.common.files import is_temporary
 from src.model_utils.config import parse_config
-from src.model_utils.local_adapter import Group
+from src.model_utils.local_adapter import ALONE
 from src.training.resume import restore
 from tests.helpers.small_network import build
 
@@ -50,14 +51,14 @@ def kill_one(keeper: CheckpointKeeper, position: Position) -> int:
 def main(folder: Path, tries: int) -> None:
     """Kill `tries` writers; print how many left a good checkpoint, and how many had begun another one."""
     config = parse_config(["--resume=auto", "--epoch_size=1000000"], lambda _: "CPU")
-    network, optimizer = build(width=1500, layers=2)  # 36 MB: saving takes about as long as the random time
-    keeper = CheckpointKeeper(folder, network, optimizer, every=1, keep=2, epochs=config.epoch_size)
+    state = TrainingState(*build(width=1500, layers=2))  # 36 MB: saving takes about as long as the random time
+    keeper = CheckpointKeeper(folder, state, Keep(every=1, newest=2, last_epoch=config.epoch_size))
     position = Position(1, 0, STEPS)
     keeper.save(position)
     good = unfinished = 0
     for _ in range(tries):
         reported = kill_one(keeper, position)
-        position = restore(config, network, optimizer, STEPS, folder, Group()).position
+        position = restore(config, state, STEPS, folder, ALONE).position
         good += position.epoch >= reported
         left = [path for path in folder.iterdir() if is_temporary(path)]
         unfinished += bool(left)

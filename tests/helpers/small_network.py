@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
+
+from src.checkpoints.training_state import TrainingState
+from src.training.step import follow
 
 
 class Small(nn.Cell):
@@ -22,10 +27,25 @@ def build(**arguments) -> tuple[Small, nn.Momentum]:
     """Return a network and its optimizer, with random weights and momentum."""
     network = Small(**arguments)
     optimizer = nn.Momentum(network.trainable_params(), Tensor(np.zeros(9, np.float32)), 0.9)
-    random = np.random.default_rng()
-    for parameter in [*network.get_parameters(), *optimizer.moments]:
-        parameter.set_data(Tensor(random.normal(size=parameter.shape), ms.float32))
+    set_random([*network.get_parameters(), *optimizer.moments])
     return network, optimizer
+
+
+def build_state(average: bool = False, **arguments) -> TrainingState:
+    """Return the same as what a checkpoint holds, with a moving average of other random weights where that is asked."""
+    network, optimizer = build(**arguments)
+    if not average:
+        return TrainingState(network, optimizer)
+    averaged = follow(Small(**arguments), network)
+    set_random(averaged.get_parameters())
+    return TrainingState(network, optimizer, averaged)
+
+
+def set_random(parameters: Iterable[ms.Parameter]) -> None:
+    """Give parameters random values."""
+    random = np.random.default_rng()
+    for parameter in parameters:
+        parameter.set_data(Tensor(random.normal(size=parameter.shape), ms.float32))
 
 
 def values(*cells: nn.Cell) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
 from src.model_utils.local_adapter import Group, copy_from_first, join_group, sum_over_ranks
 from src.training.model import build_augmentation, build_loss, build_model, build_optimizer, build_schedule
-from src.training.weight_average import follow
+from src.training.step import follow
 from src.Xception import Xception, xception
 from tests.helpers.deterministic import set_weights
 from tests.helpers.logits import Logits, dataset_of
@@ -75,9 +75,9 @@ def build_small() -> Small:
 def batches(folder: str, rank: int, size: int, config: Config | None = None) -> ms.dataset.Dataset:
     """Return the batches that training gives to a rank; to be read before those of another rank are made."""
     if config is None:
-        return create_dataset(folder, True, BATCH, size, rank, 71, seed=5).take(STEPS)
+        return create_dataset(folder, True, BATCH, size, rank, image_size=71, seed=5).take(STEPS)
     return create_dataset(
-        folder, True, BATCH, size, rank, 71, seed=5, augmentation=build_augmentation(config),
+        folder, True, BATCH, size, rank, image_size=71, seed=5, augmentation=build_augmentation(config),
         micro_batches=config.gradient_accumulation,
     ).take(OPTIONS_STEPS)  # fmt: skip
 

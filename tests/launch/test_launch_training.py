@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from src.checkpoints.weights import numbered_checkpoints
+from src.checkpoints.names import numbered_checkpoints
 from tests.helpers.launching import Launch, wait_until
 from tests.helpers.project import ROOT
 
@@ -42,7 +42,7 @@ def killed(few_digits, tmp_path_factory) -> tuple[Path, tuple[int, str, str]]:
     """A training of two ranks, one of which is killed after the first checkpoint: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("two ranks")
     running = launch(folder, "run_msrun.sh", "CPU", "2", few_digits / "train", *SMALL, "--epoch_size=500")
-    wait_until(lambda: numbered_checkpoints(folder / "cpu-ckpt" / "model_0", 0), running)
+    wait_until(lambda: numbered_checkpoints(folder / "cpu-ckpt" / "model_0"), running)
     os.kill(ranks(running)["1"], signal.SIGKILL)
     return folder, running.wait()
 
@@ -59,7 +59,7 @@ def test_the_kill_of_one_rank_ends_the_run_and_every_process(killed):
 def resumed(killed, few_digits) -> tuple[Path, tuple[int, str, str]]:
     """The training that goes on from the last checkpoint of the killed one for an epoch."""
     folder = killed[0]
-    last = numbered_checkpoints(folder / "cpu-ckpt" / "model_0", 0)[-1]
+    last = numbered_checkpoints(folder / "cpu-ckpt" / "model_0")[-1]
     epoch = int(re.search(r"-(\d+)_", last.name)[1])
     words = ["--resume", last.relative_to(folder), f"--epoch_size={epoch + 1}"]
     return folder, launch(folder, "run_msrun.sh", "CPU", "2", few_digits / "train", *SMALL, *words).wait()
@@ -72,7 +72,7 @@ def test_a_run_with_a_killed_rank_goes_on_from_its_last_checkpoint(resumed):
     assert "finished: checkpoints and metrics are in cpu-ckpt/model_0" in log
     assert output.splitlines()[-1] in log
     epoch = int(re.search(r"resuming .* after epoch (\d+), step 0", log)[1])
-    names = [path.name for path in numbered_checkpoints(folder / "cpu-ckpt" / "model_0", 0)]
+    names = [path.name for path in numbered_checkpoints(folder / "cpu-ckpt" / "model_0")]
     assert f"Xception-rank0-{epoch + 1}_5.ckpt" in names
     assert (folder / "train_parallel1" / "earlier-1" / "log.txt").exists()
 
@@ -86,7 +86,7 @@ def test_both_ranks_train_and_the_first_alone_writes(resumed):
 
 def test_an_evaluation_shows_its_result(resumed, few_digits):
     folder = resumed[0]
-    checkpoint = numbered_checkpoints(folder / "cpu-ckpt" / "model_0", 0)[-1].relative_to(folder)
+    checkpoint = numbered_checkpoints(folder / "cpu-ckpt" / "model_0")[-1].relative_to(folder)
     words = ["0", few_digits / "val", checkpoint, "--device_target", "CPU", *SMALL[:2], "--batch_size=16"]
     status, output, errors = launch(folder, "run_eval.sh", *words).wait()
     assert (status, errors) == (0, "")
@@ -100,4 +100,4 @@ def test_a_standalone_training_writes_its_log_and_checkpoint(few_digits, tmp_pat
     assert (status, errors) == (0, "")
     assert "finished: checkpoints and metrics are in cpu-ckpt/model_0" in (tmp_path / "log.txt").read_text()
     assert "finished: checkpoints and metrics are in cpu-ckpt/model_0" in output.splitlines()
-    assert len(numbered_checkpoints(tmp_path / "cpu-ckpt" / "model_0", 0)) == 1
+    assert len(numbered_checkpoints(tmp_path / "cpu-ckpt" / "model_0")) == 1

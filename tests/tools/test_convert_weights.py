@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mindspore import Tensor, nn
 
-from src.checkpoints.weights import load_training, load_weights, read_weights, save_checkpoint
+from src.checkpoints.training_state import TrainingState, load_training
+from src.checkpoints.weights import load_weights, read_weights, save_checkpoint
 from src.model_utils.config import ConfigError
 from src.Xception import xception
 from tests.helpers.deterministic import set_weights
@@ -345,7 +346,7 @@ def test_the_pool_padding_goes_with_the_checkpoint(tmp_path, small):
     assert read_weights(tmp_path / "b.ckpt")[1] == "symmetric"
     load_weights(other, small)
     assert other.pool_padding == "same"
-    load_training(other, nn.Momentum(other.trainable_params(), 0.1, 0.9), tmp_path / "b.ckpt")
+    load_training(TrainingState(other, nn.Momentum(other.trainable_params(), 0.1, 0.9)), tmp_path / "b.ckpt")
     assert other.pool_padding == "symmetric"
 
 

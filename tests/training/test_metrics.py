@@ -1,4 +1,4 @@
-"""metrics.csv loses no row to a kill, and holds none twice after a resume."""
+"""metrics.csv loses no row to a kill, and holds none twice after a resume; its curves can always be drawn."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.training.metrics import MetricsLog, Row, read_metrics
+from src.training.metrics import MetricsLog, Row, read_metrics, write_curves
+from tests.helpers.image_files import read_pixels
 from tests.helpers.project import ROOT
 
 HEADER = "epoch,step,lr,loss,images_per_second,val_top_1,val_top_5\n"
@@ -123,3 +125,60 @@ def test_rows_survive_a_kill_right_after_they_were_appended(tmp_path):
     said += [int(line) for line in process.communicate()[0].split("\n")[:-1]]
     assert [row.step for row in read_metrics(path)][: len(said)] == said
     assert os.path.getsize(path) > len(HEADER)
+
+
+# Curves
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_curves_are_drawn_beside_the_metrics(tmp_path, validated):
+    log = MetricsLog(tmp_path / "metrics.csv")
+    assert write_curves(log.path) is None
+    for step in range(1, 60):
+        end = validated and step % 20 == 0
+        log.append(Row(step // 20 + 1, step, 0.1 / step, 2 / step, 30.0, 0.5 if end else None, 0.9 if end else None))
+    picture = write_curves(log.path)
+    assert picture == tmp_path / "curves.png"
+    colours = set(map(tuple, read_pixels(picture).reshape(-1, 3).tolist()))
+    assert (0, 0x72, 0xB2) in colours  # the loss
+    assert ((0, 0x9E, 0x73) in colours) is validated  # top-1
+
+
+def test_a_loss_that_is_not_a_number_does_not_stop_the_drawing(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.csv")
+    log.append(Row(1, 1, 0.1, float("nan"), 3.0))
+    log.append(Row(1, 2, 0.1, float("inf"), 3.0))
+    assert write_curves(log.path) is not None
+
+
+def test_a_missing_top_5_is_a_gap_and_not_a_zero(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.csv")
+    for step, top_5 in ((1, 0.9), (2, 0.95)):
+        log.append(Row(step, step, 0.1, 2.0, 3.0, 0.85, top_5))
+    before = read_pixels(write_curves(log.path))
+    log.append(Row(3, 3, 0.1, 2.0, 3.0, 0.85, None))
+    after = read_pixels(write_curves(log.path))
+    heights = [np.nonzero((pixels == (0, 0x9E, 0x73)).all(-1))[0].min() for pixels in (before, after)]
+    # A zero would have stretched the axis and moved top-1 up.
+    assert heights[0] == heights[1]
+
+
+@pytest.mark.parametrize("fault", ["no metrics", "other content", "no place for the picture"])
+def test_curves_that_cannot_be_drawn_never_stop_a_training(tmp_path, capsys, fault):
+    metrics = tmp_path / "metrics.csv"
+    if fault == "other content":
+        metrics.write_text("a,b\n")
+    if fault == "no place for the picture":
+        MetricsLog(metrics).append(Row(1, 1, 0.1, 2.0, 3.0))
+        (tmp_path / "curves.png").mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert write_curves(metrics) is None
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'curves.png'} is left out: ")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_without_matplotlib_there_are_no_curves(tmp_path, monkeypatch):
+    MetricsLog(tmp_path / "metrics.csv").append(Row(1, 1, 0.1, 2.0, 3.0))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # which makes it one that cannot be imported
+    assert write_curves(tmp_path / "metrics.csv") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.checkpoints.weights import Position, checkpoint_name, save_checkpoint
+from src.checkpoints.names import checkpoint_name
+from src.checkpoints.position import Position
+from src.checkpoints.training_state import save_training
 from src.model_utils.config import parse_config
-from src.model_utils.local_adapter import Group
+from src.model_utils.local_adapter import ALONE
 from src.training.resume import Start, restore
-from tests.helpers.small_network import assert_same, build, values
+from tests.helpers.small_network import assert_same, build_state, values
 
 STEPS = 4
 
@@ -20,8 +22,8 @@ STEPS = 4
 def resume(folder, *words):
     """Resume a small network; return it and its start."""
     config = parse_config(["--epoch_size=9", *words], lambda _: "CPU")
-    network, optimizer = build()
-    return network, optimizer, restore(config, network, optimizer, STEPS, folder, Group())
+    state = build_state()
+    return state.network, state.optimizer, restore(config, state, STEPS, folder, ALONE)
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +32,9 @@ def three_checkpoints(tmp_path_factory):
     folder = tmp_path_factory.mktemp("three")
     networks = []
     for position in (Position(1, 0, STEPS), Position(2, 0, STEPS, 0.5), Position(2, 3, STEPS, 0.5)):
-        network, optimizer = build()
-        save_checkpoint(folder / checkpoint_name(0, position), network, optimizer, position)
-        networks.append(network)
+        state = build_state()
+        save_training(folder / checkpoint_name(position), state, position)
+        networks.append(state.network)
     return folder, networks
 
 
@@ -100,7 +102,7 @@ def test_nothing_but_damaged_checkpoints_is_an_error_not_a_new_training(own_thre
 def test_a_checkpoint_of_another_network_is_an_error_not_skipped(own_three):
     folder, _ = own_three
     position = Position(3, 0, STEPS)
-    save_checkpoint(folder / checkpoint_name(0, position), *build(num_classes=7), position)
+    save_training(folder / checkpoint_name(position), build_state(num_classes=7), position)
     with pytest.raises(ValueError, match=r"does not fit the network: .*use --num_classes=7"):
         resume(folder, "--resume=auto")
 

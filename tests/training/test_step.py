@@ -1,27 +1,17 @@
-"""Steps of training: accumulated, clipped and averaged as their formulas say; with everything on, an exact resume."""
+"""Steps of training: accumulated, clipped and averaged as their formulas say."""
 
 from __future__ import annotations
-
-import re
-import signal
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-import eval as eval_door
-import train as train_door
-from src.checkpoints.weights import load_training, load_weights, save_checkpoint
 from src.loss import CrossEntropySmooth
-from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
 from src.training.dropout import ReplayableDropout
 from src.training.model import build_optimizer
-from src.training.step import TrainingStep
-from src.training.weight_average import WeightAverage, follow
-from tests.helpers.running import read_until, started
-from tests.helpers.training_run import losses, options, run
+from src.training.step import TrainingStep, WeightAverage, follow
 
 pytestmark = pytest.mark.slow
 
@@ -167,98 +157,3 @@ def test_weight_decay_spares_what_the_filter_says(words, exempt, level):
     for name in names:
         factor = 1.0 if name in exempt else 1 - 0.1 * 0.5
         assert np.allclose(values(network)[name], factor * before[name], rtol=1e-5), name
-
-
-# Checkpoints
-
-
-def changed(cell: nn.Cell, seed: int) -> dict[str, np.ndarray]:
-    """Give all parameters of a cell random values and return them."""
-    random = np.random.default_rng(seed)
-    for parameter in cell.get_parameters():
-        parameter.set_data(Tensor(random.normal(size=parameter.shape), ms.float32))
-    return values(cell)
-
-
-@pytest.fixture
-def saved(tmp_path):
-    """A checkpoint with an average that differs from the weights, and what it holds."""
-    network, optimizer, averaged, _ = build(network=Small(True))
-    expected = changed(network, 2), changed(averaged, 3)
-    save_checkpoint(tmp_path / "a.ckpt", network, optimizer, None, averaged)
-    return tmp_path / "a.ckpt", *expected
-
-
-def test_a_resumed_training_gets_weights_and_average(saved):
-    path, weights, averages = saved
-    network, optimizer, averaged, _ = build(network=Small(True))
-    load_training(network, optimizer, path, averaged=averaged)
-    assert difference(values(network), weights) == 0
-    assert difference(values(averaged), averages) == 0
-
-
-def test_a_training_without_average_goes_on_with_the_weights(saved):
-    path, weights, _ = saved
-    network, optimizer, *_ = build(network=Small(True))
-    load_training(network, optimizer, path)
-    assert difference(values(network), weights) == 0
-
-
-def test_an_average_begins_at_the_weights_of_a_checkpoint_without_one(tmp_path):
-    network, optimizer, averaged, _ = build(network=Small(True))
-    expected = changed(network, 4)
-    save_checkpoint(tmp_path / "b.ckpt", network, optimizer)
-    changed(network, 5)
-    load_training(network, optimizer, tmp_path / "b.ckpt", averaged=averaged)
-    assert difference(values(averaged), expected) == 0
-
-
-def test_evaluation_and_export_take_the_average(saved):
-    path, _, averages = saved
-    network = Small(True)
-    load_weights(network, path)
-    assert difference(values(network), averages) == 0
-
-
-# Real trainings
-
-
-def test_with_everything_on_a_run_stopped_inside_an_epoch_goes_on_to_the_same_losses(few_digits, tmp_path, capsys):
-    words = [
-        "--rand_augment=9", "--mixup=0.2", "--cutmix=1.0", "--random_erasing=0.5", "--gradient_accumulation=2",
-        "--clip_grad_norm=1", "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--amp_level=O2",
-        "--batch_size=2", "--epoch_size=1", "--log_steps=1", "--resume=auto",
-    ]  # fmt: skip
-    whole = run("train.py", options(few_digits, tmp_path / "whole", *words, "--eval_while_train=True"), tmp_path)
-    assert whole.returncode == 0, whole.stderr
-    expected = losses(whole.stdout)
-    assert sorted(expected) == [(1, step) for step in range(1, 6)]
-    assert "train: 20/20 images (100%)" in whole.stderr
-    in_parts = options(few_digits, tmp_path / "parts", *words)
-    with started(in_parts, tmp_path) as process:
-        output = read_until(process, "epoch: 1 step: 2,")  # the first step ends before a signal saves
-        process.send_signal(signal.SIGTERM)
-        output += process.communicate(timeout=60)[0]
-    before = losses(output)
-    assert max(before) < (1, 5)
-    after = losses(run("train.py", in_parts, tmp_path).stdout)
-    assert before | after == expected
-    assert len(before) + len(after) == len(expected)
-    checkpoints = [tmp_path / name / "model_0" / "Xception-rank0-1_5.ckpt" for name in ("whole", "parts")]
-    left, right = (ms.load_checkpoint(str(path)) for path in checkpoints)
-    assert left.keys() == right.keys()
-    assert all(np.array_equal(left[name].asnumpy(), right[name].asnumpy()) for name in left if name != "best_top_1")
-    assert any(
-        not np.array_equal(left[name].asnumpy(), left[f"ema.{name}"].asnumpy()) for name in ("fc.bias", "bn1.beta")
-    )
-    evaluated = options(few_digits, tmp_path, f"--checkpoint_path={checkpoints[0]}", "--amp_level=O2")
-    assert run_command(eval_door.main, evaluated) == 0
-    figures = [re.search(r"result: .*", text)[0] for text in (whole.stdout, capsys.readouterr().out)]
-    assert figures[0].split(", 'Top_1")[1] == figures[1].split(", 'Top_1")[1]
-
-
-def test_too_few_images_for_one_step_names_both_options(few_digits, tmp_path, capsys):
-    words = options(few_digits, tmp_path, "--batch_size=8", "--gradient_accumulation=3")
-    assert run_command(train_door.main, words) == 1
-    message = "less than one batch of 8 x 3 (--gradient_accumulation) for each of 1 device(s): use --batch_size=7"
-    assert message in capsys.readouterr().err

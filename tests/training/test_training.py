@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import pytest
 from PIL import Image
 
-import eval as eval_door
 import train as train_door
-from src.checkpoints.folder import checkpoint_folder
-from src.checkpoints.weights import Position, load_weights, save_checkpoint
-from src.dataset import create_dataset
+from src.checkpoints.weights import load_weights, save_checkpoint
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
 from src.training.metrics import read_metrics
-from src.training.trainer import _run
 from src.Xception import xception
-from tests.helpers.project import ROOT
-from tests.helpers.training_run import BATCH, EPOCHS, STEPS, losses, options, run
+from tests.helpers.training_run import BATCH, EPOCHS, RESULT, STEPS, losses, options, run
 
 pytestmark = pytest.mark.slow
 
 TIME = re.compile(r"epoch time: \d+\.\d{3} ms, per step time: \d+\.\d{3} ms")
-RESULT = re.compile(r"result: (\{'Loss': \d+\.\d+, 'Top_1_Acc': [01]\.\d+, 'Top_5_Acc': 1\.0\})")
 
 
 # What a training leaves
@@ -151,7 +142,7 @@ def test_weights_alone_warm_start_a_new_training_and_the_old_files_move_aside(ow
     ],
 )
 def test_a_mistake_is_one_line_before_training_and_changes_nothing(
-    own_copy, few_digits, tmp_path, capsys, words, status, message
+    own_copy, few_digits, tmp_path, capsys, *, words, status, message
 ):
     other = Path(shutil.copytree(few_digits / "val", tmp_path / "other"))
     (other / "2").rename(other / "x")
@@ -205,112 +196,3 @@ def test_profiling_writes_a_trace_beside_the_metrics(few_digits, tmp_path):
     assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / "out" / "model_0" / "profile").rglob("trace_view.json"))) == 1
     assert not list(tmp_path.rglob("*.ckpt"))
-
-
-@pytest.mark.parametrize(
-    ("sink", "start", "calls"),
-    [
-        (False, Position(0), [(0, 0, 1), (1, 0, 2), (2, 0, 3)]),
-        (False, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
-        (True, Position(0), [(0, 0, 3)]),
-        (True, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
-        (True, Position(3), []),
-    ],
-)
-def test_each_epoch_has_a_data_set_of_its_own_unless_the_device_sinks_data(sink, start, calls):
-    """`calls` are the epoch and step a data set begins with, and the epoch that training on it ends with."""
-    found = []
-
-    class Recorder:
-        def train(self, last, position, callbacks, sink_mode, initial_epoch):
-            assert sink_mode is sink
-            assert initial_epoch == position.epoch
-            found.append((position.epoch, position.step, last))
-
-    _run(Recorder(), lambda position: position, start, 3, [], sink)
-    assert found == calls
-
-
-@pytest.mark.parametrize(
-    ("device", "words", "folder"),
-    [
-        ("Ascend", [], "ckpt_3"),
-        ("GPU", [], "gpu-ckpt/fp16/model_3"),
-        ("GPU", ["--is_fp32=True"], "gpu-ckpt/fp32/model_3"),
-        ("GPU", ["--amp_level=O0"], "gpu-ckpt/fp32/model_3"),
-        ("CPU", [], "cpu-ckpt/model_3"),
-    ],
-)
-def test_checkpoints_lie_where_the_reference_puts_them(device, words, folder):
-    assert checkpoint_folder(parse_config(words, lambda _: device), 3) == Path(folder)
-
-
-# Evaluation
-
-
-def test_evaluation_prints_the_result_of_every_image_and_writes_the_report(trained, few_digits, tmp_path):
-    checkpoint = trained[0] / "Xception-rank0-2_5.ckpt"
-    words = ["--batch_size=8", f"--checkpoint_path={checkpoint}", "--eval_report=a report"]
-    result = run("eval.py", [word for word in options(few_digits, tmp_path) if "batch" not in word] + words, tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "evaluated 37 images, each once" in result.stdout
-    (figures,) = RESULT.findall(result.stdout)
-    # Training's own validation, with another batch size, found the same.
-    last = RESULT.findall(trained[1].stdout)[-1]
-    assert re.findall(r"Acc': ([\d.]+)", figures) == re.findall(r"Acc': ([\d.]+)", last)
-    assert float(figures.split()[1].strip(",")) == pytest.approx(float(last.split()[1].strip(",")), rel=1e-5)
-    rows = (tmp_path / "a report" / "per_class.csv").read_text().splitlines()
-    assert [row.split(",")[:2] for row in rows[1:]] == [["0", "12"], ["1", "12"], ["2", "13"]]
-    correct = sum(int(row.split(",")[2]) for row in rows[1:])
-    assert f"'Top_1_Acc': {correct / 37}" in figures
-    assert (tmp_path / "a report" / "confusion_matrix.png").exists()
-
-
-def test_evaluation_equals_the_network_called_by_hand(trained, few_digits, capsys):
-    network = xception(3).set_train(False)
-    load_weights(network, trained[0] / "Xception-rank0-2_5.ckpt")
-    images = create_dataset(str(few_digits / "val"), False, 37, image_size=71)
-    ((image, label),) = list(images.create_tuple_iterator(num_epochs=1, output_numpy=True))
-    accuracy = (network(ms.Tensor(image)).asnumpy().argmax(1) == label).mean()
-    words = options(few_digits, Path("unused"), f"--checkpoint_path={trained[0] / 'Xception-rank0-2_5.ckpt'}")
-    assert run_command(eval_door.main, words) == 0
-    assert f"'Top_1_Acc': {accuracy}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "status", "message"),
-    [
-        ([], 2, "no checkpoint given: add --checkpoint_path=FILE.ckpt"),
-        (["--checkpoint_path={folder}/class_names.txt"], 1, "is not named like a checkpoint"),
-        (["--checkpoint_path={folder}/x.ckpt", "--test_data_dir=absent"], 1, "cannot read the data set folder absent"),
-    ],
-)
-def test_a_mistake_in_evaluation_is_one_line(trained, few_digits, tmp_path, capsys, words, status, message):
-    words = options(few_digits, tmp_path, *(word.format(folder=trained[0]) for word in words))
-    assert run_command(eval_door.main, words) == status
-    error = capsys.readouterr().err.splitlines()
-    assert len(error) == 1
-    assert message in error[0]
-
-
-def test_a_network_without_good_weights_is_an_error_in_evaluation(few_digits, tmp_path, capsys):
-    network = xception(3)
-    network.fc.bias.set_data(ms.Tensor([np.nan] * 3, ms.float32))
-    save_checkpoint(tmp_path / "nan.ckpt", network, position=Position(1))
-    words = options(few_digits, tmp_path, f"--checkpoint_path={tmp_path / 'nan.ckpt'}")
-    assert run_command(eval_door.main, words) == 1
-    assert "NaN or infinite" in capsys.readouterr().err.splitlines()[-1]
-
-
-# The doors
-
-
-@pytest.mark.parametrize("script", ["train.py", "eval.py", "export.py", "predict.py"])
-def test_help_comes_without_waiting_for_mindspore(script):
-    code = (
-        f"import sys, runpy; sys.argv = ['{script}', '--help']\ntry: runpy.run_path('{script}', run_name='__main__')\n"
-    )
-    code += "except SystemExit as stop: sys.exit(stop.code or 'mindspore' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "--image_size" in result.stdout

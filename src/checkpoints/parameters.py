@@ -1,0 +1,114 @@
+"""Parameters, and what a checkpoint holds for them, which is never taken where it does not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn
+
+from src.Xception import Xception
+
+AVERAGE = "ema."  # how the names of averaged weights begin
+POOL_PADDING = "pool_padding"  # an entry that only networks with another padding than "same" have
+_MAX_NAMES = 10
+# What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
+_TRAINING_STATE = re.compile(
+    r"(moments|accum|moment1|moment2|ema)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
+    r"|steps_per_epoch|best_top_1|current_iterator_step|last_overflow_iterator_step|random_op|_random_op_.*"
+    r"|beta1_power|beta2_power|weight_decay|pool_padding)"
+)
+
+
+def weights_of(network: nn.Cell) -> dict[str, Parameter]:
+    """Return what belongs into a checkpoint by name: all but the parameters of the dropout, which has none to learn."""
+    return {
+        parameter.name: parameter for parameter in network.get_parameters() if not parameter.name.startswith("dropout.")
+    }
+
+
+def padding_entry(network: nn.Cell) -> dict[str, str]:
+    """Return the entry of a checkpoint that tells of another way of padding than "same"."""
+    if isinstance(network, Xception) and network.pool_padding != "same":
+        return {POOL_PADDING: network.pool_padding}
+    return {}
+
+
+def set_padding(network: nn.Cell, stored: Mapping[str, Any]) -> None:
+    """Give a network the way of padding that its weights were trained with."""
+    if isinstance(network, Xception):
+        network.set_pool_padding(stored.get(POOL_PADDING, "same"))
+
+
+def belongs_to_training(name: str) -> bool:
+    """Tell whether an entry of a checkpoint is none of the weights, by its name."""
+    return _TRAINING_STATE.fullmatch(name) is not None
+
+
+def check_weights(weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> None:
+    """Raise if a checkpoint does not fit weights.
+
+    Args:
+        weights: All or most of a network's, by name.
+        stored: What the checkpoint holds, as read_checkpoint returns it.
+        path: Its file, for the message.
+
+    Raises:
+        ValueError: If names or shapes differ; what training writes beside the weights does not matter.
+    """
+    check_fit(weights, stored, [name for name in stored if not belongs_to_training(name)], path)
+
+
+def check_fit(wanted: Mapping[str, Parameter], stored: Mapping[str, Any], relevant: Iterable[str], path: Path) -> None:
+    """Raise if some entries of a checkpoint are not just those that are wanted.
+
+    Args:
+        wanted: Parameters by name.
+        stored: What the checkpoint holds.
+        relevant: Names of the entries of which all must be wanted.
+        path: The file, for the message.
+
+    Raises:
+        ValueError: With a list of what is missing, unexpected or of another shape.
+    """
+    missing = [name for name in wanted if name not in stored]
+    unexpected = [name for name in relevant if name not in wanted]
+    misshaped = [name for name in wanted if name in stored and shape_of(stored[name]) != shape_of(wanted[name])]
+    if not (missing or unexpected or misshaped):
+        return
+    shapes = [f"{name} {shape_of(stored[name])} instead of {shape_of(wanted[name])}" for name in misshaped]
+    lists = (("missing", missing), ("unexpected", unexpected), ("wrong shape", shapes))
+    problems = "; ".join(f"{what}: {_first(names)}" for what, names in lists if names)
+    hint = ""
+    if set(misshaped) == {"fc.weight", "fc.bias"} and not (missing or unexpected):
+        classes = shape_of(stored["fc.bias"])[0]
+        hint = f"; it has {classes} classes: use --num_classes={classes}"
+    raise ValueError(f"checkpoint {path} does not fit the network: {problems}{hint}")
+
+
+def assign(wanted: Mapping[str, Parameter], stored: Mapping[str, Parameter]) -> None:
+    """Give parameters their stored values, in the parameters' own types."""
+    for name, parameter in wanted.items():
+        value = stored[name].asnumpy()
+        parameter.set_data(Tensor(value.astype(np.float32), parameter.dtype))
+
+
+def copy_weights(network: nn.Cell, averaged: nn.Cell) -> None:
+    """Set an averaged network to the weights and statistics that a network has now."""
+    weights = {parameter.name: parameter for parameter in network.get_parameters()}
+    for average in averaged.get_parameters():
+        average.set_data(Tensor(weights[average.name.removeprefix(AVERAGE)].asnumpy()))
+
+
+def shape_of(entry: Parameter | str) -> tuple[int, ...]:
+    """Return the shape of an entry of a checkpoint; that of a number or of text, which is read as str, is ()."""
+    return tuple(entry.shape) if isinstance(entry, Parameter) else ()
+
+
+def _first(names: list[str]) -> str:
+    """Return the first names, and the number of the rest."""
+    rest = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + rest

@@ -1,0 +1,27 @@
+"""How far a training is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far training is.
+
+    Args:
+        epoch: Finished epochs, 0 or more.
+        step: Finished steps of the epoch after these, 0 or more.
+        steps_per_epoch: Steps of a whole epoch, 1 or more.
+        best_top_1: Best validation top-1 so far, 0 to 1, or -1 before the first validation.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    steps_per_epoch: int = 1
+    best_top_1: float = -1.0
+
+    @property
+    def global_step(self) -> int:
+        """Finished steps in all."""
+        return self.epoch * self.steps_per_epoch + self.step

@@ -1,0 +1,32 @@
+"""How the epochs of a training follow one another."""
+
+from __future__ import annotations
+
+import pytest
+
+from src.checkpoints.position import Position
+from src.training.trainer import _run
+
+
+@pytest.mark.parametrize(
+    ("sink", "start", "calls"),
+    [
+        (False, Position(0), [(0, 0, 1), (1, 0, 2), (2, 0, 3)]),
+        (False, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
+        (True, Position(0), [(0, 0, 3)]),
+        (True, Position(1, 4), [(1, 4, 2), (2, 0, 3)]),
+        (True, Position(3), []),
+    ],
+)
+def test_each_epoch_has_a_data_set_of_its_own_unless_the_device_sinks_data(sink, start, calls):
+    """`calls` are the epoch and step a data set begins with, and the epoch that training on it ends with."""
+    found = []
+
+    class Recorder:
+        def train(self, last, position, callbacks, sink_mode, initial_epoch):
+            assert sink_mode is sink
+            assert initial_epoch == position.epoch
+            found.append((position.epoch, position.step, last))
+
+    _run(Recorder(), lambda position: position, [], start=start, epochs=3, sink=sink)
+    assert found == calls
