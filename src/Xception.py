@@ -4,6 +4,8 @@ from mindspore import Tensor, nn, ops
 
 MIN_IMAGE_SIZE = 71
 FEATURES = 2048
+BATCH_NORM_EPSILON = 1e-5
+BATCH_NORM_MOMENTUM = 0.9  # share of the moving statistics that a step keeps
 
 # Figure 5 of the paper, one row a block: (input channels, channels after each separable convolution, stride).
 # Block 1 follows an activation of the stem and so begins without one.
@@ -34,7 +36,7 @@ def _conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9)
+    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
 
 
 def _max_pool(stride: int, padding: str) -> nn.Cell:

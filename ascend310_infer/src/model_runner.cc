@@ -122,7 +122,8 @@ ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType dev
   context->MutableDeviceInfo().push_back(MakeDevice(device_type, device_id));
   const std::string reason = Build(model_path.string(), context, &impl_->model);
   if (!reason.empty()) {
-    throw std::runtime_error("cannot load " + model_path.string() + ": " + reason + Advice(model_path, reason, *context));
+    throw std::runtime_error("cannot load " + model_path.string() + ": " + reason +
+                             Advice(model_path, reason, *context));
   }
   const std::vector<mindspore::MSTensor> inputs = impl_->model.GetInputs();
   CheckInputs(inputs, model_path.string());
