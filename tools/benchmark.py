@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
@@ -18,11 +19,12 @@ from src.common.files import atomic_write
 from src.common.progress import Progress
 from src.model_utils.config import ConfigError
 from tools.benchmarks.images import write_images
-from tools.benchmarks.rounds import Entry, Measured, difference, hold, run_to_end
+from tools.benchmarks.rounds import Measurement, difference, measure_in_turn
 from tools.benchmarks.table import describe, describe_machine, header, load_average, to_line, to_record
+from tools.benchmarks.variants import Variant, run_to_end
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKS = {
+WORKLOADS = {
     "training": ("training",),
     "evaluation": ("evaluation",),
     "pipeline": ("pipeline-train", "pipeline-eval"),
@@ -51,14 +53,14 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="xception-benchmark-") as folder:
         data = args.data or _make_images(Path(folder, "images"), args.images)
         print(header(), flush=True)
-        plans = itertools.product(args.works, args.image_size, args.batch_size)
-        for number, (work, size, batch) in enumerate(plans):
+        plans = itertools.product(args.workloads, args.image_size, args.batch_size)
+        for number, (workload, size, batch) in enumerate(plans):
             settings = {"image_size": size, "batch_size": batch}
             own = [f"--test_data_dir={data}", *(f"--{key}={value}" for key, value in settings.items()), *options]
-            for name in WORKS[work]:
+            for name in WORKLOADS[workload]:
                 logs = Path(folder, f"{number}-{name}")
-                entries = list(_entries(args, name, batch, own, logs))
-                for record in _compare(entries, args.rounds, logs, settings):
+                variants = list(_variants(args, name, batch, own, logs))
+                for record in _compare(variants, args.rounds, logs, settings):
                     print(to_line(record), flush=True)
                     records.append(record)
     loads = [before, load_average()]
@@ -80,7 +82,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog="Further options, such as --num_classes or --amp_level, are those of train.py.",
         allow_abbrev=False,
     )
-    parser.add_argument("works", nargs="+", choices=WORKS, metavar="WORK", help=", ".join(WORKS))
+    parser.add_argument("workloads", nargs="+", choices=WORKLOADS, metavar="WORK", help=", ".join(WORKLOADS))
     parser.add_argument("--image_size", type=int, nargs="+", default=[299], help="sides in pixels (default: 299)")
     parser.add_argument("--batch_size", type=int, nargs="+", default=[8], help="images in a batch (default: 8)")
     parser.add_argument("--device_target", default="auto", help="auto, Ascend, GPU or CPU (default: auto)")
@@ -112,43 +114,53 @@ def _make_images(folder: Path, count: int) -> str:
     return str(folder)
 
 
-def _entries(args: argparse.Namespace, work: str, batch: int, options: list[str], folder: Path) -> Iterator[Entry]:
+def _variants(
+    args: argparse.Namespace, workload: str, batch: int, options: list[str], folder: Path
+) -> Iterator[Variant]:
     """Return what is measured together: the project, and what it is compared with."""
-    ranks = args.ranks if work == "training" else 1
+    ranks = args.ranks if workload == "training" else 1
     images = args.images // (batch * ranks) * batch * ranks
     cores = sorted(os.sched_getaffinity(0))
     if ranks > 1 and args.device_target in ("auto", "CPU"):
         options = [*options, f"--cores={','.join(map(str, cores[: len(cores) // ranks * ranks]))}"]
-    passes = _PIPELINE_PASSES if work.startswith("pipeline") else 1
-    own = Entry("MindSpore", work, ROOT, options, images, passes, device=args.device_target)
+    own = Variant(
+        name="MindSpore",
+        workload=workload,
+        root=ROOT,
+        options=options,
+        images=images,
+        passes=_PIPELINE_PASSES if workload.startswith("pipeline") else 1,
+        device=args.device_target,
+    )
     yield own
     if ranks > 1:
-        yield Entry(f"{ranks} ranks", work, ROOT, options, images, ranks=ranks, device=args.device_target)
-    if args.against == ONNX and work in _WITH_ONNX:
-        model = f"--onnx_path={folder.absolute() / 'net.onnx'}"
-        run_to_end(Entry("export", "export", ROOT, [*options, model], 1, device="CPU"), folder / "export")
-        yield Entry("ONNX Runtime", work, ROOT, [*options, model], images, device=args.device_target)
+        yield replace(own, name=f"{ranks} ranks", ranks=ranks)
+    if args.against == ONNX and workload in _WITH_ONNX:
+        with_model = [*options, f"--onnx_path={folder.absolute() / 'net.onnx'}"]
+        export = replace(own, name="export", workload="export", options=with_model, images=1, device="CPU")
+        run_to_end(export, folder / "export")
+        yield replace(own, name="ONNX Runtime", options=with_model)
     elif args.against not in ("", ONNX):
         root = Path(args.against).absolute()
-        yield Entry(root.name, work, root, options, images, passes, device=args.device_target)
+        yield replace(own, name=root.name, root=root)
 
 
-def _compare(entries: Sequence[Entry], rounds: int, folder: Path, settings: dict[str, int]) -> Iterator[dict]:
-    """Measure entries in turn and return their records; the first is what the others are compared with."""
-    label = f"{entries[0].work} {settings['image_size']} x {settings['batch_size']}"
-    with Progress((rounds + 1) * len(entries), label, unit="rounds") as progress:
-        first, *others = hold(entries, rounds, folder, progress.update)
+def _compare(variants: Sequence[Variant], rounds: int, folder: Path, settings: dict[str, int]) -> Iterator[dict]:
+    """Measure variants in turn and return their records; the first is what the others are compared with."""
+    label = f"{variants[0].workload} {settings['image_size']} x {settings['batch_size']}"
+    with Progress((rounds + 1) * len(variants), label, unit="rounds") as progress:
+        first, *others = measure_in_turn(variants, rounds, folder, progress.update)
     yield to_record(first, settings, None)
     for other in others:
-        if other.entry.ranks == 1:  # ranks see the images in batches of their own, and so have other losses
+        if other.variant.ranks == 1:  # ranks see the images in batches of their own, and so have other losses
             _check_equal(other, first)
         yield to_record(other, settings, first)
 
 
-def _check_equal(other: Measured, first: Measured) -> None:
+def _check_equal(other: Measurement, first: Measurement) -> None:
     problem = difference(other.result, first.result)
     if problem:
-        other.problems.append(f"{other.entry.work} by {other.entry.name} and {first.entry.name}: {problem}")
+        other.problems.append(f"{other.variant.workload} by {other.variant.name} and {first.variant.name}: {problem}")
 
 
 if __name__ == "__main__":

@@ -51,16 +51,16 @@ def main(argv: Sequence[str]) -> int:
     out = ROOT / "ascend310_infer" / "out"
     _run("bash", str(ROOT / "ascend310_infer" / "build.sh"), "-DBUILD_BENCHMARK=ON")
     rounds = [_measure(args, out) for _ in range(args.rounds)]
-    figures = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
-    figures["program / bare"] = statistics.median(each["program"] / each["bare"] for each in rounds)
-    figures["program / onnx"] = statistics.median(each["program"] / each["onnx"] for each in rounds)
-    for name, value in figures.items():
+    medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+    medians["program / bare"] = statistics.median(each["program"] / each["bare"] for each in rounds)
+    medians["program / onnx"] = statistics.median(each["program"] / each["onnx"] for each in rounds)
+    for name, value in medians.items():
         print(f"{name:<24}{value:10.4g}")
     if args.json:
-        atomic_write(args.json, json.dumps({"rounds": rounds, "medians": figures}, indent=2) + "\n")
-    agrees = figures["largest difference"] <= TOLERANCE
+        atomic_write(args.json, json.dumps({"rounds": rounds, "medians": medians}, indent=2) + "\n")
+    agrees = medians["largest difference"] <= TOLERANCE
     if not agrees:
-        print(f"the logits differ by {figures['largest difference']:.2g} of the largest one", file=sys.stderr)
+        print(f"the logits differ by {medians['largest difference']:.2g} of the largest one", file=sys.stderr)
     return 0 if agrees else 1
 
 

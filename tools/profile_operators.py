@@ -31,6 +31,7 @@ _STEP, _PEAK = "profile: step of ", "profile: peak"
 _FLOAT = 4  # bytes
 _PEAK_SIDE = 2048  # of the square matrices whose product shows the peak
 _COLUMNS = "{:<40} {:>6} {:>9} {:>7} {:>9} {:>10}"
+_HEADER = ("operator", "calls", "ms", "share", "least ms", "GFLOP/s")
 _DIRECTIONS = {
     "forward_training": "forward",
     "forward_inference": "forward",
@@ -216,13 +217,14 @@ def table(steps: Sequence[tuple[float, list[Call]]], batch_size: int, peak: floa
         speed = sum(call.operations for call in calls) / len(steps) / spent / 1e6
         known, known_least = known + spent, known_least + least
         rows.append((spent, name, implementation, len(calls) // len(steps), least, speed))
-    lines = [_COLUMNS.format("operator", "calls", "ms", "share", "least ms", "GFLOP/s")]
+    lines = [_COLUMNS.format(*_HEADER)]
     for spent, name, implementation, count, least, speed in sorted(rows, reverse=True):
         gflops = f"{speed:.0f}" if speed else ""
-        lines.append(_COLUMNS.format(name, count, f"{spent:.1f}", f"{spent / whole:.1%}", f"{least:.1f}", gflops))
-        lines.append(f"    {implementation}")
-    lines.append(_COLUMNS.format("all else", "", f"{whole - known:.1f}", f"{1 - known / whole:.1%}", "", ""))
-    lines.append(_COLUMNS.format("step", "", f"{whole:.1f}", "100.0%", f"{known_least:.1f}", ""))
+        row = (name, count, f"{spent:.1f}", f"{spent / whole:.1%}", f"{least:.1f}", gflops)
+        lines += [_COLUMNS.format(*row), f"    {implementation}"]
+    rest = ("all else", "", f"{whole - known:.1f}", f"{1 - known / whole:.1%}", "", "")
+    step = ("step", "", f"{whole:.1f}", "100.0%", f"{known_least:.1f}", "")
+    lines += [_COLUMNS.format(*rest), _COLUMNS.format(*step)]
     lines.append(
         f"{whole / batch_size:.1f} ms an image; least by {peak / 1e9:.0f} GFLOP/s, as a product of {_PEAK_SIDE} x "
         f"{_PEAK_SIDE} matrices reaches, and {memory / 1e9:.1f} GB/s, as a copy does, without all else"

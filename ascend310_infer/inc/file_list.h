@@ -1,11 +1,16 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace infer {
+
+// What the names of images end in; upper case is taken too.
+inline constexpr std::array<std::string_view, 6> kImageSuffixes = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"};
 
 struct FileList {
   std::vector<std::string> images;  // paths relative to the folder, with /, sorted
@@ -15,8 +20,5 @@ struct FileList {
 // Lists the images below a folder. Symbolic links are followed, except to a folder that the link lies in; hidden names
 // are passed over, as in training. Throws std::filesystem::filesystem_error for a folder that cannot be read.
 FileList ListImages(const std::filesystem::path &folder);
-
-// Whether a name ends in .jpg, .jpeg, .png, .bmp, .tif or .tiff, in upper or lower case.
-bool HasImageSuffix(const std::string &name);
 
 }  // namespace infer

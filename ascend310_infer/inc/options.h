@@ -25,7 +25,4 @@ struct Options {
 // Throws UsageError for a wrong or missing option.
 std::optional<Options> ParseOptions(int argc, const char *const *argv);
 
-// Number of cores that this process may use, 1 or more.
-unsigned AvailableCores();
-
 }  // namespace infer

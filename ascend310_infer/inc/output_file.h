@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace infer {
@@ -22,11 +23,15 @@ class OutputFile {
   void Commit();
 
  private:
+  struct Close {
+    void operator()(std::FILE *file) const { std::fclose(file); }
+  };
+
   [[noreturn]] void Fail() const;
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
-  std::FILE *file_;
+  std::unique_ptr<std::FILE, Close> file_;
   bool is_committed_ = false;
 };
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -23,9 +22,5 @@ std::string PredictionsHeader();
 //   class_names: The name of every class, or nothing.
 std::string PredictionsRows(const std::string &path, const std::vector<Prediction> &predictions,
                             const std::vector<std::string> &class_names);
-
-// Reads the names of the classes, a line each. Throws UsageError if the file cannot be read or there is not one name for
-// every class.
-std::vector<std::string> ReadClassNames(const std::filesystem::path &path, size_t classes);
 
 }  // namespace infer

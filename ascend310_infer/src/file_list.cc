@@ -1,7 +1,6 @@
 #include "file_list.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <system_error>
 
@@ -10,7 +9,12 @@ namespace fs = std::filesystem;
 namespace infer {
 namespace {
 
-constexpr std::array<const char *, 6> kSuffixes = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"};
+bool HasImageSuffix(const std::string &name) {
+  std::string suffix = fs::path(name).extension().string();
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+                 [](unsigned char letter) { return std::tolower(letter); });
+  return std::find(kImageSuffixes.begin(), kImageSuffixes.end(), suffix) != kImageSuffixes.end();
+}
 
 // `ancestors` are the real paths from the first folder down to this one: a link back to one of them is a loop.
 void Walk(const fs::path &folder, const std::string &prefix, std::vector<fs::path> *ancestors, FileList *found) {
@@ -44,12 +48,6 @@ FileList ListImages(const fs::path &folder) {
   Walk(folder, "", &ancestors, &found);
   std::sort(found.images.begin(), found.images.end());
   return found;
-}
-
-bool HasImageSuffix(const std::string &name) {
-  std::string suffix = fs::path(name).extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char letter) { return std::tolower(letter); });
-  return std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end();
 }
 
 }  // namespace infer

@@ -10,6 +10,7 @@
 #include <jerror.h>
 
 #include "errors.h"
+#include "image.h"
 
 namespace infer {
 namespace {

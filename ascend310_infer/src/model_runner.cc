@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "cores.h"
 #include "mindir_version.h"
 
 namespace infer {
@@ -50,7 +51,8 @@ std::shared_ptr<mindspore::DeviceInfoContext> MakeDevice(DeviceType type, uint32
 }
 
 // Builds the model from the file; returns the runtime's reason if it refuses, else an empty text.
-std::string Build(const std::string &path, const std::shared_ptr<mindspore::Context> &context, mindspore::Model *model) {
+std::string Build(const std::string &path, const std::shared_ptr<mindspore::Context> &context,
+                  mindspore::Model *model) {
   try {
     mindspore::Graph graph;
 #ifdef MINDSPORE_IS_LITE
@@ -73,6 +75,36 @@ std::string Build(const std::string &path, const std::shared_ptr<mindspore::Cont
   }
 }
 
+// What to do about a model that the runtime refuses for this reason: clauses that begin with "; ".
+std::string Advice(const std::filesystem::path &path, const std::string &reason, mindspore::Context &context) {
+  const auto device = context.MutableDeviceInfo().front()->GetDeviceType();
+  const bool is_supported = mindspore::Model::CheckModelSupport(device, mindspore::kMindIR);
+  return AdviceOnRefusal(path, reason) +
+         (is_supported ? "" : "; this MindSpore runtime runs no models on this --device_type: an Ascend needs CANN, a "
+                              "CPU needs MindSpore Lite");
+}
+
+// Throws for a model whose inputs are not one batch of images.
+void CheckInputs(const std::vector<mindspore::MSTensor> &inputs, const std::string &path) {
+  if (inputs.size() != 1) {
+    throw std::runtime_error(path + " has " + std::to_string(inputs.size()) +
+                             " inputs: a model with one, the images, is needed");
+  }
+  const std::vector<int64_t> shape = inputs[0].Shape();
+  const bool is_float = inputs[0].DataType() == mindspore::DataType::kNumberTypeFloat32;
+  if (!is_float || shape.size() != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] < 1 || shape[3] < 1) {
+    throw std::runtime_error("the input of " + path + " is " + (is_float ? "float32 " : "not float32, ") +
+                             ToText(shape) + ": float32 images of N x 3 x H x W are needed");
+  }
+}
+
+// Whether an output is N x classes, with the data that its shape tells.
+bool IsLogits(const mindspore::MSTensor &output, int64_t images) {
+  const std::vector<int64_t> shape = output.Shape();
+  return output.DataType() == mindspore::DataType::kNumberTypeFloat32 && shape.size() == 2 && shape[0] == images &&
+         shape[1] > 0 && output.DataSize() == static_cast<size_t>(images * shape[1]) * sizeof(float) && output.Data();
+}
+
 }  // namespace
 
 struct ModelRunner::Impl {
@@ -90,25 +122,13 @@ ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType dev
   context->MutableDeviceInfo().push_back(MakeDevice(device_type, device_id));
   const std::string reason = Build(model_path.string(), context, &impl_->model);
   if (!reason.empty()) {
-    const auto device = context->MutableDeviceInfo().front()->GetDeviceType();
-    const bool is_supported = mindspore::Model::CheckModelSupport(device, mindspore::kMindIR);
-    throw std::runtime_error("cannot load " + model_path.string() + ": " + reason + AdviceOnRefusal(model_path, reason) +
-                             (is_supported ? "" : "; this MindSpore runtime runs no models on this --device_type: an Ascend "
-                                                  "needs CANN, a CPU needs MindSpore Lite"));
+    throw std::runtime_error("cannot load " + model_path.string() + ": " + reason +
+                             Advice(model_path, reason, *context));
   }
   const std::vector<mindspore::MSTensor> inputs = impl_->model.GetInputs();
-  if (inputs.size() != 1) {
-    throw std::runtime_error(model_path.string() + " has " + std::to_string(inputs.size()) +
-                             " inputs: a model with one, the images, is needed");
-  }
+  CheckInputs(inputs, model_path.string());
   impl_->input_name = inputs[0].Name();
   impl_->input_shape = inputs[0].Shape();
-  const std::vector<int64_t> &shape = impl_->input_shape;
-  const bool is_float = inputs[0].DataType() == mindspore::DataType::kNumberTypeFloat32;
-  if (!is_float || shape.size() != 4 || shape[0] < 1 || shape[1] != 3 || shape[2] < 1 || shape[3] < 1) {
-    throw std::runtime_error("the input of " + model_path.string() + " is " + (is_float ? "float32 " : "not float32, ") +
-                             ToText(shape) + ": float32 images of N x 3 x H x W are needed");
-  }
   // The first run is slower than the others, and it tells the number of classes.
   impl_->classes = Predict(std::vector<float>(batch_size() * image_size().elements())).size() / batch_size();
 }
@@ -131,8 +151,7 @@ std::vector<float> ModelRunner::Predict(const std::vector<float> &images) {
   if (!status.IsOk()) {
     throw std::runtime_error("the model failed to run: " + FirstLine(status.ToString()));
   }
-  if (outputs.size() != 1 || outputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32 ||
-      outputs[0].Shape().size() != 2 || outputs[0].Shape()[0] != impl_->input_shape[0] || !outputs[0].Data()) {
+  if (outputs.size() != 1 || !IsLogits(outputs[0], impl_->input_shape[0])) {
     throw std::runtime_error("the model does not give one output, float32 logits of N x classes");
   }
   std::vector<float> logits(outputs[0].DataSize() / sizeof(float));

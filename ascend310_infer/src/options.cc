@@ -1,15 +1,12 @@
 #include "options.h"
 
-#include <sched.h>
-
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <iostream>
 #include <limits>
 #include <map>
 #include <string>
-#include <thread>
 
+#include "cores.h"
 #include "errors.h"
 
 namespace infer {
@@ -59,14 +56,6 @@ std::optional<Options> ParseOptions(int argc, const char *const *argv) {
   }
   options.device_type = kDevices.at(device);
   return options;
-}
-
-unsigned AvailableCores() {
-  cpu_set_t cores;
-  if (sched_getaffinity(0, sizeof(cores), &cores) == 0) {
-    return static_cast<unsigned>(std::max(CPU_COUNT(&cores), 1));
-  }
-  return std::max(std::thread::hardware_concurrency(), 1u);
 }
 
 }  // namespace infer

@@ -13,7 +13,8 @@ namespace infer {
 
 OutputFile::OutputFile(fs::path path)
     : path_(std::move(path)),
-      // Not derived from the name, which may be as long as a name can be. A program writes its files of a kind one at a time.
+      // Not derived from the name, which may be as long as a name can be. A program writes its files of a kind one at
+      // a time.
       temporary_(path_.parent_path() / (".writing-" + std::to_string(getpid()) + path_.extension().string())),
       file_(std::fopen(temporary_.c_str(), "wb")) {
   if (!file_) {
@@ -22,27 +23,24 @@ OutputFile::OutputFile(fs::path path)
 }
 
 OutputFile::~OutputFile() {
-  if (file_) {
-    std::fclose(file_);
-  }
   if (!is_committed_) {
     std::remove(temporary_.c_str());
   }
 }
 
 void OutputFile::Write(const void *data, size_t size) {
-  if (std::fwrite(data, 1, size, file_) != size) {
+  if (std::fwrite(data, 1, size, file_.get()) != size) {
     Fail();
   }
 }
 
 void OutputFile::Commit() {
   // Flushed before it has its name, so that not even a power cut leaves half a file under it.
-  if (std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) {
+  if (std::fflush(file_.get()) != 0 || fsync(fileno(file_.get())) != 0) {
     Fail();
   }
   // Some file systems tell only here that they are full.
-  if (std::fclose(std::exchange(file_, nullptr)) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (std::fclose(file_.release()) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     Fail();
   }
   is_committed_ = true;

@@ -8,7 +8,6 @@
 
 #include "errors.h"
 #include "image.h"
-#include "jpeg.h"
 
 namespace infer {
 namespace {

@@ -26,5 +26,5 @@ int main(int argc, char **argv) {
       std::cerr << path << ": " << error.what() << std::endl;
     }
   }
-  return std::fflush(stdout) == 0 ? 0 : 1;
+  return std::fflush(stdout) == 0 && !std::ferror(stdout) ? 0 : 1;
 }

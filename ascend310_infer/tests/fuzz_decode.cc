@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <opencv2/imgcodecs.hpp>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,9 @@ std::vector<Bytes> MakeFiles(std::mt19937 *random) {
                                    {".tif", colour, {cv::IMWRITE_TIFF_COMPRESSION, 1}}};
   std::vector<Bytes> files(kinds.size());
   for (size_t index = 0; index < kinds.size(); ++index) {
-    cv::imencode(kinds[index].suffix, kinds[index].image, files[index], kinds[index].parameters);
+    if (!cv::imencode(kinds[index].suffix, kinds[index].image, files[index], kinds[index].parameters)) {
+      throw std::runtime_error(std::string("cannot encode a ") + kinds[index].suffix + " file");
+    }
   }
   return files;
 }

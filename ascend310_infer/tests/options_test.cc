@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cores.h"
 #include "errors.h"
 #include "temporary_folder.h"
 

@@ -1,15 +1,12 @@
 #include "predictions.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <vector>
 
-#include "errors.h"
-#include "temporary_folder.h"
-
 namespace infer {
 namespace {
-
-using PredictionsTest = InFolder;
 
 TEST(Predictions, AreTheLargestLogitsWithTheirSoftmax) {
   const std::vector<float> logits = {0, 2, 1, -3};
@@ -42,17 +39,6 @@ TEST(Predictions, RowsAreQuotedWhereCsvNeedsIt) {
   EXPECT_EQ(PredictionsRows("a, b.jpg", {{1, 0.75}, {0, 0.25}}, {"plain", "the \"best\""}),
             "\"a, b.jpg\",1,1,\"the \"\"best\"\"\",0.75\n\"a, b.jpg\",2,0,plain,0.25\n");
   EXPECT_EQ(PredictionsRows("a.jpg", {{3, 1}}, {}), "a.jpg,1,3,,1\n");
-}
-
-TEST_F(PredictionsTest, ClassNamesAreTheLinesOfTheFile) {
-  const std::vector<std::string> names = {"cat", "great white shark"};
-  EXPECT_EQ(ReadClassNames(Write("unix", "cat\ngreat white shark\n"), 2), names);
-  EXPECT_EQ(ReadClassNames(Write("dos", "cat\r\ngreat white shark"), 2), names);
-}
-
-TEST_F(PredictionsTest, ClassNamesMustFitTheModel) {
-  EXPECT_THROW(ReadClassNames(Write("names", "cat\n"), 2), UsageError);
-  EXPECT_THROW(ReadClassNames(folder_ / "missing", 2), UsageError);
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ using Names = std::vector<std::string>;
 
 TEST(ResultName, KeepsFoldersAndDots) {
   EXPECT_EQ(ResultNames({"ILSVRC2012_val_00000001.JPEG", "cats/1.jpg", "dogs/1.jpg", "a.b.jpg", "deep/er/c.png"}),
-            (Names{"ILSVRC2012_val_00000001_0.bin", "cats__1_0.bin", "dogs__1_0.bin", "a.b_0.bin", "deep__er__c_0.bin"}));
+            (Names{"ILSVRC2012_val_00000001_0.bin", "cats__1_0.bin", "dogs__1_0.bin", "a.b_0.bin",
+                   "deep__er__c_0.bin"}));
 }
 
 TEST(ResultName, KeepsTheSuffixesThatTellImagesApart) {

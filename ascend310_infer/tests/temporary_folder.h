@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <system_error>
 
 namespace infer {
 
@@ -15,7 +17,10 @@ class InFolder : public testing::Test {
  protected:
   InFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "xception-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
+    if (!mkdtemp(name.data())) {
+      throw std::system_error(errno, std::generic_category(), "cannot make " + name);
+    }
+    folder_ = name;
   }
   ~InFolder() override { std::filesystem::remove_all(folder_); }
 

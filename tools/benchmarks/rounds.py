@@ -1,4 +1,4 @@
-"""Contestants, each in processes of its own that stay warm, and rounds that they run in turn."""
+"""Rounds that variants run in turn, each in processes of its own that stay warm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import socket
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tools.benchmarks.variants import Variant
+
 TOLERANCE = 1e-3  # of the largest value
 _POLL_SECONDS = 0.5
 _END_SECONDS = 60.0
@@ -24,47 +25,11 @@ Values = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """Something to be measured.
+class Measurement:
+    """What a variant's rounds have shown.
 
     Args:
-        name: Its name among those that it is compared with.
-        work: Name of the work.
-        root: Folder of the project's checkout that does it.
-        options: Options for every process of it.
-        images: Images in a pass, over all ranks.
-        passes: Passes over them in a round.
-        ranks: Number of processes.
-        device: "auto", "Ascend", "GPU" or "CPU".
-    """
-
-    name: str
-    work: str
-    root: Path
-    options: Sequence[str]
-    images: int
-    passes: int = 1
-    ranks: int = 1
-    device: str = "auto"
-
-    def command(self, port: int = 0) -> list[str]:
-        """Return the command that starts it; `port` is where it is waited for."""
-        door = "tools/benchmarks/worker.py"
-        words = [f"--task={self.work}", f"--images={self.images}", f"--passes={self.passes}"]
-        words += [f"--port={port}", f"--ranks={self.ranks}", *self.options]
-        if self.ranks == 1:
-            return [sys.executable, str(self.root / door), f"--device_target={self.device}", *words]
-        launch = [sys.executable, str(self.root / "scripts/launch.py"), f"--python={sys.executable}", f"--door={door}"]
-        launch += ["--msrun", f"--device_target={self.device}", f"--device_num={self.ranks}", "--log=rank{rank}.log"]
-        return [*launch, "--", *words]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What an entry's rounds have shown.
-
-    Args:
-        entry: The entry.
+        variant: The variant.
         speeds: Images/s of every round.
         start_seconds: From the start of a process to its first round, the longest of all ranks.
         compile_seconds: How much longer the first round, which is not among the speeds, took than the others.
@@ -73,7 +38,7 @@ class Measured:
         problems: What is wrong with the results, a line for each.
     """
 
-    entry: Entry
+    variant: Variant
     speeds: list[float]
     start_seconds: float
     compile_seconds: float
@@ -82,31 +47,31 @@ class Measured:
     problems: list[str]
 
 
-class Contestant:
-    """A running entry; use it as a context manager.
+class RunningVariant:
+    """The processes of a variant; use it as a context manager.
 
     Args:
-        entry: What to run.
+        variant: What to run.
         folder: Folder for its logs, its current folder.
     """
 
-    def __init__(self, entry: Entry, folder: Path):
-        self.entry = entry
+    def __init__(self, variant: Variant, folder: Path):
+        self.variant = variant
         self._folder = folder
         self._log = folder / "output.log"
         self._streams: list[Any] = []
         self.rounds: list[list[dict[str, Any]]] = []  # of every round the answers of the ranks
 
-    def __enter__(self) -> Contestant:
+    def __enter__(self) -> RunningVariant:
         self._folder.mkdir(parents=True)
         with socket.create_server(("127.0.0.1", 0)) as server, self._log.open("wb") as log:
-            command = self.entry.command(server.getsockname()[1])
+            command = self.variant.command(server.getsockname()[1])
             self._process = subprocess.Popen(
                 command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
             server.settimeout(_POLL_SECONDS)
             try:
-                while len(self._streams) < self.entry.ranks:
+                while len(self._streams) < self.variant.ranks:
                     self._accept(server)
             except BaseException:
                 self._stop()
@@ -132,23 +97,23 @@ class Contestant:
             self._raise()
         self.rounds.append([json.loads(line) for line in lines])
 
-    def measured(self) -> Measured:
+    def measurement(self) -> Measurement:
         """Return what the rounds so far have shown; the first one was the warm-up."""
         seconds = [max(answer["seconds"] for answer in answers) for answers in self.rounds]
         last, first = self.rounds[-1], self.rounds[0][0]["result"]
         problems = [
-            f"{self.entry.name}, round {number}: {problem}"
+            f"{self.variant.name}, round {number}: {problem}"
             for number, answers in enumerate(self.rounds)
             for problem in self._problems(answers)
         ]
-        return Measured(
-            self.entry,
-            [self.entry.images * self.entry.passes / each for each in seconds[1:]],
-            max(answer["start"] for answer in last),
-            max(seconds[0] - statistics.median(seconds[1:]), 0.0),
-            sum(answer["peak_memory"] for answer in last),
-            first,
-            problems,
+        return Measurement(
+            variant=self.variant,
+            speeds=[self.variant.images * self.variant.passes / each for each in seconds[1:]],
+            start_seconds=max(answer["start"] for answer in last),
+            compile_seconds=max(seconds[0] - statistics.median(seconds[1:]), 0.0),
+            peak_memory=sum(answer["peak_memory"] for answer in last),
+            result=first,
+            problems=problems,
         )
 
     def _problems(self, answers: Sequence[dict[str, Any]]) -> list[str]:
@@ -177,7 +142,7 @@ class Contestant:
         self._process.wait(_END_SECONDS)
         lines = self._log.read_text(errors="replace").split("\n")
         said = next((line for line in lines if line.startswith("error: ")), " ".join(lines[-2:]))
-        raise ValueError(f"{self.entry.work} by {self.entry.name} has failed: {said.removeprefix('error: ')}")
+        raise ValueError(f"{self.variant.workload} by {self.variant.name} has failed: {said.removeprefix('error: ')}")
 
     def _stop(self) -> None:
         """End the processes, which do so when their connection is closed."""
@@ -192,32 +157,34 @@ class Contestant:
             self._process.wait()
 
 
-def hold(entries: Sequence[Entry], rounds: int, folder: Path, on_round: Callable[[], None]) -> list[Measured]:
-    """Measure entries against each other: A, B, A, B and so on, after a warm-up round of each.
+def measure_in_turn(
+    variants: Sequence[Variant], rounds: int, folder: Path, on_round: Callable[[], None]
+) -> list[Measurement]:
+    """Measure variants against each other: A, B, A, B and so on, after a warm-up round of each.
 
     Args:
-        entries: One or more.
+        variants: One or more.
         rounds: Rounds of each, 1 or more.
         folder: Folder for logs.
         on_round: Called after each round.
 
     Returns:
-        What was measured, in the order of the entries.
+        What was measured, in the order of the variants.
 
     Raises:
         ValueError: If one of them fails.
     """
     with ExitStack() as stack:
-        contestants = []
-        for number, entry in enumerate(entries):
-            contestants.append(stack.enter_context(Contestant(entry, folder / str(number))))
-            contestants[-1].run()
+        running = []
+        for number, variant in enumerate(variants):
+            running.append(stack.enter_context(RunningVariant(variant, folder / str(number))))
+            running[-1].run()
             on_round()
         for _ in range(rounds):
-            for contestant in contestants:
-                contestant.run()
+            for each in running:
+                each.run()
                 on_round()
-        return [contestant.measured() for contestant in contestants]
+        return [each.measurement() for each in running]
 
 
 def difference(found: Values, expected: Values) -> str:
@@ -232,11 +199,3 @@ def difference(found: Values, expected: Values) -> str:
         if largest > TOLERANCE:
             return f"{name} differ by {largest:.2g} of the largest, more than {TOLERANCE:g}"
     return ""
-
-
-def run_to_end(entry: Entry, folder: Path) -> None:
-    """Run an entry that ends by itself, with its logs in a folder; raise ValueError with what it said if it fails."""
-    folder.mkdir(parents=True)
-    result = subprocess.run(entry.command(), cwd=folder, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise ValueError(f"{entry.work} has failed: {(result.stderr.strip().splitlines() or ['no reason given'])[-1]}")

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tools.benchmarks.rounds import Measured
+from tools.benchmarks.rounds import Measurement
 
 _COLUMNS = "{:<15} {:<12} {:>5} {:>5} {:>9} {:>9} {:>9} {:>7} {:>10} {:>10}"
 _PACKAGES = ("mindspore", "numpy", "onnxruntime")
@@ -33,24 +33,24 @@ def describe_machine() -> dict[str, Any]:
 
 
 def load_average() -> float:
-    """Return how many processes wanted a core, on average over the last minute; much above our own spoils figures."""
+    """Return how many processes wanted a core, on average over the last minute; much above our own spoils speeds."""
     return os.getloadavg()[0]
 
 
-def to_record(measured: Measured, settings: dict[str, int], rival: Measured | None) -> dict[str, Any]:
-    """Return an entry's figures as JSON values.
+def to_record(measured: Measurement, settings: dict[str, int], baseline: Measurement | None) -> dict[str, Any]:
+    """Return a measurement as JSON values.
 
     Args:
-        measured: The figures.
+        measured: The measurement.
         settings: `image_size` and `batch_size`.
-        rival: What it is compared with: the speeds of the same rounds.
+        baseline: What it is compared with: the speeds of the same rounds.
     """
     speeds = measured.speeds
     record = {
-        "work": measured.entry.work,
-        "name": measured.entry.name,
+        "work": measured.variant.workload,
+        "name": measured.variant.name,
         **settings,
-        "ranks": measured.entry.ranks,
+        "ranks": measured.variant.ranks,
         "images_per_second": {
             "median": statistics.median(speeds),
             "min": min(speeds),
@@ -62,9 +62,9 @@ def to_record(measured: Measured, settings: dict[str, int], rival: Measured | No
         "peak_memory": measured.peak_memory,
         "problems": measured.problems,
     }
-    if rival:
-        ratios = [own / other for own, other in zip(speeds, rival.speeds, strict=True)]
-        record["ratio"] = {"to": rival.entry.name, "median": statistics.median(ratios), "rounds": ratios}
+    if baseline:
+        ratios = [own / other for own, other in zip(speeds, baseline.speeds, strict=True)]
+        record["ratio"] = {"to": baseline.variant.name, "median": statistics.median(ratios), "rounds": ratios}
     return record
 
 
@@ -75,7 +75,7 @@ def header() -> str:
 
 
 def to_line(record: dict[str, Any]) -> str:
-    """Return an entry's line of the table."""
+    """Return a record's line of the table."""
     speed = record["images_per_second"]
     ratio = f"{record['ratio']['median']:.3f}" if "ratio" in record else ""
     return _COLUMNS.format(

@@ -1,4 +1,4 @@
-"""One process of a benchmark: prepares its work, then does a round whenever the benchmark asks for one."""
+"""One process of a benchmark: prepares its workload, then does a round whenever the benchmark asks for one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     use_device(config, library is not None)
     group = join_group(config)
 
-    from tools.benchmarks.workloads import build_network, build_work
+    from tools.benchmarks.workloads import build_network, build_workload
 
     if args.task == "export":
         from src.export.exporter import export_network
@@ -50,14 +50,14 @@ def main(argv: Sequence[str]) -> None:
         network = build_network(config)
         export_network(network, config.onnx_path, "ONNX", config.batch_size, side, side, config.device_target)
         return
-    work = build_work(args.task, config, args.images, args.passes, group, library)
+    workload = build_workload(args.task, config, images=args.images, passes=args.passes, group=group, library=library)
     started = time.perf_counter() - start
     with socket.create_connection(("127.0.0.1", args.port)) as connection, connection.makefile("rw") as stream:
         for _ in stream:
             start = time.perf_counter()
-            work.run()
+            workload.run()
             seconds = time.perf_counter() - start
-            result = {name: values.tolist() for name, values in work.result().items()}
+            result = {name: values.tolist() for name, values in workload.result().items()}
             answer = {"seconds": seconds, "start": started, "peak_memory": _peak_memory(), "result": result}
             stream.write(json.dumps(answer) + "\n")
             stream.flush()

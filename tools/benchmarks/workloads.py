@@ -1,4 +1,4 @@
-"""The work that is measured: training, evaluation, the input pipeline, prediction; a round of each, again and again."""
+"""The workloads that are measured, in equal rounds: training, evaluation, the input pipeline, prediction."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Values = dict[str, np.ndarray]
 _LEARNING_RATE = 1e-4  # so low that rounding errors do not grow in a round
 
 
-class Work(ABC):
-    """Something to be measured."""
+class Workload(ABC):
+    """What a process does in each round of a benchmark."""
 
     @abstractmethod
     def run(self) -> None:
@@ -40,7 +40,7 @@ class Work(ABC):
         """Return what the last round came to, for comparison, and go back to where it began; takes none of its time."""
 
 
-class Training(Work):
+class Training(Workload):
     """Steps of Model.train on the training pipeline, from the same weights each time.
 
     Dropout is off, as its random numbers could not be drawn again; it is a millionth of the work.
@@ -90,7 +90,7 @@ class _Losses(ms.train.Callback):
         self.values.append(float(run_context.original_args().net_outputs.asnumpy()))
 
 
-class Evaluation(Work):
+class Evaluation(Workload):
     """The evaluation of eval.py or eval_onnx.py on the evaluation pipeline.
 
     Args:
@@ -122,7 +122,7 @@ class Evaluation(Work):
         return {"loss": np.array([self._result.loss]), "top": np.array([self._result.top_1, self._result.top_5])}
 
 
-class Pipeline(Work):
+class Pipeline(Workload):
     """The input pipeline alone, as training and evaluation use it: they normalise on the device.
 
     Args:
@@ -148,7 +148,7 @@ class Pipeline(Work):
         return {"labels": np.concatenate(self._labels), "pixels": pixels[0, :, ::16, ::16].ravel()}
 
 
-class Prediction(Work):
+class Prediction(Workload):
     """Logits of images that are in memory already.
 
     Args:
@@ -185,8 +185,10 @@ def build_network(config: Config) -> Xception:
     return network
 
 
-def build_work(name: str, config: Config, images: int, passes: int, group: Group, library: Path | None = None) -> Work:
-    """Return the work of a name: "training", "evaluation", "pipeline-train", "pipeline-eval" or "predict".
+def build_workload(
+    name: str, config: Config, *, images: int, passes: int, group: Group, library: Path | None = None
+) -> Workload:
+    """Return the workload of a name: "training", "evaluation", "pipeline-train", "pipeline-eval" or "predict".
 
     Args:
         name: The name.
@@ -224,9 +226,9 @@ def _open_images(
         config.batch_size,
         group.size,
         group.rank,
-        config.image_size,
-        workers(config),
-        config.seed,
+        image_size=config.image_size,
+        num_parallel_workers=workers(config),
+        seed=config.seed,
         normalize=normalize,
     )
     return dataset.take(images // (config.batch_size * group.size))

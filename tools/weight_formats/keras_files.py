@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tools.weight_formats.layers import EPSILON, Layer, Weights, change_epsilon, refuse_differences, xception_layers
+from src.Xception import BATCH_NORM_EPSILON
+from tools.weight_formats.layers import Layer, Weights, change_epsilon, refuse_differences, xception_layers
 
 KERAS_EPSILON = 1e-3  # of Keras's batch norms
 # What Keras calls the class of a layer and its variables.
@@ -61,7 +62,7 @@ def read_keras(path: Path) -> Weights:
             with zipfile.ZipFile(path) as archive:
                 stream = io.BytesIO(archive.read("model.weights.h5"))
         with h5py.File(stream, "r") as file:
-            return change_epsilon(_match(list(_stored_layers(file, path)), path), KERAS_EPSILON, EPSILON)
+            return change_epsilon(_match(list(_stored_layers(file, path)), path), KERAS_EPSILON, BATCH_NORM_EPSILON)
     except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read {path} as a Keras file: {error}") from error
 
@@ -77,7 +78,7 @@ def to_keras(weights: Weights, path: Path) -> bytes:
         ValueError: If h5py is missing.
     """
     h5py = _h5py()
-    weights = change_epsilon(weights, EPSILON, KERAS_EPSILON)
+    weights = change_epsilon(weights, BATCH_NORM_EPSILON, KERAS_EPSILON)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         write = _write_keras_3 if path.name.endswith(".weights.h5") else _write_legacy

@@ -13,7 +13,6 @@ from src.Xception import BLOCKS
 Weights = dict[str, np.ndarray]  # by the names of this project's parameters
 
 CLASSIFIER = "fc"
-EPSILON = 1e-5  # of this project's batch norms
 # The parameters of a layer, in the order in which Keras keeps them.
 PARAMETERS = {
     "convolution": ("weight",),

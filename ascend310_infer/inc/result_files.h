@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "output_file.h"
+#include "prediction_queue.h"
+
+namespace infer {
+
+// What the program leaves behind: the logits of every image and predictions.csv in one folder, the times in another.
+class ResultFiles {
+ public:
+  // Makes the folders and opens the tables, so that what prevents them is known before a model is loaded.
+  //   images: The paths below the data set, in the order of the list.
+  //   topk: Classes an image in predictions.csv; all of them if there are no more.
+  // Throws UsageError for images whose files would share a name, and another std::exception for what cannot be written.
+  ResultFiles(std::vector<std::string> images, std::filesystem::path result_path, std::filesystem::path time_path,
+              size_t topk);
+
+  // Writes what a batch has come to.
+  //   classes: Logits of an image.
+  //   class_names: The name of every class, or nothing.
+  void Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names);
+
+  // Writes the times, and gives both tables their names: without it, only the files of the logits stay.
+  //   predicted: Images in all batches together.
+  void Commit(size_t predicted, size_t batch_size);
+
+ private:
+  const std::vector<std::string> images_;
+  const std::vector<std::string> names_;  // of the logits' files
+  const std::filesystem::path result_path_;
+  const std::filesystem::path time_path_;
+  const size_t topk_;
+  OutputFile table_;
+  OutputFile times_;
+  std::vector<double> milliseconds_;  // of every batch
+};
+
+}  // namespace infer

@@ -1,0 +1,56 @@
+#include "result_files.h"
+
+#include <utility>
+
+#include "latency.h"
+#include "predictions.h"
+#include "result_name.h"
+
+namespace fs = std::filesystem;
+
+namespace infer {
+namespace {
+
+fs::path Made(fs::path folder) {
+  fs::create_directories(folder);
+  return folder;
+}
+
+void WriteWhole(const fs::path &path, const void *data, size_t size) {
+  OutputFile file(path);
+  file.Write(data, size);
+  file.Commit();
+}
+
+}  // namespace
+
+ResultFiles::ResultFiles(std::vector<std::string> images, fs::path result_path, fs::path time_path, size_t topk)
+    : images_(std::move(images)),
+      names_(ResultNames(images_)),
+      result_path_(Made(std::move(result_path))),
+      time_path_(Made(std::move(time_path))),
+      topk_(topk),
+      table_(result_path_ / "predictions.csv"),
+      times_(time_path_ / "test_perform_static.txt") {
+  table_.Write(PredictionsHeader());
+}
+
+void ResultFiles::Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names) {
+  milliseconds_.push_back(batch.milliseconds);
+  const float *row = batch.logits.data();
+  for (const size_t index : batch.indices) {
+    WriteWhole(result_path_ / names_[index], row, classes * sizeof(float));
+    table_.Write(PredictionsRows(images_[index], TopClasses(row, classes, topk_), class_names));
+    row += classes;
+  }
+}
+
+void ResultFiles::Commit(size_t predicted, size_t batch_size) {
+  times_.Write(LatencyReport(milliseconds_, predicted, batch_size));
+  times_.Commit();
+  table_.Commit();
+  FlushFolder(result_path_);
+  FlushFolder(time_path_);
+}
+
+}  // namespace infer
