@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.data.image_source import open_images
 from src.data.usable_images import usable_images
 from src.dataset import create_dataset
 from src.evaluation.evaluator import Evaluator
@@ -75,9 +76,9 @@ def build_small() -> Small:
 def batches(folder: str, rank: int, size: int, config: Config | None = None) -> ms.dataset.Dataset:
     """Return the batches that training gives to a rank; to be read before those of another rank are made."""
     if config is None:
-        return create_dataset(folder, True, BATCH, size, rank, 71, seed=5).take(STEPS)
+        return create_dataset(folder, True, BATCH, size, rank, image_size=71, seed=5).take(STEPS)
     return create_dataset(
-        folder, True, BATCH, size, rank, 71, seed=5, augmentation=build_augmentation(config),
+        folder, True, BATCH, size, rank, image_size=71, seed=5, augmentation=build_augmentation(config),
         micro_batches=config.gradient_accumulation,
     ).take(OPTIONS_STEPS)  # fmt: skip
 
@@ -107,7 +108,7 @@ def refusal(train_folder: str, group: Group) -> str:
     """Let the ranks look into different folders, as on machines with different copies; return the error."""
     folder = Path(train_folder).parent / ("train", "val")[group.rank]
     try:
-        usable_images(configuration("--bad_images=skip"), str(folder), group)
+        usable_images(configuration("--bad_images=skip"), open_images(str(folder)), group)
     except ValueError as error:
         return str(error)
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice, pairwise
@@ -24,9 +24,7 @@ _SHARD_BYTES = 256 * 2**20
 _SHARDS_AT_ONCE = 4  # of each process: what a kill can cost is the check of so many
 
 
-def write_records(
-    images: ImagesByClass, out: Path, shards: int, workers: int, skip_bad: bool, say: Callable[[str], None] = print
-) -> RecordSet:
+def write_records(images: ImagesByClass, out: Path, shards: int, workers: int, skip_bad: bool) -> RecordSet:
     """Write images as a record set; what an earlier run has written is verified and stays.
 
     Every image is decoded before it is written, and every record read back.
@@ -37,7 +35,6 @@ def write_records(
         shards: Number of files, 0 to 1000; 0 takes one for each 256 MiB.
         workers: Number of processes, 1 or more.
         skip_bad: Whether to leave damaged images out; else they are all named and no set is made.
-        say: Prints a line.
 
     Returns:
         The complete set.
@@ -53,10 +50,10 @@ def write_records(
         remove_temporary(out)
         try:
             with process_pool(workers) as pool:
-                contents = _verify_finished(plan, pool, say)
+                contents = _verify_finished(plan, pool)
                 missing = [shard for shard in plan if shard.path not in contents]
                 check_free_space(out, sum(shard.expected_bytes() for shard in missing))
-                bad = _convert(missing, contents, pool, workers, skip_bad, say)
+                bad = _convert(missing, contents, pool, workers, skip_bad)
         except BrokenProcessPool as error:
             raise ValueError(
                 "a process that writes records was killed, perhaps for its memory: run the command again, "
@@ -122,9 +119,7 @@ def _check_foreign(out: Path, plan: Sequence[Shard]) -> None:
         )
 
 
-def _verify_finished(
-    plan: Sequence[Shard], pool: ProcessPoolExecutor, say: Callable[[str], None]
-) -> dict[str, Content]:
+def _verify_finished(plan: Sequence[Shard], pool: ProcessPoolExecutor) -> dict[str, Content]:
     """Return the contents of the shards that an earlier run has finished; remove the damaged ones."""
     found = [shard for shard in plan if all(map(os.path.exists, shard.files()))]
     contents = {}
@@ -136,7 +131,7 @@ def _verify_finished(
                     contents[shard.path] = result
                 else:
                     progress.clear()
-                    say(f"making a damaged file again: {result}")
+                    print(f"making a damaged file again: {result}")
                     os.unlink(shard.path)
     return contents
 
@@ -157,7 +152,6 @@ def _convert(
     pool: ProcessPoolExecutor,
     workers: int,
     skip_bad: bool,
-    say: Callable[[str], None],
 ) -> int:
     """Check and write shards, a group at a time, add their contents, and return the number of damaged images."""
     total = 0
@@ -170,7 +164,7 @@ def _convert(
             total += len(bad)
             for image in sorted(bad):
                 progress.clear()
-                say(f"bad image {printable(image.name)}: {bad[image]}")
+                print(f"bad image {printable(image.name)}: {bad[image]}")
             left_out = [frozenset(bad).intersection(shard.images) for shard in group]
             jobs = [
                 (shard, names)
