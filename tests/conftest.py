@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import mindspore as ms
+import mindspore.dataset as ds
 import pytest
 from hypothesis import settings
 
 from src.model_utils.device_adapter import avoid_reference_convolutions
 from tests.helpers.inference import build
+from tests.helpers.pipeline import write_image
 from tests.helpers.project import ROOT
+from tests.helpers.record_files import SHARDS
 from tests.helpers.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
 
@@ -48,6 +52,14 @@ def _device():
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
+@pytest.fixture(autouse=True)
+def _restore_seed():
+    """MindSpore keeps the seed of one data set for all that follow."""
+    before = ds.config.get_seed()
+    yield
+    ds.config.set_seed(before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory):
     """Neither takes anything from the cache of the person who runs the tests, nor leaves anything there."""
@@ -73,6 +85,32 @@ def few_digits(digits, tmp_path_factory) -> Path:
             for path in sorted((digits / split / str(label)).iterdir())[:count]:
                 shutil.copy(path, folder)
     return out
+
+
+@pytest.fixture(scope="session")
+def numbered(tmp_path_factory) -> Path:
+    """40 images in 3 classes; image n is grey of value 6 n, so that each can be told from its pixels."""
+    out = tmp_path_factory.mktemp("numbered")
+    for number in range(40):
+        write_image(out / "abc"[number % 3] / f"{number:02d}.png", 6 * number, (8, 8))
+    return out
+
+
+@pytest.fixture(scope="session")
+def records(few_digits, tmp_path_factory) -> Path:
+    """The 37 images in five MindRecord files, moved after they were made; only to be read."""
+    made = tmp_path_factory.mktemp("made") / "records"
+    words = [str(few_digits / "val"), str(made), f"--shards={SHARDS}", "--workers=2"]
+    result = run("tools/make_mindrecord.py", words, made.parent)
+    assert (result.returncode, result.stdout) == (0, f"{made}: 37 images in 3 classes, 5 files, complete\n")
+    assert re.search(r"convert: 37/37 images \(100%\), .* images/s, took", result.stderr)
+    return Path(shutil.move(made, tmp_path_factory.mktemp("it's elsewhere, é") / "my records"))
+
+
+@pytest.fixture
+def copied(records, tmp_path) -> Path:
+    """A copy of the records, to be spoilt."""
+    return Path(shutil.copytree(records, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
-
-from src.data.record_set import find_records
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 UNREAD_SUFFIXES = (".gif", ".webp")  # images to people, and none to training
@@ -15,23 +14,31 @@ SUFFIX_FORMS = tuple(form for suffix in IMAGE_SUFFIXES for form in (suffix, suff
 
 
 def class_names(dataset_path: str) -> list[str]:
-    """Return the names of the classes of image folders, or of MindRecord files made of them; sorted.
+    """Return the names of the class folders, sorted.
 
     Args:
-        dataset_path: Folder of the class folders, of which hidden ones are passed over, or of MindRecord files.
+        dataset_path: Folder of the class folders, of which hidden ones are passed over.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, or a part of the MindRecord files is missing.
+        ValueError: If the folder is missing or has no class folders.
     """
-    records = find_records(dataset_path)
-    return records.class_names if records else _folder_names(dataset_path)
+    try:
+        with os.scandir(dataset_path or "") as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        name = dataset_path or "(none given)"
+        raise ValueError(f"cannot read the data set folder {name}: {error.strerror}; check the path") from error
+    if not names:
+        raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
+    return names
 
 
-def list_images(dataset_path: str) -> dict[str, list[str]]:
+def list_images(dataset_path: str, names: Sequence[str] | None = None) -> dict[str, list[str]]:
     """List the images of every class by their suffix, in the order in which MindSpore numbers them.
 
     Args:
         dataset_path: Folder of the class folders.
+        names: Names of the class folders, sorted; None takes all that are there.
 
     Returns:
         Paths of the images, `dataset_path` in front, by class name; both sorted.
@@ -40,7 +47,8 @@ def list_images(dataset_path: str) -> dict[str, list[str]]:
         ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
             image.
     """
-    folders = {name: os.path.join(dataset_path, name) for name in _folder_names(dataset_path)}
+    names = class_names(dataset_path) if names is None else names
+    folders = {name: os.path.join(dataset_path, name) for name in names}
     return {name: [os.path.join(folder, image) for image in image_names(folder)] for name, folder in folders.items()}
 
 
@@ -64,17 +72,14 @@ def image_names(folder: str) -> list[str]:
     return sorted(names, key=os.fsencode)
 
 
-def _folder_names(dataset_path: str) -> list[str]:
-    """Return the names of the class folders, sorted."""
-    try:
-        with os.scandir(dataset_path or "") as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    except OSError as error:
-        name = dataset_path or "(none given)"
-        raise ValueError(f"cannot read the data set folder {name}: {error.strerror}; check the path") from error
-    if not names:
-        raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
-    return names
+def check_hidden_folders(dataset_path: str) -> None:
+    """Raise ValueError if a hidden folder beside the class folders holds images."""
+    with os.scandir(dataset_path) as entries:
+        hidden = sorted(entry.path for entry in entries if entry.is_dir() and entry.name.startswith("."))
+    for path in hidden:
+        # MindSpore would count these images without ever delivering them.
+        if image_names(path):
+            raise ValueError(f"the hidden folder {path} holds images: remove it, or rename it if it is a class")
 
 
 def find_images(folder: Path) -> list[Path]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from src.checkpoints.names import BAD_IMAGES
 from src.common.files import atomic_write, printable, to_list
 from src.common.progress import Progress
 from src.data.image_check import find_bad_images
-from src.data.image_folders import list_images
-from src.data.record_set import find_records
-from src.dataset import check_folder
+from src.data.image_folders import IMAGE_SUFFIXES, check_hidden_folders
+from src.data.image_source import ImageSource
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import workers
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
@@ -30,28 +29,29 @@ class UsableImages:
     """The images of a folder that training or evaluation is going to read.
 
     Args:
-        class_names: Names of the classes, sorted.
-        count: Number of the images.
+        source: All images of the folder.
+        count: Number of those that are read.
         excluded: Paths of the other ones, sorted.
     """
 
-    class_names: list[str]
+    source: ImageSource
     count: int
     excluded: tuple[str, ...] = ()
 
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes, sorted."""
+        return self.source.class_names
 
-def usable_images(
-    config: Config, folder: str, group: Group, batch_size: int = 1, device_num: int = 1, micro_batches: int = 1
-) -> UsableImages:
+
+def usable_images(config: Config, source: ImageSource, group: Group, do_train: bool = False) -> UsableImages:
     """Check a folder and, if bad images are to be skipped, find them; every rank calls this and gets the same.
 
     Args:
-        config: With `bad_images`, `num_classes` and `num_parallel_workers`.
-        folder: Folder of the class folders, or of MindRecord files.
-        group: The processes that share the check.
-        batch_size: Images in a batch of one device.
-        device_num: Number of devices, each of which needs one step.
-        micro_batches: Batches of a step.
+        config: With `bad_images`, `num_classes` and `num_parallel_workers`; for training with the size of a step.
+        source: The images of the folder.
+        group: The processes that share the check, and then the images.
+        do_train: Whether each of them needs a whole step of images.
 
     Returns:
         What is to be read.
@@ -59,26 +59,83 @@ def usable_images(
     Raises:
         ValueError: If the folder does not fit, without its bad images, or differs between ranks.
     """
-    check = partial(check_folder, folder, config.num_classes, batch_size, device_num, micro_batches=micro_batches)
-    names, count = check()
+    check = partial(check_folder, source, config.num_classes)
+    if do_train:
+        check = partial(check, config.batch_size, group.size, micro_batches=config.gradient_accumulation)
+    count = check()
     if config.bad_images == "error":
-        return UsableImages(names, count)
-    if find_records(folder):
+        return UsableImages(source, count)
+    paths = source.image_files()
+    if paths is None:
         if group.rank == 0:
-            print(f"nothing to skip in {folder}: MindRecord images were decoded when they were converted", flush=True)
-        return UsableImages(names, count)
-    bad = _find_together(folder, workers(config, group.size), group)
+            print(
+                f"nothing to skip in {source.path}: MindRecord images were decoded when they were converted", flush=True
+            )
+        return UsableImages(source, count)
+    _check_equal(paths, source.path, group)
+    bad = _find_together(paths, workers(config, group.size), group)
     if group.rank == 0:
-        _report(bad, count, folder)
-    names, count = check(tuple(bad))
-    return UsableImages(names, count, tuple(bad))
+        _report(bad, count, source.path)
+    return UsableImages(source, check(excluded=tuple(bad)), tuple(bad))
 
 
-def write_bad_images(folder: Path, *parts: UsableImages) -> list[Path]:
+def check_folder(
+    source: ImageSource,
+    num_classes: int,
+    batch_size: int = 1,
+    device_num: int = 1,
+    excluded: Collection[str] = (),
+    *,
+    micro_batches: int = 1,
+) -> int:
+    """Check that the images of a folder are fit for training or evaluation, before either begins.
+
+    Args:
+        source: The images.
+        num_classes: Number of classes that there should be.
+        batch_size: Images in a batch of one device.
+        device_num: Number of devices, each of which needs one step.
+        excluded: Paths of images that are going to be left out, as image_files gives them.
+        micro_batches: Batches of a step.
+
+    Returns:
+        The number of images that are not left out.
+
+    Raises:
+        ValueError: If the folder does not fit; the message tells how.
+    """
+    counts = source.counts(excluded)
+    images = "readable images" if excluded else "images"
+    if len(counts) != num_classes:
+        raise ValueError(
+            f"{source.path} has {len(counts)} classes, but num_classes is {num_classes}: "
+            f"use --num_classes={len(counts)} or another folder"
+        )
+    empty = [name for name, count in counts.items() if not count]
+    if empty:
+        more = f" and {len(empty) - 1} more class folders" if len(empty) > 1 else ""
+        raise ValueError(
+            f"no {images} in {os.path.join(source.path, empty[0])}{more}: "
+            f"it needs files that end in one of {' '.join(IMAGE_SUFFIXES)}"
+        )
+    check_hidden_folders(source.path)
+    total = sum(counts.values())
+    if total < batch_size * micro_batches * device_num:
+        size, fitting = f"{batch_size}", max(total // micro_batches // device_num, 1)
+        if micro_batches > 1:
+            size += f" x {micro_batches} (--gradient_accumulation)"
+        raise ValueError(
+            f"{source.path} has {total} {images}, less than one batch of {size} for each of {device_num} device(s): "
+            f"use --batch_size={fitting} or more images"
+        )
+    return total
+
+
+def write_bad_images(path: Path, *parts: UsableImages) -> list[Path]:
     """Write the paths of the excluded images, one a line.
 
     Args:
-        folder: Where to, as `bad_images.txt`.
+        path: The file.
         parts: What is used; an image that two of them exclude is listed once.
 
     Returns:
@@ -87,18 +144,15 @@ def write_bad_images(folder: Path, *parts: UsableImages) -> list[Path]:
     Raises:
         OSError: If the file cannot be written.
     """
-    excluded = list(dict.fromkeys(path for part in parts for path in part.excluded))
+    excluded = list(dict.fromkeys(each for part in parts for each in part.excluded))
     if not excluded:
         return []
-    path = folder / BAD_IMAGES
     atomic_write(path, to_list(excluded))
     return [path]
 
 
-def _find_together(folder: str, workers: int, group: Group) -> dict[str, str]:
+def _find_together(paths: Sequence[str], workers: int, group: Group) -> dict[str, str]:
     """Check a share of the images on each rank; return the bad ones of all with their reasons, by path."""
-    paths = [path for images in list_images(folder).values() for path in images]
-    _check_equal(paths, folder, group)
     share = paths[group.rank :: group.size]
     with Progress(len(share), "check", log_seconds=30) as progress:
         found = dict(find_bad_images(list(map(Path, share)), workers, progress))

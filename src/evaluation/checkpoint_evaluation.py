@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from src.checkpoints.weights import load_weights
+from src.data.image_source import open_images
 from src.data.usable_images import usable_images
 from src.evaluation.evaluator import Result, evaluation, write_report
 from src.evaluation.onnx_evaluator import evaluate_model
@@ -34,7 +35,7 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
     by_onnx = config.eval_engine == "onnx"
     if by_onnx:
         _check_onnx_possible(config)
-    images = usable_images(config, config.test_data_dir, group)
+    images = usable_images(config, open_images(config.test_data_dir), group)
     network = xception(config.num_classes)
     load_weights(network, config.checkpoint_path)
     if by_onnx:

@@ -11,9 +11,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.checkpoints.names import CURVES
+from src.checkpoints.names import BAD_IMAGES, CURVES
 from src.common.progress import Progress
-from src.data.image_source import read_images
 from src.data.normalization import WithNormalization
 from src.data.usable_images import UsableImages, write_bad_images
 from src.dataset import create_dataset, readable_errors
@@ -177,7 +176,7 @@ def evaluation(config: Config, network: nn.Cell, images: UsableImages, group: Gr
     evaluator = Evaluator(network, build_loss(config, "none"), config.num_classes, config.batch_size, group)
 
     def evaluate() -> Result:
-        with readable_errors(config.test_data_dir):
+        with readable_errors(images.source):
             return evaluator.evaluate(open_test_images(config, images, group, normalize=False), images.count)
 
     return evaluate
@@ -197,13 +196,13 @@ def open_test_images(
     if not _share(images.count, group):
         return None
     return create_dataset(
-        config.test_data_dir,
+        images.source,
         False,
         config.batch_size,
         group.size,
         group.rank,
-        config.image_size,
-        workers(config),
+        image_size=config.image_size,
+        num_parallel_workers=workers(config),
         excluded=images.excluded,
         normalize=normalize,
     )
@@ -220,13 +219,13 @@ def write_report(config: Config, result: Result, images: UsableImages) -> list[P
         return []
     folder = Path(config.eval_report)
     written = write_full_report(folder, _evaluated(config, result, images))
-    return written + write_bad_images(folder, images)
+    return written + write_bad_images(folder / BAD_IMAGES, images)
 
 
 def _evaluated(config: Config, result: Result, images: UsableImages) -> Evaluated:
     """Return what the report is about."""
-    with readable_errors(config.test_data_dir):
-        mistaken = read_images(config.test_data_dir, [each.image for each in result.mistakes], images.excluded)
+    with readable_errors(images.source):
+        mistaken = images.source.read([each.image for each in result.mistakes], images.excluded)
     figures = {
         "images": f"{result.images:,}",
         "loss": f"{result.loss:.4f}",

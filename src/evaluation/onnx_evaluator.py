@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor
 
-from src.data.image_folders import class_names
+from src.data.image_source import ImageSource, open_images
 from src.data.usable_images import UsableImages, usable_images
 from src.dataset import readable_errors
 from src.evaluation.evaluator import Result, Run, evaluate_batches, open_test_images, write_report
@@ -35,8 +35,9 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     """
     path = Path(config.onnx_path)
     model = load_onnx(path, config.device_target == "GPU", config.device_id)
-    config = _fit_to_model(config, model, path)
-    images = usable_images(config, config.test_data_dir, ALONE)
+    source = open_images(config.test_data_dir)
+    config = _fit_to_model(config, model, path, source)
+    images = usable_images(config, source, ALONE)
     result = evaluate_model(config, model, images, ALONE)
     return result, write_report(config, result, images), model.provider
 
@@ -56,7 +57,7 @@ def evaluate_model(config: Config, model: OnnxModel, images: UsableImages, group
     Raises:
         ValueError: If an image cannot be read, or a logit is NaN or infinite.
     """
-    with readable_errors(config.test_data_dir):
+    with readable_errors(images.source):
         return evaluate_batches(
             with_loss(model, build_loss(config, "none")),
             open_test_images(config, images, group),
@@ -77,8 +78,8 @@ def with_loss(model: OnnxModel, loss: CrossEntropySmooth) -> Run:
     return run
 
 
-def _fit_to_model(config: Config, model: OnnxModel, path: Path) -> Config:
-    """Return the configuration with the model's batch size, image size and number of classes."""
+def _fit_to_model(config: Config, model: OnnxModel, path: Path, source: ImageSource) -> Config:
+    """Return the configuration with the model's batch size, image size and number of classes, those of the images."""
     batch, _, height, width = model.input_shape
     if height != width:
         raise ValueError(
@@ -87,7 +88,7 @@ def _fit_to_model(config: Config, model: OnnxModel, path: Path) -> Config:
         )
     size, batch = height or config.image_size, batch or config.batch_size
     classes = count_classes(model.run, (batch, 3, size, size), path)
-    folders = len(class_names(config.test_data_dir))
+    folders = len(source.class_names)
     if folders != classes:
         raise ValueError(
             f"{path} has {classes} classes, but {config.test_data_dir} has {folders} class folders: use another of both"

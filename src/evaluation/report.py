@@ -10,7 +10,7 @@ import numpy as np
 
 from src.common.files import atomic_write, to_csv
 from src.common.plotting import has_matplotlib
-from src.data.image_source import EncodedImage
+from src.data.encoded_image import EncodedImage
 from src.evaluation.confusion import CONFUSION_MATRIX, confused_rows, per_class_rows, write_evaluation_report
 from src.evaluation.contact_sheet import draw_contact_sheet
 from src.evaluation.html_report import build_page, to_image, to_table

@@ -13,13 +13,14 @@ import numpy as np
 
 from src.checkpoints.folder import checkpoint_folder, prepare_folder
 from src.checkpoints.keeper import CheckpointKeeper, Keep
-from src.checkpoints.names import METRICS
+from src.checkpoints.names import BAD_IMAGES, METRICS
 from src.checkpoints.position import Position
 from src.checkpoints.training_state import TrainingState
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.cpu.compile_once import CompileOnce, compiled_once
 from src.cpu.operators import use_cpu_operators
+from src.data.image_source import open_images
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.dataset import create_dataset, readable_errors
 from src.evaluation.evaluator import Result, evaluation
@@ -67,7 +68,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
     train_images, test_images = _check_data(config, group)
-    new_dataset = partial(_train_dataset, config, group, train_images.excluded)
+    new_dataset = partial(_train_dataset, config, group, train_images)
     training = _build(config, group, new_dataset(Position()).get_dataset_size())
     state, plan, start = training.state, training.plan, training.start.position
     if start.epoch >= config.epoch_size:
@@ -82,7 +83,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         StopSignal() as stop,
         Progress(plan.images_after(start), "train", log_seconds=30) as progress,
         _profiling(config, training.folder),
-        readable_errors(config.train_data_dir),
+        readable_errors(train_images.source),
         _compiled_once(training, library) as compiling,
     ):
         model = build_model(config, state.network, state.optimizer, state.averaged)
@@ -129,7 +130,7 @@ def _open_folder(
     with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
         print(f"configuration:\n{config.to_yaml()}", flush=True)
         prepare_folder(folder, config, train_images.class_names, start.checkpoint)
-        for path in write_bad_images(folder, train_images, *filter(None, [test_images])):
+        for path in write_bad_images(folder / BAD_IMAGES, train_images, *filter(None, [test_images])):
             print(f"the bad images are listed in {path}", flush=True)
         yield MetricsLog(folder / METRICS, start.position.global_step), _keeper(training)
 
@@ -188,12 +189,10 @@ def _run(
 
 def _check_data(config: Config, group: Group) -> tuple[UsableImages, UsableImages | None]:
     """Check the folders of a training; return its images, and those of its validation if there is one."""
-    train_images = usable_images(
-        config, config.train_data_dir, group, config.batch_size, group.size, config.gradient_accumulation
-    )
+    train_images = usable_images(config, open_images(config.train_data_dir), group, do_train=True)
     test_images = None
     if config.eval_while_train:
-        test_images = usable_images(config, config.test_data_dir, group)
+        test_images = usable_images(config, open_images(config.test_data_dir), group)
         different = sorted(set(train_images.class_names) ^ set(test_images.class_names))
         if different:
             raise ConfigError(
@@ -203,24 +202,24 @@ def _check_data(config: Config, group: Group) -> tuple[UsableImages, UsableImage
     return train_images, test_images
 
 
-def _train_dataset(config: Config, group: Group, excluded: tuple[str, ...], position: Position) -> ms.dataset.Dataset:
+def _train_dataset(config: Config, group: Group, images: UsableImages, position: Position) -> ms.dataset.Dataset:
     """Return the images of the epoch of a position, without the batches that are done."""
     seed = np.random.SeedSequence((config.seed, position.epoch)).generate_state(1)[0]
     return create_dataset(
-        config.train_data_dir,
+        images.source,
         True,
         config.batch_size,
         group.size,
         group.rank,
-        config.image_size,
-        workers(config),
-        int(seed),
-        position.step,
-        config.crop_min_area,
-        config.flip_probability,
-        excluded,
-        build_augmentation(config),
-        config.gradient_accumulation,
+        image_size=config.image_size,
+        num_parallel_workers=workers(config),
+        seed=int(seed),
+        skip_batches=position.step,
+        crop_min_area=config.crop_min_area,
+        flip_probability=config.flip_probability,
+        excluded=images.excluded,
+        augmentation=build_augmentation(config),
+        micro_batches=config.gradient_accumulation,
         normalize=False,
     )
 

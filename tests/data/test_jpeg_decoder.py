@@ -14,7 +14,7 @@ from mindspore.dataset import vision
 from PIL import Image
 
 from src import dataset
-from src.data.image_source import holds_jpegs
+from src.data.image_source import open_images
 from src.data.jpeg_decoder import decode_jpeg
 from src.dataset import read_image
 from tests.helpers.pipeline import batches, write_image
@@ -95,4 +95,4 @@ def test_evaluation_has_the_same_pixels_with_either_decoder(textures, monkeypatc
 def test_the_first_image_tells_whether_the_images_are_jpegs(tmp_path, name, expected):
     (tmp_path / "a").mkdir()
     write_image(tmp_path / "b" / name, 9)
-    assert holds_jpegs(str(tmp_path)) is expected
+    assert open_images(str(tmp_path)).is_jpeg is expected

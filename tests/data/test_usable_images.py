@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from src.data.image_folders import list_images
+from src.data.image_source import open_images
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.model_utils.config import Config, parse_config
 from src.model_utils.local_adapter import Group
@@ -68,21 +69,23 @@ def configuration(*words: str) -> Config:
 def test_every_kind_of_damage_is_named_and_left_out(data, tmp_path, capsys):
     paths = images_of(data / "train")
     lines = [damage(path, kind) for path, kind in zip(paths[3:18:4], DAMAGES, strict=True)]
-    found = usable_images(configuration(), str(data / "train"), Group())
-    assert found == UsableImages(["0", "1", "2"], 17, tuple(paths[3:18:4]))
+    found = usable_images(configuration(), open_images(str(data / "train")), Group())
+    assert found == UsableImages(open_images(str(data / "train")), 17, tuple(paths[3:18:4]))
+    assert found.class_names == ["0", "1", "2"]
     output = capsys.readouterr().out.splitlines()
     assert all(actual.startswith(line) for actual, line in zip(output, lines, strict=False))
     assert output[4:] == [f"skipping 4 of 21 images in {data / 'train'}"]
-    (written,) = write_bad_images(tmp_path / "new", found, found)
+    (written,) = write_bad_images(tmp_path / "new" / "bad_images.txt", found, found)
     assert written == tmp_path / "new" / "bad_images.txt"
     assert written.read_text().splitlines() == paths[3:18:4]
 
 
 def test_good_images_are_all_used_and_no_list_is_written(data, tmp_path, capsys):
-    found = usable_images(configuration(), str(data / "val"), Group())
-    assert found == UsableImages(["0", "1", "2"], 37)
+    found = usable_images(configuration(), open_images(str(data / "val")), Group())
+    assert found == UsableImages(open_images(str(data / "val")), 37)
+    assert found.class_names == ["0", "1", "2"]
     assert capsys.readouterr().out == f"skipping 0 of 37 images in {data / 'val'}\n"
-    assert write_bad_images(tmp_path / "new", found) == []
+    assert write_bad_images(tmp_path / "new" / "bad_images.txt", found) == []
     assert not (tmp_path / "new").exists()
 
 
@@ -90,7 +93,7 @@ def test_many_bad_images_do_not_flood_the_log(data, capsys):
     paths = images_of(data / "val")
     for path in paths[1:12] + paths[13:24] + paths[25:36]:
         damage(path, "empty")
-    assert usable_images(configuration(), str(data / "val"), Group()).count == 4
+    assert usable_images(configuration(), open_images(str(data / "val")), Group()).count == 4
     output = capsys.readouterr().out.splitlines()
     assert len(output) == 22
     assert output[20:] == ["and 13 more bad images", f"skipping 33 of 37 images in {data / 'val'}"]
@@ -100,7 +103,7 @@ def test_a_path_may_be_written_in_any_way(data, monkeypatch):
     damage(images_of(data / "val")[5], "empty")
     monkeypatch.chdir(data)
     for folder in ("val", "./val", "val/", "../data set//val"):
-        (excluded,) = usable_images(configuration(), folder, Group()).excluded
+        (excluded,) = usable_images(configuration(), open_images(folder), Group()).excluded
         assert excluded in images_of(folder)
 
 
@@ -114,20 +117,22 @@ def test_a_path_may_be_written_in_any_way(data, monkeypatch):
 def test_too_few_good_images_are_an_error_before_training(data, spoilt, batch_size, message):
     for path in images_of(data / "train")[spoilt]:
         damage(path, "empty")
+    config = configuration(f"--batch_size={batch_size}")
     with pytest.raises(ValueError, match=message):
-        usable_images(configuration(), str(data / "train"), Group(), batch_size)
+        usable_images(config, open_images(str(data / "train")), Group(), do_train=True)
 
 
 def test_errors_of_the_folder_come_before_the_check(data, capsys):
     with pytest.raises(ValueError, match="has 3 classes, but num_classes is 5"):
-        usable_images(configuration("--num_classes=5"), str(data / "train"), Group())
+        usable_images(configuration("--num_classes=5"), open_images(str(data / "train")), Group())
     assert "check" not in capsys.readouterr().err
 
 
 def test_nothing_is_checked_unless_bad_images_are_to_be_skipped(data, capsys):
     damage(images_of(data / "train")[0], "header")
-    found = usable_images(configuration("--bad_images=error"), str(data / "train"), Group())
-    assert found == UsableImages(["0", "1", "2"], 21)
+    found = usable_images(configuration("--bad_images=error"), open_images(str(data / "train")), Group())
+    assert found == UsableImages(open_images(str(data / "train")), 21)
+    assert found.class_names == ["0", "1", "2"]
     assert capsys.readouterr() == ("", "")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.image_source import EncodedImage
+from src.data.encoded_image import EncodedImage
 from src.evaluation.mistakes import Mistake
 from src.evaluation.report import Evaluated, write_full_report
 

@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.data.image_source import open_images
 from src.data.usable_images import usable_images
 from src.dataset import create_dataset
 from src.evaluation.evaluator import Evaluator
@@ -107,7 +108,7 @@ def refusal(train_folder: str, group: Group) -> str:
     """Let the ranks look into different folders, as on machines with different copies; return the error."""
     folder = Path(train_folder).parent / ("train", "val")[group.rank]
     try:
-        usable_images(configuration("--bad_images=skip"), str(folder), group)
+        usable_images(configuration("--bad_images=skip"), open_images(str(folder)), group)
     except ValueError as error:
         return str(error)
     return ""

@@ -75,7 +75,7 @@ def test_another_checkout_with_other_results_fails_and_is_named(tmp_path, few_di
     for name in ("src", "tools"):
         shutil.copytree(ROOT / name, other / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "default_config.yaml", other)
-    path = other / "src" / "dataset.py"
+    path = other / "src" / "data" / "preset.py"
     text = path.read_text()
     assert "RESIZE_FACTOR = 320 / 299" in text
     path.write_text(text.replace("RESIZE_FACTOR = 320 / 299", "RESIZE_FACTOR = 400 / 299"))

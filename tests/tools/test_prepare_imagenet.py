@@ -2,74 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
 from src.dataset import create_dataset
 from src.model_utils.config import ConfigError
 from tests.helpers.killing import kill_when
+from tests.helpers.tars import PER_CLASS, SYNSETS, jpeg, link, tar, train_tar, write_tars
 from tests.helpers.training_run import run
-from tools.data_formats.imagenet_tars import CLASSES, TRAIN_IMAGES, check_counts, read_synsets, train_images, val_images
-from tools.data_formats.stored_image import StoredImage
 from tools.prepare_imagenet import main
 
 TOOL = "tools/prepare_imagenet.py"
-SYNSETS = ["n01440764", "n01443537", "n02105855"]
-PER_CLASS = 4
-
-
-def jpeg(value: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (90, 80), (value, value, value)).save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def tar(entries: Iterable[tuple[str | tarfile.TarInfo, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in entries:
-            entry = tarfile.TarInfo(name) if isinstance(name, str) else name
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname = kind, target
-    return entry
-
-
-def write_tars(folder: Path, per_class: int = PER_CLASS, synsets: Iterable[str] = tuple(SYNSETS)) -> list[str]:
-    """Write the three files, in no sorted order, and return the tool's options for them."""
-    synsets = list(synsets)
-    pictures = [jpeg(value) for value in range(0, 240, 8)]
-    classes = [
-        (f"{synset}.tar", [(f"{synset}_{n}.JPEG", pictures[(7 * label + n) % 30]) for n in range(per_class)])
-        for label, synset in enumerate(synsets)
-    ]
-    (folder / "train.tar").write_bytes(tar((name, tar(images)) for name, images in reversed(classes)))
-    order = [synset for _ in range(2) for synset in reversed(synsets)]
-    (folder / "val.tar").write_bytes(
-        tar((f"ILSVRC2012_val_{n:08d}.JPEG", pictures[-n % 30]) for n in range(1, len(order) + 1))
-    )
-    (folder / "labels.txt").write_text("".join(f"{synset}\n" for synset in order))
-    return [
-        f"--train_tar={folder / 'train.tar'}",
-        f"--val_tar={folder / 'val.tar'}",
-        f"--val_labels={folder / 'labels.txt'}",
-        "--allow_other_counts",
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -150,12 +98,6 @@ def test_a_killed_run_goes_on_with_the_next_class(tmp_path):
 # What is no ImageNet
 
 
-def train_tar(folder: Path, entries: list[tuple[str | tarfile.TarInfo, bytes]]) -> Path:
-    path = folder / "x.tar"
-    path.write_bytes(tar(entries))
-    return path
-
-
 INNER = tar([("n01440764_1.JPEG", b"x")])
 
 
@@ -188,72 +130,6 @@ def test_a_train_tar_of_another_structure_is_refused(tmp_path, entries, message)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.tar"]
-
-
-def test_a_folder_entry_and_names_with_a_dot_in_front_are_taken(tmp_path):
-    entries = [(link("./", "", tarfile.DIRTYPE), b""), ("./n01440764.tar", tar([("./a.JPEG", b"xyz")]))]
-    (image,) = train_images(train_tar(tmp_path, entries))["n01440764"]
-    assert (image.name, image.read()) == ("n01440764/a.JPEG", b"xyz")
-
-
-@given(st.data())
-def test_a_tar_that_was_cut_off_is_never_taken_for_the_whole(tmp_path_factory, data):
-    whole = tar([(f"{synset}.tar", tar([(f"{n}.JPEG", os.urandom(700)) for n in range(3)])) for synset in SYNSETS])
-    path = tmp_path_factory.mktemp("cut") / "x.tar"
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 2 * 10240))])
-    try:
-        found = train_images(path)
-    except ValueError as error:
-        assert str(path) in str(error)
-    else:
-        # Cut between two entries, it looks like a smaller one, which the counts tell.
-        assert len(found) < len(SYNSETS) or sum(map(len, found.values())) < 9
-        with pytest.raises(ValueError, match="instead of 1,281,167 in 1,000"):
-            check_counts(found, "train")
-
-
-@pytest.mark.parametrize(
-    ("names", "labels", "message"),
-    [
-        (["ILSVRC2012_val_00000001.JPEG"], "n01440764\nn01443537\n", "holds 1 images, but .* has 2 lines"),
-        (["ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000002.JPEG"], "n01440764\n", "by the 1 lines of"),
-        (["ILSVRC2012_val_00000001.JPEG"] * 2, "n01440764\nn01443537\n", "each once"),
-        (["ILSVRC2012_val_00000000.JPEG"], "n01440764\n", "val_00000000.JPEG, but its images are"),
-        (["cat.JPEG"], "n01440764\n", "cat.JPEG, but its images are"),
-        (["ILSVRC2012_val_00000001.JPEG"], "490\n", "line 1: '490' is no synset such as n01440764"),
-        (["ILSVRC2012_val_00000001.JPEG"], "n01440764\n\nn01443537\n", "line 2: '' is no synset"),
-        (["ILSVRC2012_val_00000001.txt"], "n01440764\n", "which is no image"),
-    ],
-)
-def test_val_images_and_labels_that_do_not_fit_are_refused(tmp_path, names, labels, message):
-    (tmp_path / "val.tar").write_bytes(tar((name, b"x") for name in names))
-    (tmp_path / "labels.txt").write_text(labels)
-    with pytest.raises(ValueError, match=message):
-        val_images(tmp_path / "val.tar", tmp_path / "labels.txt")
-
-
-def test_line_ends_of_windows_and_empty_lines_at_the_end_are_no_labels(tmp_path):
-    (tmp_path / "labels.txt").write_bytes(b"n01440764\r\nn01443537 \r\n\r\n")
-    assert read_synsets(tmp_path / "labels.txt") == SYNSETS[:2]
-
-
-def numbered(counts: list[int]) -> dict[str, list[StoredImage]]:
-    return {f"n{label:08d}": [StoredImage("x", 0, 1, "x")] * count for label, count in enumerate(counts)}
-
-
-def test_the_numbers_of_the_original_are_accepted_and_no_others():
-    train = [TRAIN_IMAGES // CLASSES] * (CLASSES - 1)
-    train.append(TRAIN_IMAGES - sum(train))
-    check_counts(numbered(train), "train")
-    check_counts(numbered([50] * CLASSES), "val")
-    for counts, split in (
-        (train[1:], "train"),
-        ([*train[1:], train[0] + 1], "train"),
-        ([50] * 999, "val"),
-        ([49, 51] + [50] * 998, "val"),
-    ):
-        with pytest.raises(ValueError, match="use --allow_other_counts for a part"):
-            check_counts(numbered(counts), split)
 
 
 def test_the_counts_are_checked_before_anything_is_written(tars, tmp_path):

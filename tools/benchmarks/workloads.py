@@ -12,8 +12,9 @@ from mindspore import Tensor, nn
 
 from src.checkpoints.weights import load_weights
 from src.cpu.operators import use_cpu_operators
+from src.data.image_source import open_images
 from src.data.normalization import Normalization
-from src.dataset import count_images, create_dataset
+from src.dataset import create_dataset
 from src.evaluation.evaluator import Evaluator, Result, evaluate_batches
 from src.evaluation.onnx_evaluator import with_loss
 from src.export.onnx_model import OnnxModel, load_onnx
@@ -212,7 +213,8 @@ def _open_images(
     config: Config, do_train: bool, images: int, group: Group = ALONE, normalize: bool = False
 ) -> ms.dataset.Dataset:
     """Return this rank's batches, all of them whole."""
-    counts = count_images(config.test_data_dir)
+    source = open_images(config.test_data_dir)
+    counts = source.counts()
     total = sum(counts.values())
     if total < images:
         raise ValueError(f"{config.test_data_dir} has {total} images, less than the {images} of a round: use --images")
@@ -221,7 +223,7 @@ def _open_images(
             f"{config.test_data_dir} has {len(counts)} classes, not {config.num_classes}: use --num_classes"
         )
     dataset = create_dataset(
-        config.test_data_dir,
+        source,
         do_train,
         config.batch_size,
         group.size,

@@ -1,0 +1,79 @@
+"""What happens to an image between its file and a batch, in training and in evaluation: one value for both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mindspore.dataset import vision
+
+from src.data.augmentation import Augmentation
+from src.data.jpeg_decoder import decode_jpeg
+from src.data.normalization import MEAN, STD
+
+DEFAULT_IMAGE_SIZE = 299
+RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop, as a multiple of the crop
+RECIPE = Augmentation()
+_ASPECT_RATIO = (3 / 4, 4 / 3)  # width by height of a training crop
+_COLOUR_CHANGE = 0.4  # of brightness, contrast and saturation, up or down
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """The preprocessing of images.
+
+    Args:
+        image_size: Height and width of the results in pixels, 1 or more.
+        crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
+        flip_probability: Share of the training images that are flipped left to right, 0 to 1.
+        augmentation: What the training images undergo besides.
+        normalize: Whether to normalise, (value - 127.5) / 127.5; an augmentation that changes batches always does, as
+            it takes normalised images.
+    """
+
+    image_size: int = DEFAULT_IMAGE_SIZE
+    crop_min_area: float = 0.08
+    flip_probability: float = 0.5
+    augmentation: Augmentation = RECIPE
+    normalize: bool = True
+
+    def training(self) -> list[Any]:
+        """Return the operations of training, one after another, on an encoded image, uint8 (bytes,).
+
+        They end in float32 (3, image_size, image_size) normalised, or else in uint8 (image_size, image_size, 3), RGB.
+        """
+        colours = vision.RandomColorAdjust(
+            brightness=_COLOUR_CHANGE, contrast=_COLOUR_CHANGE, saturation=_COLOUR_CHANGE
+        )
+        return [
+            vision.RandomCropDecodeResize(self.image_size, scale=(self.crop_min_area, 1.0), ratio=_ASPECT_RATIO),
+            vision.RandomHorizontalFlip(float(self.flip_probability)),
+            *(self.augmentation.image_transforms() or [colours]),
+            *(_normalization() if self.normalize or self.augmentation.changes_batches else []),
+        ]
+
+    def evaluation(self, fast_jpeg: bool = False) -> list[Any]:
+        """Return the operations of evaluation, with the results of training's.
+
+        Args:
+            fast_jpeg: Whether to decode by decode_jpeg, to the same pixels.
+        """
+        return [
+            decode_jpeg if fast_jpeg else vision.Decode(),
+            vision.Resize(self._resized_side, vision.Inter.BILINEAR),
+            vision.CenterCrop(self.image_size),
+            *(_normalization() if self.normalize else []),
+        ]
+
+    @property
+    def seen_share(self) -> float:
+        """The side of evaluation's centre crop as a share of the image's shorter side, 0 to 1."""
+        return self.image_size / self._resized_side
+
+    @property
+    def _resized_side(self) -> int:
+        return round(self.image_size * RESIZE_FACTOR)
+
+
+def _normalization() -> list[Any]:
+    return [vision.Normalize((MEAN,) * 3, (STD,) * 3), vision.HWC2CHW()]

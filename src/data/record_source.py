@@ -1,0 +1,94 @@
+"""Images in MindRecord files as a source of the input pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import mindspore.dataset as ds
+
+from src.data.encoded_image import EncodedImage
+from src.data.jpeg_decoder import JPEG_START
+from src.data.record_set import RECORD_SUFFIX, RecordSet
+from src.data.share import Share
+
+
+@dataclass(frozen=True)
+class RecordSource:
+    """An ImageSource of MindRecord files, whose images cannot be left out one by one.
+
+    Args:
+        path: Folder of the files.
+        records: What they hold.
+    """
+
+    path: str
+    records: RecordSet
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes, by label."""
+        return self.records.class_names
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether the first image is a JPEG; not if it cannot be read."""
+        from mindspore.mindrecord import FileReader
+
+        try:
+            reader = FileReader(self._files[0], 1)
+            try:
+                return any(bytes(row["image"]).startswith(JPEG_START) for row in islice(reader.get_next(), 1))
+            finally:
+                reader.close()
+        except RuntimeError:
+            return False
+
+    def counts(self, excluded: Collection[str] = ()) -> dict[str, int]:
+        """Return the number of images by class name."""
+        self._check_none_excluded(excluded)
+        return dict(self.records.counts)
+
+    def image_files(self) -> None:
+        """Return None: the images are in no files of their own."""
+
+    def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
+        """Read single images."""
+        self._check_none_excluded(excluded)
+        if not numbers:
+            return []
+        rows = ds.MindDataset(
+            self._files, columns_list=["image", "name"], sampler=ds.SubsetSampler(list(numbers))
+        ).create_dict_iterator(num_epochs=1, output_numpy=True)
+        return [EncodedImage(os.fsdecode(row["name"].tobytes()), row["image"].tobytes()) for row in rows]
+
+    def open(self, share: Share, do_train: bool, workers: int, excluded: Collection[str] = ()) -> ds.Dataset:
+        """Return one rank's images."""
+        self._check_none_excluded(excluded)
+        kept = range(self.records.images) if share.needs_numbers(do_train) else None
+        return ds.MindDataset(
+            self._files,
+            columns_list=["image", "label"],
+            num_parallel_workers=workers,
+            **share.sampling(self.path, do_train, kept),
+        )
+
+    def explain(self, error: RuntimeError) -> str | None:
+        """Tell how the files are mended if MindSpore could not read one."""
+        if RECORD_SUFFIX not in str(error):
+            return None
+        # MindSpore may name another file than the damaged one.
+        return (
+            f"cannot read the MindRecord files in {self.path}: `python tools/make_mindrecord.py DATA {self.path}`, "
+            "with the images they were made from, finds the damaged one and makes it again"
+        )
+
+    @property
+    def _files(self) -> list[str]:
+        return self.records.record_files(self.path)
+
+    def _check_none_excluded(self, excluded: Collection[str]) -> None:
+        if excluded:
+            raise ValueError(f"{min(excluded)} cannot be left out of {self.path}: its MindRecord files have no paths")
