@@ -14,7 +14,7 @@ from src.checkpoints.keeper import CheckpointKeeper
 from src.checkpoints.weights import Position
 from src.cpu.compile_cache import CompileCache
 from src.evaluation.confusion import write_curves
-from src.evaluation.evaluator import Result
+from src.evaluation.counting import Result
 from src.model_utils.command import Interrupted
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
 from src.training.dropout import ReplayableDropout

@@ -21,7 +21,9 @@ from src.cpu.compile_cache import CompileCache, cache_folder, graph_key
 from src.cpu.operators import use_cpu_operators
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.dataset import create_dataset, readable_errors
-from src.evaluation.evaluator import Result, evaluation
+from src.evaluation.counting import Result
+from src.evaluation.engines import by_mindspore, image_loss
+from src.evaluation.evaluation_set import evaluate_test_images
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import Group, copy_from_first
@@ -128,12 +130,12 @@ def _compile_cache(
 
 def _validation(config: Config, network: nn.Cell, images: UsableImages, group: Group) -> Callable[[], Result]:
     """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
-    evaluate = evaluation(config, network, images, group)
+    engine = by_mindspore(network, image_loss(config), config.batch_size)
     statistics = [value for value in network.untrainable_params() if ".moving_" in value.name]
 
     def validate() -> Result:
         copy_from_first(statistics, group)
-        return evaluate()
+        return evaluate_test_images(config, engine, images, group)
 
     return validate
 

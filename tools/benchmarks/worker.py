@@ -44,11 +44,12 @@ def main(argv: Sequence[str]) -> None:
     from tools.benchmarks.workloads import build_network, build_work
 
     if args.task == "export":
-        from src.export.exporter import export_network
+        from src.export.exporter import ExportForm, export_network
 
         side = config.image_size
         network = build_network(config)
-        export_network(network, config.onnx_path, "ONNX", config.batch_size, side, side, config.device_target)
+        form = ExportForm("ONNX", config.batch_size, side, side)
+        export_network(network, config.onnx_path, form, config.device_target)
         return
     work = build_work(args.task, config, args.images, args.passes, group, library)
     started = time.perf_counter() - start
