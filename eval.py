@@ -26,9 +26,7 @@ def run_eval(config: Config) -> None:
     use_device(config)
     group = join_group(config)
 
-    from src.evaluation.checkpoint_evaluation import (
-        evaluate_checkpoint,  # MindSpore takes seconds to import: --help does without
-    )
+    from src.evaluation.checkpoint import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
 
     result, written = evaluate_checkpoint(config, group)
     if group.rank:  # all have the same result: the first says it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from src.export.onnx_model import has_gpu
+from src.export.model_file import has_gpu
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.device_adapter import use_device
@@ -20,7 +20,7 @@ def main(argv: Sequence[str]) -> None:
         raise ConfigError("is_distributed is true, but an ONNX file is evaluated by one process: set it false")
     use_device(config.replace(device_target="CPU"))  # MindSpore reads the images and computes the loss
 
-    from src.evaluation.onnx_evaluator import evaluate_onnx  # MindSpore takes seconds to import: --help does without
+    from src.evaluation.onnx_file import evaluate_onnx  # MindSpore takes seconds to import: --help does without
 
     result, written, provider = evaluate_onnx(config)
     print(f"ONNX Runtime used {provider}")

@@ -25,21 +25,13 @@ def run_export(config: Config) -> None:
     use_device(config)
 
     from src.checkpoints.weights import load_weights  # MindSpore takes seconds to import: --help does without
-    from src.export.exporter import CHECKED_BATCHES, export_network
+    from src.export.exporter import CHECKED_BATCHES, ExportForm, export_network
     from src.Xception import xception
 
     network = xception(config.num_classes)
     load_weights(network, config.ckpt_file)
-    exported = export_network(
-        network,
-        config.file_name,
-        config.file_format,
-        config.export_batch_size,
-        config.width,
-        config.height,
-        config.device_target,
-        config.mindir_version,
-    )
+    form = ExportForm(config.file_format, config.export_batch_size, config.width, config.height, config.mindir_version)
+    exported = export_network(network, config.file_name, form, config.device_target)
     size = exported.path.stat().st_size / 1e6
     shape = f"{config.export_batch_size} x 3 x {config.height} x {config.width}"
     print(f"wrote {exported.path}: {size:.1f} MB, input {shape}")

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.evaluation.accuracy import score_results
 from src.evaluation.confusion import write_evaluation_report
 from src.evaluation.label_file import parse_labels
+from src.evaluation.result_files import score_results
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 

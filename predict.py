@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.checkpoints.names import CONFIG
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -82,7 +83,7 @@ def _new_parser() -> argparse.ArgumentParser:
 def _configure(args: argparse.Namespace) -> Config:
     """Return the configuration; of the training's own file only what describes the network and its images counts."""
     words = [f"--{name}={value}" for name in _SHARED if (value := getattr(args, name)) is not None]
-    beside = args.checkpoint_path.with_name("config.yaml")
+    beside = args.checkpoint_path.with_name(CONFIG)
     if args.config_path is None and beside.is_file():
         here = [f"--config_path={beside}", "--device_target=auto", "--device_id=0", "--num_parallel_workers=0"]
         words = [*here, *words]

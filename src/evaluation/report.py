@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
+from src.checkpoints.names import BAD_IMAGES, CURVES
 from src.common.files import atomic_write, to_csv
-from src.common.plotting import has_matplotlib
+from src.common.plotting import has_matplotlib, new_figure, printable_names, to_png
 from src.data.encoded_image import EncodedImage
+from src.data.usable_images import UsableImages, write_bad_images
+from src.dataset import readable_errors
 from src.evaluation.confusion import CONFUSION_MATRIX, confused_rows, per_class_rows, write_evaluation_report
-from src.evaluation.contact_sheet import draw_contact_sheet
+from src.evaluation.counting import Result
 from src.evaluation.html_report import build_page, to_image, to_table
 from src.evaluation.mistakes import Mistake
+from src.model_utils.config import Config
 
 _MISTAKES = "mistakes.png"
+_COLUMNS = 6  # of the picture of mistakes
+_SIDE = 160  # pixels of an image in it
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,50 @@ def write_full_report(folder: Path, evaluated: Evaluated) -> list[Path]:
     if evaluated.mistakes and has_matplotlib():
         contents = [image.content for image in evaluated.images]
         written.append(folder / _MISTAKES)
-        atomic_write(written[-1], draw_contact_sheet(evaluated.mistakes, contents, names))
+        atomic_write(written[-1], _draw_contact_sheet(evaluated.mistakes, contents, names))
     written.append(folder / "report.html")
     atomic_write(written[-1], _page(evaluated, {path.name: path for path in written}))
     return written
+
+
+def write_report(config: Config, weights: Path, result: Result, images: UsableImages) -> list[Path]:
+    """Write the files of the configured `eval_report`, none if there is none, and return their paths.
+
+    Args:
+        config: With `eval_report` and `test_data_dir`.
+        weights: The file that was evaluated; the curves of its training are beside it.
+        result: What the evaluation found.
+        images: The test images.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    if not config.eval_report:
+        return []
+    folder = Path(config.eval_report)
+    written = write_full_report(folder, _evaluated(config, weights, result, images))
+    return written + write_bad_images(folder / BAD_IMAGES, images)
+
+
+def _evaluated(config: Config, weights: Path, result: Result, images: UsableImages) -> Evaluated:
+    """Return what the report is about."""
+    with readable_errors(images.source):
+        mistaken = images.source.read([each.image for each in result.mistakes], images.excluded)
+    figures = {
+        "images": f"{result.images:,}",
+        "loss": f"{result.loss:.4f}",
+        "top-1": f"{result.top_1:.2%}",
+        "top-5": f"{result.top_5:.2%}",
+    }
+    return Evaluated(
+        name=f"{weights.name} on {config.test_data_dir}",
+        figures=figures,
+        confusion=result.confusion,
+        class_names=images.class_names,
+        mistakes=result.mistakes,
+        images=mistaken,
+        curves=weights.with_name(CURVES),
+    )
 
 
 def _page(evaluated: Evaluated, written: Mapping[str, Path]) -> str:
@@ -94,3 +142,26 @@ def _mistake_rows(evaluated: Evaluated) -> list[list[object]]:
         name = image.name.encode(errors="backslashreplace").decode()
         rows.append([name, names[mistake.label], names[mistake.predicted], f"{mistake.confidence:.6f}"])
     return rows
+
+
+def _draw_contact_sheet(mistakes: Sequence[Mistake], images: Sequence[bytes], class_names: Sequence[str]) -> bytes:
+    """Draw the images of mistakes, each with its true class, what it was taken for and how surely, as a PNG file."""
+    names = printable_names(class_names)
+    rows = -(-len(mistakes) // _COLUMNS)
+    figure = new_figure(1.9 * _COLUMNS, 2.3 * rows + 0.5, "constrained")
+    figure.suptitle("Most confident mistakes: true class, prediction and its probability")
+    places = figure.subplots(rows, _COLUMNS, squeeze=False).flat  # the last ones may stay empty
+    for mistake, image, axes in zip(mistakes, images, places, strict=False):
+        axes.imshow(_small_picture(image), interpolation="nearest")
+        caption = f"{names[mistake.label]}\ntaken for {names[mistake.predicted]}, {mistake.confidence:.1%}"
+        axes.set_title(caption, fontsize=8, parse_math=False)
+    for axes in figure.axes:
+        axes.set_axis_off()
+    return to_png(figure)
+
+
+def _small_picture(content: bytes) -> np.ndarray:
+    """Return an image as uint8 (_SIDE, _SIDE, 3), whole, with bars where it is not square."""
+    with Image.open(io.BytesIO(content)) as image:
+        image.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # decodes a large JPEG at a fraction of its size
+        return np.asarray(ImageOps.pad(image.convert("RGB"), (_SIDE, _SIDE), color="white"))

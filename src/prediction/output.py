@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from src.common.files import printable, to_csv
-from src.prediction.predictor import Prediction, Predictions
+from src.prediction.predictor import Predictions
+from src.prediction.ranking import Prediction
 
 
 def to_table(predictions: Predictions) -> str:

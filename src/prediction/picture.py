@@ -13,6 +13,7 @@ from PIL import Image
 
 from src.common.files import atomic_write, move_aside
 from src.common.plotting import MISSING_MATPLOTLIB, has_matplotlib, new_figure, printable_names, to_png
+from src.prediction.ranking import Prediction
 
 BARS = 5
 _MAX_SIDE = 640  # pixels of an image in a picture; more would only be scaled down when it is drawn
@@ -45,35 +46,32 @@ class PictureFolder:
         self._base = os.path.commonpath(parents) if parents else ""
         self._move_aside(paths)
 
-    def draw(
-        self, path: Path, probabilities: np.ndarray, heat: np.ndarray | None = None, heat_class: int | None = None
-    ) -> None:
+    def draw(self, prediction: Prediction, heat: np.ndarray | None = None, heat_class: int | None = None) -> None:
         """Write the picture of one image.
 
         Args:
-            path: The image, one of the folder's.
-            probabilities: Float (classes,), 0 to 1.
+            prediction: Of an image of the folder's, with the five best classes or more.
             heat: Float (h, w), 0 or more, over the central square; None draws no heat map.
             heat_class: The class that it is of; None stands for the most likely one.
 
         Raises:
             OSError: If the picture cannot be written.
         """
-        best = np.argsort(-probabilities, kind="stable")[:BARS]
-        image = _open(path)
+        best = prediction.first(BARS)
+        image = _open(best.path)
         figure = new_figure(6.5 if heat is None else 9, 2.8, "constrained")
         panels = figure.subplots(1, 2 if heat is None else 3)
         panels[0].imshow(image)
-        panels[0].set_title(*printable_names([path.name]), fontsize=10, parse_math=False)
+        panels[0].set_title(*printable_names([best.path.name]), fontsize=10, parse_math=False)
         if heat is not None:
-            label = best[0] if heat_class is None else heat_class
+            label = best.classes[0] if heat_class is None else heat_class
             panels[1].imshow(image)
             _draw_heat(panels[1], heat, image.size, self._seen_share)
             panels[1].set_title(f"Grad-CAM: {self._names[label]}", fontsize=10, parse_math=False)
         for panel in panels[:-1]:
             panel.set_axis_off()
-        _draw_bars(panels[-1], [self._names[label] for label in best], probabilities[best])
-        atomic_write(self._target(path), to_png(figure))
+        _draw_bars(panels[-1], [self._names[label] for label in best.classes], np.array(best.probabilities))
+        atomic_write(self._target(best.path), to_png(figure))
 
     def _move_aside(self, paths: Sequence[Path]) -> None:
         """Make room for the pictures of these images."""

@@ -21,6 +21,7 @@ from src.prediction.classifier import Classifier, load_classifier
 from src.prediction.grad_cam import GradCam
 from src.prediction.image_arguments import named_images
 from src.prediction.picture import PictureFolder
+from src.prediction.ranking import Prediction, rank
 
 Explainer = Callable[[np.ndarray], tuple[np.ndarray, Iterable[np.ndarray | None]]]
 
@@ -42,21 +43,6 @@ class Options:
     save: Path | None = None
     gradcam: bool = False
     gradcam_class: str | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The most likely classes of one image, best first.
-
-    Args:
-        path: The image.
-        classes: Numbers of the classes.
-        probabilities: Their softmax probabilities, 0 to 1.
-    """
-
-    path: Path
-    classes: tuple[int, ...]
-    probabilities: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -108,10 +94,10 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
             batch = paths[start : start + classifier.batch_size]
             readable, images = _read_batch(pool, batch, classifier, skipped)
             for path, logits, heat in zip(readable, *explain(images), strict=False):
-                probabilities = _softmax(path, logits)
-                predictions.append(_rank(path, probabilities, options.topk))
+                ranked = rank(path, logits)
+                predictions.append(ranked.first(options.topk))
                 if pictures:
-                    pictures.draw(path, probabilities, heat, heat_class)
+                    pictures.draw(ranked, heat, heat_class)
             progress.update(len(batch))
     return Predictions(predictions, names, skipped)
 
@@ -147,16 +133,3 @@ def _try_to_read(path: Path, size: int) -> np.ndarray | str:
         return read_image(path, size)
     except (OSError, ValueError) as error:
         return str(error)
-
-
-def _softmax(path: Path, logits: np.ndarray) -> np.ndarray:
-    if not np.isfinite(logits).all():
-        raise ValueError(f"the network's logits for {path} are NaN or infinite: its weights are no good")
-    powers = np.exp(logits.astype(np.float64) - logits.max())
-    return powers / powers.sum()
-
-
-def _rank(path: Path, probabilities: np.ndarray, topk: int) -> Prediction:
-    """Return the most likely classes; of equal ones the lower number comes first, as in evaluation."""
-    best = np.argsort(-probabilities, kind="stable")[:topk]
-    return Prediction(path, tuple(best.tolist()), tuple(probabilities[best].tolist()))

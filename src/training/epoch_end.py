@@ -8,7 +8,7 @@ from dataclasses import replace
 import mindspore as ms
 
 from src.checkpoints.keeper import CheckpointKeeper
-from src.evaluation.evaluator import Result
+from src.evaluation.counting import Result
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog, write_curves
 from src.training.plan import TrainingPlan

@@ -23,7 +23,9 @@ from src.cpu.operators import use_cpu_operators
 from src.data.image_source import open_images
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.dataset import create_dataset, readable_errors
-from src.evaluation.evaluator import Result, evaluation
+from src.evaluation.counting import Result
+from src.evaluation.engines import by_mindspore, image_loss
+from src.evaluation.evaluation_set import evaluate_test_images
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import Group, copy_from_first
@@ -156,12 +158,12 @@ def _validation(training: _Training, images: UsableImages) -> Callable[[], Resul
     """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
     config, group, state = training.config, training.group, training.state
     network = state.network if state.averaged is None else to_evaluation_precision(config, state.averaged)
-    evaluate = evaluation(config, network, images, group)
+    engine = by_mindspore(network, image_loss(config), config.batch_size)
     statistics = [value for value in network.untrainable_params() if ".moving_" in value.name]
 
     def validate() -> Result:
         copy_from_first(statistics, group)
-        return evaluate()
+        return evaluate_test_images(config, engine, images, group)
 
     return validate
 

@@ -18,7 +18,9 @@ from src.data.image_source import open_images
 from src.data.record_set import find_records
 from src.data.usable_images import usable_images
 from src.dataset import create_dataset
-from src.evaluation.evaluator import evaluation, write_report
+from src.evaluation.engines import by_mindspore, image_loss
+from src.evaluation.evaluation_set import evaluate_test_images
+from src.evaluation.report import write_report
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE
 from tests.helpers.numbered_images import first_images, numbers
@@ -42,12 +44,12 @@ def test_a_set_is_opened_once_for_all_epochs_and_evaluations(few_digits, records
     network = nn.SequentialCell(nn.Flatten(), nn.Dense(3 * SIZE * SIZE, 3))
 
     images = usable_images(config, open_images(folder), ALONE, do_train=True)
-    evaluate = evaluation(config, network, images, ALONE)
+    engine = by_mindspore(network, image_loss(config), config.batch_size)
     for seed in range(2):
         assert len(batches(images.source, True, 8, seed=seed)) == 4
-        result = evaluate()
+        result = evaluate_test_images(config, engine, images, ALONE)
     assert result.images == 37
-    assert write_report(config, result, images)
+    assert write_report(config, Path("x.ckpt"), result, images)
     assert asked == {"folders": ["find_records", "class_names"], "records": ["find_records"]}[form]
 
 

@@ -18,8 +18,10 @@ from src.data.image_source import open_images
 from src.data.share import Share
 from src.data.usable_images import UsableImages, check_folder, usable_images
 from src.dataset import create_dataset
-from src.evaluation.evaluator import Evaluator, Result, write_report
+from src.evaluation.counting import Result, evaluate
+from src.evaluation.engines import by_mindspore
 from src.evaluation.mistakes import Mistake
+from src.evaluation.report import write_report
 from src.loss import CrossEntropySmooth
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import Group
@@ -86,9 +88,9 @@ def test_a_rank_without_an_image_is_an_error(records):
 def test_both_forms_evaluate_to_equal_results(folders, records):
     ms.set_seed(1)
     network = nn.SequentialCell(nn.Flatten(), nn.Dense(3 * SIZE * SIZE, 3))
-    evaluator = Evaluator(network, CrossEntropySmooth(reduction="none", num_classes=3), 3, 8)
+    engine = by_mindspore(network, CrossEntropySmooth(reduction="none", num_classes=3), 8)
     left, right = (
-        evaluator.evaluate(create_dataset(str(folder), False, 8, image_size=SIZE), 37) for folder in (folders, records)
+        evaluate(engine, create_dataset(str(folder), False, 8, image_size=SIZE), 37) for folder in (folders, records)
     )
     assert (left.images, left.loss, left.top_1) == (right.images, right.loss, right.top_1)
     assert np.array_equal(left.confusion, right.confusion)
@@ -102,7 +104,7 @@ def test_reports_of_both_forms_show_the_same_pictures(folders, records, tmp_path
     for form, folder in (("folders", folders), ("records", records)):
         words = ["--checkpoint_path=x.ckpt", f"--test_data_dir={folder}", f"--eval_report={tmp_path / form}"]
         config = parse_config(words, lambda _: "CPU")
-        written.append(write_report(config, evaluated, UsableImages(open_images(str(folder)), 37)))
+        written.append(write_report(config, Path("x.ckpt"), evaluated, UsableImages(open_images(str(folder)), 37)))
     assert [path.name for path in written[0]] == [path.name for path in written[1]]
     left, right = (tmp_path / "folders", tmp_path / "records")
     assert (left / "mistakes.png").read_bytes() == (right / "mistakes.png").read_bytes()

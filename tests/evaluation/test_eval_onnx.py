@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import base64
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +15,11 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
+from PIL import Image
 
 import eval_onnx
 from src.checkpoints.weights import load_weights
-from src.export.exporter import export_network
+from src.export.exporter import ExportForm, export_network
 from src.model_utils.command import run_command
 from src.Xception import xception
 from tests.helpers.project import ROOT
@@ -62,7 +65,7 @@ def evaluate(capsys, data: Path, model: Path | str, *options: str) -> tuple[int,
 def test_the_script_finds_what_the_checkpoints_own_evaluation_found(trained, few_digits, tmp_path):
     network = xception(3)
     load_weights(network, str(trained[0] / "Xception-rank0-2_5.ckpt"))
-    model = export_network(network, str(tmp_path / "net"), "ONNX", 4, 71, 71, "CPU").path
+    model = export_network(network, str(tmp_path / "net"), ExportForm("ONNX", 4, 71, 71), "CPU").path
     result = subprocess.run(
         ["bash", ROOT / "scripts/run_eval_onnx.sh", few_digits / "val", model, "--eval_report=report"],
         cwd=tmp_path, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False,
@@ -74,6 +77,22 @@ def test_the_script_finds_what_the_checkpoints_own_evaluation_found(trained, few
     assert "evaluated 37 images, each once" in log.splitlines()
     assert "wrote report/per_class.csv" in log.splitlines()
     assert (tmp_path / "report" / "confusion_matrix.csv").read_text().startswith("true \\ predicted,0,1,2\n")
+
+
+def test_the_report_is_of_the_file_that_was_evaluated(small, few_digits, tmp_path, capsys):
+    """Though the configuration of a training may name a checkpoint, too."""
+    checkpoint, model = tmp_path / "checkpoints" / "a.ckpt", tmp_path / "models" / "b.onnx"
+    for path, colour in ((checkpoint, "red"), (model, "blue")):
+        path.parent.mkdir()
+        Image.new("RGB", (9, 9), colour).save(path.with_name("curves.png"))
+    shutil.copy(small, model)
+    words = [f"--checkpoint_path={checkpoint}", f"--eval_report={tmp_path / 'report'}"]
+    status, _, errors = evaluate(capsys, few_digits / "val", model, *words)
+    assert status == 0, errors
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert f"<h1>Evaluation of b.onnx on {few_digits / 'val'}</h1>" in page
+    curves = [base64.b64encode(path.with_name("curves.png").read_bytes()).decode() for path in (checkpoint, model)]
+    assert [each in page for each in curves] == [False, True]
 
 
 @pytest.mark.parametrize("size", [71, 90])
@@ -102,7 +121,7 @@ def test_a_size_that_the_file_leaves_open_is_the_configured_one(small, few_digit
     ],
 )
 def test_a_model_that_is_no_classifier_of_square_images_is_one_line(
-    few_digits, tmp_path, capsys, shape, options, message
+    few_digits, tmp_path, capsys, *, shape, options, message
 ):
     status, output, errors = evaluate(capsys, few_digits / "val", export(tmp_path / "wrong.onnx", *shape, **options))
     assert (status, output, len(errors.splitlines())) == (1, "", 1)

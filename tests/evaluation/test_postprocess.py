@@ -1,4 +1,4 @@
-"""Accuracy is counted as NumPy sorts, and every result that is missing, extra or bad is told."""
+"""The command scores result files, and tells every one that is missing, extra or bad."""
 
 from __future__ import annotations
 
@@ -9,74 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import postprocess
-from src.evaluation.accuracy import Accuracy, place_of_label, result_names, score_results
-from src.evaluation.label_file import Labels, parse_labels
 from src.model_utils.command import run_command
 from tests.helpers.project import ROOT
-
-
-@given(st.lists(st.lists(st.integers(-2, 2), min_size=6, max_size=6), min_size=1, max_size=9), st.data())
-def test_equal_logits_are_ordered_as_a_stable_sort_does(rows, data):
-    logits = np.array(rows, np.float32)
-    label = np.array([data.draw(st.integers(0, 5)) for _ in rows])
-    order = np.argsort(-logits, 1, kind="stable")
-    assert place_of_label(logits, label).tolist() == [
-        list(row).index(true) for row, true in zip(order, label, strict=True)
-    ]
-
-
-@given(st.integers(1, 12), st.integers(1, 30), st.integers(1, 7), st.randoms(use_true_random=False))
-def test_accuracy_equals_that_of_numpy_in_batches_of_any_size(classes, images, batch, random):
-    generator = np.random.default_rng(random.randrange(2**32))
-    logits = generator.integers(-3, 4, (images, classes)).astype(np.float32)
-    label = generator.integers(0, classes, images)
-    accuracy = Accuracy(classes)
-    for start in range(0, images, batch):
-        accuracy.add(logits[start : start + batch], label[start : start + batch])
-    order = np.argsort(-logits, 1, kind="stable")
-    assert accuracy.images == images
-    assert accuracy.top_1 == pytest.approx((order[:, 0] == label).mean())
-    assert accuracy.top_5 == pytest.approx((order[:, :5] == label[:, None]).any(1).mean())
-    pairs = list(zip(label, order[:, 0], strict=True))
-    expected = [[pairs.count((true, predicted)) for predicted in range(classes)] for true in range(classes)]
-    assert accuracy.confusion.tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        (["cats/a.b.jpg", "cats/a.jpg"], ["cats__a.b_0.bin", "cats__a_0.bin"]),
-        (["a.jpg", "a.PNG", "b.JPEG"], ["a.jpg_0.bin", "a.PNG_0.bin", "b_0.bin"]),
-        (["a/b/c.jpg", "c", "d.e", "f.d/g"], ["a__b__c_0.bin", "c_0.bin", "d.e_0.bin", "f.d__g_0.bin"]),
-    ],
-)
-def test_result_names_are_those_of_the_inference_program(paths, names):
-    assert result_names(paths) == dict(zip(paths, names, strict=True))
-
-
-def write_results(folder: Path, logits: dict[str, np.ndarray]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, row in logits.items():
-        (folder / f"{name}_0.bin").write_bytes(np.asarray(row, "<f4").tobytes())
-
-
-@given(st.integers(1, 9), st.integers(1, 9), st.randoms(use_true_random=False))
-def test_files_give_the_accuracy_of_their_logits(tmp_path_factory, classes, images, random):
-    generator = np.random.default_rng(random.randrange(2**32))
-    logits = generator.normal(size=(images, classes)).astype(np.float32)
-    label = generator.integers(0, classes, images)
-    folder = tmp_path_factory.mktemp("results")
-    write_results(folder, {f"c__{number}": row for number, row in enumerate(logits)})
-    scored = score_results(folder, Labels({f"c/{number}.jpg": int(true) for number, true in enumerate(label)}, ()))
-    expected = Accuracy(classes)
-    expected.add(logits, label)
-    assert scored.problems == {}
-    assert (scored.accuracy.top_1, scored.accuracy.top_5) == (expected.top_1, expected.top_5)
-    assert np.array_equal(scored.accuracy.confusion, expected.confusion)
+from tests.helpers.result_files import write_results
 
 
 @pytest.fixture
@@ -147,21 +84,6 @@ def test_a_long_list_is_its_first_ten_and_a_count(results, capsys):
     assert lines == ["13 results without a label:", *(f"  extra{n:02}_0.bin" for n in range(10)), "  and 3 more"]
 
 
-def test_one_result_of_two_images_counts_for_neither(tmp_path):
-    write_results(tmp_path, {"a__b": np.ones(2), "c": np.ones(2)})
-    scored = score_results(tmp_path, parse_labels("a/b.jpg:0\na__b.jpg:1\nc.jpg:0\n"))
-    assert scored.accuracy.images == 1
-    assert scored.problems == {"malformed results or lines": ["a__b_0.bin is the result of several images"]}
-
-
-@pytest.mark.parametrize("size", [0, 3])
-def test_files_that_hold_no_logits_at_all_are_malformed(tmp_path, size):
-    (tmp_path / "a_0.bin").write_bytes(b"x" * size)
-    scored = score_results(tmp_path, parse_labels("a.jpg:0"))
-    assert scored.accuracy.images == 0
-    assert list(scored.problems) == ["malformed results or lines"]
-
-
 @pytest.mark.parametrize(
     ("folder", "labels", "status", "message"),
     [
@@ -176,7 +98,7 @@ def test_files_that_hold_no_logits_at_all_are_malformed(tmp_path, size):
         (".", "", 1, "the first one's would be (there is no label)"),
     ],
 )
-def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys, folder, labels, status, message):
+def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys, *, folder, labels, status, message):
     monkeypatch.chdir(tmp_path)
     if labels is not None:
         Path("labels.txt").write_text(labels)
@@ -209,3 +131,15 @@ def test_importing_does_nothing_and_needs_no_mindspore(tmp_path):
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_whole_run_with_its_report_needs_no_mindspore(results, tmp_path):
+    words = [f"--result_path={results}", f"--label_file={tmp_path / 'labels.txt'}", f"--report={tmp_path / 'report'}"]
+    code = (
+        "import sys, postprocess\n"
+        "from src.model_utils.command import run_command\n"
+        "sys.exit(run_command(postprocess.main) or 'mindspore' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert (tmp_path / "report" / "confusion_matrix.png").exists()

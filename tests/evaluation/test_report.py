@@ -58,7 +58,9 @@ def written(tmp_path) -> Path:
     Image.new("RGB", (900, 300), "blue").save(tmp_path / "curves.png")
     mistakes = [Mistake(0, 0, 1, 0.9), Mistake(1, 0, 1, 0.8), Mistake(2, 1, 0, 0.7), Mistake(3, 1, 0, 0.35)]
     figures = {"images": "14", "top-1": "78.57%"}
-    evaluated = Evaluated("<x>.ckpt", figures, CONFUSION, NAMES, mistakes, images, tmp_path / "curves.png")
+    evaluated = Evaluated(
+        "<x>.ckpt", figures, CONFUSION, NAMES, mistakes=mistakes, images=images, curves=tmp_path / "curves.png"
+    )
     files = write_full_report(tmp_path / "a report", evaluated)
     assert {path.name for path in files} == {
         "per_class.csv", "confusion_matrix.csv", "confused.csv", "confusion_matrix.png", "mistakes.csv", "mistakes.png",

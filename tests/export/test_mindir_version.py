@@ -11,7 +11,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 from mindspore.train.mind_ir_pb2 import AttributeProto, ModelProto, NodeProto, PrimitiveProto
 
-from src.export.exporter import Exported, export_network
+from src.export.exporter import Exported, ExportForm, export_network
 from src.export.mindir_version import rewrite_version
 from src.Xception import xception
 from tests.helpers.deterministic import random_images, set_weights
@@ -53,7 +53,7 @@ class Unknown(nn.Cell):
 
 
 def write(network: nn.Cell, path: Path, version: int, side: int = 8) -> Exported:
-    return export_network(network, str(path), "MINDIR", 2, side, side, "CPU", version)
+    return export_network(network, str(path), ExportForm("MINDIR", 2, side, side, version), "CPU")
 
 
 def read(path: Path) -> ModelProto:
@@ -246,5 +246,5 @@ def test_a_version_that_is_new_itself_is_refused(today):
 
 def test_a_version_for_another_format_is_one_line_before_any_work(tmp_path):
     with pytest.raises(ValueError, match=r"ONNX has no MINDIR version: leave out --mindir_version"):
-        export_network(Unknown(), str(tmp_path / "net"), "ONNX", 1, 8, 8, "CPU", 1)
+        export_network(Unknown(), str(tmp_path / "net"), ExportForm("ONNX", 1, 8, 8, 1), "CPU")
     assert list(tmp_path.iterdir()) == []

@@ -44,11 +44,12 @@ def main(argv: Sequence[str]) -> None:
     from tools.benchmarks.workloads import build_network, build_workload
 
     if args.task == "export":
-        from src.export.exporter import export_network
+        from src.export.exporter import ExportForm, export_network
 
         side = config.image_size
         network = build_network(config)
-        export_network(network, config.onnx_path, "ONNX", config.batch_size, side, side, config.device_target)
+        form = ExportForm("ONNX", config.batch_size, side, side)
+        export_network(network, config.onnx_path, form, config.device_target)
         return
     workload = build_workload(args.task, config, images=args.images, passes=args.passes, group=group, library=library)
     started = time.perf_counter() - start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 
 import mindspore as ms
@@ -15,13 +14,13 @@ from src.cpu.operators import use_cpu_operators
 from src.data.image_source import open_images
 from src.data.normalization import Normalization
 from src.dataset import create_dataset
-from src.evaluation.evaluator import Evaluator, Result, evaluate_batches
-from src.evaluation.onnx_evaluator import with_loss
-from src.export.onnx_model import OnnxModel, load_onnx
+from src.evaluation.counting import Engine, Result, evaluate
+from src.evaluation.engines import by_mindspore, by_onnx, image_loss
+from src.export.model_file import ModelFile, load_onnx
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import ALONE, Group
-from src.training.model import build_loss, build_model, build_optimizer
+from src.training.model import build_model, build_optimizer
 from src.Xception import Xception, xception
 
 Values = dict[str, np.ndarray]
@@ -100,23 +99,21 @@ class Evaluation(Workload):
         model: Evaluated in the place of the network if given.
     """
 
-    def __init__(self, config: Config, images: int, model: OnnxModel | None):
-        self._dataset = _open_images(config, False, images, normalize=model is not None)
-        self._evaluate = self._evaluation(config, model)
+    def __init__(self, config: Config, images: int, model: ModelFile | None):
+        self._engine = self._make_engine(config, model)
+        self._dataset = _open_images(config, False, images, normalize=not self._engine.normalizes)
         self._images = images
         self._result: Result | None = None
 
     @staticmethod
-    def _evaluation(config: Config, model: OnnxModel | None) -> Callable[[ms.dataset.Dataset, int], Result]:
-        classes, batch = config.num_classes, config.batch_size
-        loss = build_loss(config, "none")
+    def _make_engine(config: Config, model: ModelFile | None) -> Engine:
+        loss = image_loss(config)
         if model:
-            run = with_loss(model, loss)
-            return lambda dataset, images: evaluate_batches(run, dataset, images, classes, batch)
-        return Evaluator(to_evaluation_precision(config, build_network(config)), loss, classes, batch).evaluate
+            return by_onnx(model, loss, config.batch_size)
+        return by_mindspore(to_evaluation_precision(config, build_network(config)), loss, config.batch_size)
 
     def run(self) -> None:
-        self._result = self._evaluate(self._dataset, self._images)
+        self._result = evaluate(self._engine, self._dataset, self._images)
 
     def result(self) -> Values:
         assert self._result
@@ -158,7 +155,7 @@ class Prediction(Workload):
         model: Used in the place of the network if given.
     """
 
-    def __init__(self, config: Config, images: int, model: OnnxModel | None):
+    def __init__(self, config: Config, images: int, model: ModelFile | None):
         shape = (config.batch_size, 3, config.image_size, config.image_size)
         self._batch = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
         self._batches = images // config.batch_size

@@ -10,13 +10,15 @@ import mindspore as ms
 import pytest
 
 import eval as eval_door
-from src.evaluation import checkpoint_evaluation
-from src.evaluation.checkpoint_evaluation import evaluate_checkpoint
+from src.evaluation import checkpoint as checkpoint_module
+from src.evaluation.checkpoint import evaluate_checkpoint
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import Group
 from src.Xception import xception
 from tests.helpers.training_run import options
+
+pytestmark = pytest.mark.slow
 
 RESULT = re.compile(r"^result: (\{.*\})$", re.MULTILINE)
 
@@ -63,7 +65,7 @@ def test_the_pool_padding_of_the_checkpoint_counts(few_digits, tmp_path):
     ],
 )
 def test_what_onnx_runtime_cannot_do_is_said_before_anything_is_read(monkeypatch, device, words, message):
-    monkeypatch.setattr(checkpoint_evaluation, "has_gpu", lambda: False)
+    monkeypatch.setattr(checkpoint_module, "has_gpu", lambda: False)
     config = parse_config([*words, "--eval_engine=onnx", "--checkpoint_path=missing.ckpt"], lambda _: device)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         evaluate_checkpoint(config, Group())

@@ -8,10 +8,12 @@ from tempfile import TemporaryDirectory
 from src.checkpoints.weights import load_weights
 from src.data.image_source import open_images
 from src.data.usable_images import usable_images
-from src.evaluation.evaluator import Result, evaluation, write_report
-from src.evaluation.onnx_evaluator import evaluate_model
-from src.export.exporter import write_onnx
-from src.export.onnx_model import OnnxModel, has_gpu, import_onnxruntime, load_onnx
+from src.evaluation.counting import Result
+from src.evaluation.engines import by_mindspore, by_onnx, image_loss
+from src.evaluation.evaluation_set import evaluate_test_images
+from src.evaluation.report import write_report
+from src.export.exporter import ExportForm, write_unchecked
+from src.export.model_file import ModelFile, has_gpu, import_onnxruntime, load_onnx
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level, to_evaluation_precision
 from src.model_utils.local_adapter import Group
@@ -32,17 +34,19 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
         ValueError: If the checkpoint or the images do not fit, or the engine is missing or cannot do what is asked.
         OSError: If the report cannot be written.
     """
-    by_onnx = config.eval_engine == "onnx"
-    if by_onnx:
+    is_onnx = config.eval_engine == "onnx"
+    if is_onnx:
         _check_onnx_possible(config)
     images = usable_images(config, open_images(config.test_data_dir), group)
     network = xception(config.num_classes)
     load_weights(network, config.checkpoint_path)
-    if by_onnx:
-        result = evaluate_model(config, _as_onnx(network, config), images, group)
+    loss = image_loss(config)
+    if is_onnx:
+        engine = by_onnx(_as_onnx(network, config), loss, config.batch_size)
     else:
-        result = evaluation(config, to_evaluation_precision(config, network), images, group)()
-    return result, [] if group.rank else write_report(config, result, images)
+        engine = by_mindspore(to_evaluation_precision(config, network), loss, config.batch_size)
+    result = evaluate_test_images(config, engine, images, group)
+    return result, [] if group.rank else write_report(config, Path(config.checkpoint_path), result, images)
 
 
 def _check_onnx_possible(config: Config) -> None:
@@ -58,9 +62,10 @@ def _check_onnx_possible(config: Config) -> None:
         )
 
 
-def _as_onnx(network: Xception, config: Config) -> OnnxModel:
+def _as_onnx(network: Xception, config: Config) -> ModelFile:
     """Return the network as ONNX Runtime computes it, for the configured size of batches and images."""
     with TemporaryDirectory(prefix="xception-") as folder:
         path = Path(folder, "network.onnx")
-        write_onnx(network.set_train(False), (config.batch_size, 3, config.image_size, config.image_size), path)
+        form = ExportForm("ONNX", config.batch_size, config.image_size, config.image_size)
+        write_unchecked(network.set_train(False), form, path)
         return load_onnx(path, config.device_target == "GPU", config.device_id)

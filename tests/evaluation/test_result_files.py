@@ -1,0 +1,55 @@
+"""Result files have the names of the inference program, and give the accuracy of their logits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.evaluation.accuracy import Accuracy
+from src.evaluation.label_file import Labels, parse_labels
+from src.evaluation.result_files import result_names, score_results
+from tests.helpers.result_files import write_results
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["cats/a.b.jpg", "cats/a.jpg"], ["cats__a.b_0.bin", "cats__a_0.bin"]),
+        (["a.jpg", "a.PNG", "b.JPEG"], ["a.jpg_0.bin", "a.PNG_0.bin", "b_0.bin"]),
+        (["a/b/c.jpg", "c", "d.e", "f.d/g"], ["a__b__c_0.bin", "c_0.bin", "d.e_0.bin", "f.d__g_0.bin"]),
+    ],
+)
+def test_result_names_are_those_of_the_inference_program(paths, names):
+    assert result_names(paths) == dict(zip(paths, names, strict=True))
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_files_give_the_accuracy_of_their_logits(tmp_path_factory, classes, images, random):
+    generator = np.random.default_rng(random.randrange(2**32))
+    logits = generator.normal(size=(images, classes)).astype(np.float32)
+    label = generator.integers(0, classes, images)
+    folder = tmp_path_factory.mktemp("results")
+    write_results(folder, {f"c__{number}": row for number, row in enumerate(logits)})
+    scored = score_results(folder, Labels({f"c/{number}.jpg": int(true) for number, true in enumerate(label)}, ()))
+    expected = Accuracy(classes)
+    expected.add(logits, label)
+    assert scored.problems == {}
+    assert (scored.accuracy.top_1, scored.accuracy.top_5) == (expected.top_1, expected.top_5)
+    assert np.array_equal(scored.accuracy.confusion, expected.confusion)
+
+
+def test_one_result_of_two_images_counts_for_neither(tmp_path):
+    write_results(tmp_path, {"a__b": np.ones(2), "c": np.ones(2)})
+    scored = score_results(tmp_path, parse_labels("a/b.jpg:0\na__b.jpg:1\nc.jpg:0\n"))
+    assert scored.accuracy.images == 1
+    assert scored.problems == {"malformed results or lines": ["a__b_0.bin is the result of several images"]}
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_files_that_hold_no_logits_at_all_are_malformed(tmp_path, size):
+    (tmp_path / "a_0.bin").write_bytes(b"x" * size)
+    scored = score_results(tmp_path, parse_labels("a.jpg:0"))
+    assert scored.accuracy.images == 0
+    assert list(scored.problems) == ["malformed results or lines"]

@@ -1,0 +1,12 @@
+"""A configuration for the prediction by a small training's network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from src.model_utils.config import Config, parse_config
+from tests.helpers.training_run import options
+
+
+def configuration(data: Path, checkpoint: Path) -> Config:
+    return parse_config([*options(data, Path("unused")), f"--checkpoint_path={checkpoint}"], lambda device: device)

@@ -1,0 +1,60 @@
+"""A network of any form is loaded as what it is, and a file that is none is refused."""
+
+from __future__ import annotations
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from src.checkpoints.weights import save_checkpoint
+from src.export.exporter import ExportForm, export_network
+from src.prediction.classifier import load_classifier
+from src.prediction.predictor import Options, predict
+from src.Xception import xception
+from tests.helpers.deterministic import random_images
+from tests.helpers.prediction import configuration
+from tests.helpers.small_classifier import Small
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(("form", "version"), [("MINDIR", 0), ("MINDIR", 1), ("MINDIR", 2), ("ONNX", 0)])
+def test_an_exported_model_decides_its_sizes_and_gives_its_logits(tmp_path, few_digits, form, version):
+    network = Small().set_train(False)
+    exported = export_network(network, str(tmp_path / "small model"), ExportForm(form, 2, 5, 5, version), "CPU")
+    classifier = load_classifier(exported.path, configuration(few_digits, exported.path))
+    assert (classifier.batch_size, classifier.image_size, classifier.num_classes) == (2, 5, 4)
+    images = random_images(0, 2, 3, 5, 5)
+    assert np.allclose(classifier.run(images.asnumpy()), network(images).asnumpy(), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"Grad-CAM needs .* checkpoint, not .*small model"):
+        predict(configuration(few_digits, exported.path), ["x.jpg"], Options(save=tmp_path, gradcam=True))
+
+
+def test_a_model_that_is_no_classifier_of_square_images_is_refused(tmp_path, few_digits):
+    wide = export_network(Small(), str(tmp_path / "wide"), ExportForm("MINDIR", 1, 6, 5), "CPU").path
+    with pytest.raises(ValueError, match=r"wide.mindir takes input of shape \(1, 3, 5, 6\): only"):
+        load_classifier(wide, configuration(few_digits, wide))
+    maps = export_network(nn.ReLU(), str(tmp_path / "maps"), ExportForm("MINDIR", 1, 5, 5), "CPU").path
+    save_checkpoint(tmp_path / "small.ckpt", Small())
+    text = tmp_path / "text.mindir"
+    text.write_text("text")
+    for path, message in (
+        (maps, r"maps.mindir gives float32 \[1, 3, 5, 5\] for 1 images instead of logits"),
+        (tmp_path / "small.ckpt", "none of Xception: it has no fc.bias"),
+        (text, "cannot load .*text.mindir"),
+        (tmp_path / "absent.onnx", "no file .*absent.onnx"),
+        (few_digits / "val" / "0", "no file"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_classifier(path, configuration(few_digits, path))
+
+
+def test_a_checkpoint_is_read_once(tmp_path, few_digits, monkeypatch):
+    """It is the largest file of a prediction, and may lie on a network file system."""
+    save_checkpoint(tmp_path / "net.ckpt", xception(3))
+    read = []
+    original = ms.load_checkpoint
+    monkeypatch.setattr(ms, "load_checkpoint", lambda path, **more: (read.append(path), original(path, **more))[1])
+    load_classifier(tmp_path / "net.ckpt", configuration(few_digits, tmp_path / "net.ckpt"))
+    assert read == [str(tmp_path / "net.ckpt")]
