@@ -104,10 +104,10 @@ def _parse(cells: list[str]) -> Row:
     if len(cells) != len(_NAMES):
         raise ValueError(f"expected {len(_NAMES)} values, got {len(cells)}")
     epoch, step, *numbers = cells
-    lr, loss, speed, *validation = (float(cell) if cell else None for cell in numbers)
+    lr, loss, speed, top_1, top_5 = (float(cell) if cell else None for cell in numbers)
     if lr is None or loss is None or speed is None:
         raise ValueError("lr, loss or images_per_second is missing")
-    return Row(int(epoch), int(step), lr, loss, speed, *validation)
+    return Row(int(epoch), int(step), lr, loss, speed, val_top_1=top_1, val_top_5=top_5)
 
 
 def _to_line(row: Row) -> str:
