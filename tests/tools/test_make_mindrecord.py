@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(folders, t
         (["{empty}", "out"], "no images in class nothing"),
     ],
 )
-def test_what_does_not_fit_is_named(folders, records, tmp_path, monkeypatch, words, message):
+def test_what_does_not_fit_is_named(folders, records, tmp_path, monkeypatch, *, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty" / "nothing").mkdir(parents=True)
     names = {"folders": folders, "records": records, "empty": tmp_path / "empty"}
