@@ -176,7 +176,8 @@ def test_paths_and_options_of_any_spelling_arrive_unchanged(tmp_path, name):
     (bench.work / f"{name}.ckpt").touch()
     bench.write_table([0, 1])
     (bench.work / "my table.json").rename(bench.work / f"{name}.json")
-    assert bench.launch("run_eval.sh", "0", name, f"{name}.ckpt", "--eval_report", name).wait()[0] == 0
+    words = ["0", name, f"{name}.ckpt", "--eval_report", name]
+    assert bench.launch("run_eval.sh", *words).wait()[0] == 0
     assert bench.records()[0]["words"][-4:] == [
         f"--test_data_dir={bench.work / name}", f"--checkpoint_path={bench.work / name}.ckpt", "--eval_report", name,
     ]  # fmt: skip
