@@ -1,15 +1,11 @@
-"""The house: what lies in src/, who imports whom, how long lists and files may be, and what does without MindSpore."""
+"""The house: what lies in src/, who imports whom, how long lists and files may be."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
-
-import pytest
 
 from tests.helpers.project import ROOT
 
@@ -149,34 +145,3 @@ def test_a_long_file_says_why_in_its_first_comment():
         if len(lines) > MOST_LINES and "lines" not in comment:
             unexplained.append(f"{path.relative_to(ROOT)}: {len(lines)} lines")
     assert unexplained == []
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        *([f"{name}.py", "--help"] for name in ("train", "eval", "eval_onnx", "export", "predict", "postprocess")),
-        ["scripts/launch.py", "--help"],
-        ["scripts/cuda_environment.py", "--help"],
-        *(
-            [f"tools/{path.name}", "--help"]
-            for path in sorted((ROOT / "tools").glob("*.py"))
-            if path.stem != "__init__"
-        ),
-    ],
-    ids=lambda words: words[0],
-)
-def test_help_comes_without_mindspore(words, tmp_path):
-    code = (
-        "import runpy, sys\n"
-        "sys.argv = sys.argv[1:]\n"
-        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "except SystemExit as end: status = end.code\n"
-        "sys.exit(status or 'mindspore' in sys.modules)"
-    )
-    command = [sys.executable, "-c", code, str(ROOT / words[0]), *words[1:]]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert result.returncode == 0, result.stderr
-    assert "usage: " in result.stdout

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from src.export.model_file import ModelFile, Sizes, find_sizes
-from tests.helpers.project import ROOT
 
 
 def model(*input_shape: int | None, classes: int = 7) -> ModelFile:
@@ -42,10 +39,3 @@ def test_what_fails_or_gives_no_logits_is_refused():
     broken = ModelFile(Path("b.mindir"), lambda images: np.linalg.inv(images), (None, 3, 71, 71), "none")
     with pytest.raises(ValueError, match=r"^b.mindir fails on images of shape \(8, 3, 71, 71\): "):
         find_sizes(broken, 8, 90)
-
-
-def test_the_help_of_eval_onnx_comes_without_mindspore():
-    code = "import sys, eval_onnx\ntry: eval_onnx.main(['--help'])\nfinally: assert 'mindspore' not in sys.modules"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "--onnx_path" in result.stdout

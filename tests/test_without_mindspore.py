@@ -9,8 +9,9 @@ import pytest
 
 from tests.helpers.project import ROOT
 
-DOORS = ["train.py", "eval.py", "eval_onnx.py", "export.py", "predict.py", "postprocess.py"]
-PROGRAMS = [*DOORS, "scripts/launch.py", "scripts/cuda_environment.py", "scripts/move_aside.py"]
+OPTIONS = ("train.py", "eval.py", "eval_onnx.py", "export.py", "predict.py")  # those of the configuration
+HELPERS = sorted(path for folder in ("scripts", "tools") for path in (ROOT / folder).glob("[!_]*.py"))
+PROGRAMS = [*OPTIONS, "postprocess.py", *(str(path.relative_to(ROOT)) for path in HELPERS)]
 CODE = """
 import runpy, sys
 sys.argv = [sys.argv[1], "--help"]
@@ -28,6 +29,7 @@ def test_help_imports_no_mindspore(program):
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("usage: ")
+    assert program not in OPTIONS or "--image_size" in result.stdout
 
 
 def test_the_launcher_imports_no_mindspore_for_anything_that_it_does():
