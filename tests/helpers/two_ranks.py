@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from src.data.image_source import open_images
 from src.data.usable_images import usable_images
 from src.dataset import create_dataset
-from src.evaluation.counting import evaluate
+from src.evaluation import counting
 from src.evaluation.engines import by_mindspore, image_loss
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
@@ -84,14 +84,14 @@ def batches(folder: str, rank: int, size: int, config: Config | None = None) -> 
     ).take(OPTIONS_STEPS)  # fmt: skip
 
 
-def evaluation_of(images: int, group: Group) -> np.ndarray:
+def evaluate(images: int, group: Group) -> np.ndarray:
     """Evaluate some images with a small network; return the figures as one array."""
     random = np.random.default_rng(images)
     logits, labels = random.normal(size=(images, 7)).astype(np.float32), random.integers(0, 7, images)
     own = slice(group.rank, None, group.size)
     dataset = dataset_of(logits[own], labels[own], 2) if group.rank < images else None
     engine = by_mindspore(Logits(7), image_loss(configuration("--num_classes=7")), 2)
-    result = evaluate(engine, dataset, images, group)
+    result = counting.evaluate(engine, dataset, images, group)
     return np.array([result.images, result.loss, result.top_1, result.top_5, *result.confusion.ravel()])
 
 
@@ -134,7 +134,7 @@ def main(folder: str, out: str) -> None:
     parameter = ms.Parameter(Tensor(np.full((2, 3), group.rank + 7.5, np.float32)), name="p")
     copy_from_first([parameter], group)
     found["copied"] = parameter.asnumpy()
-    found |= {f"evaluation {images}": evaluation_of(images, group) for images in IMAGES}
+    found |= {f"evaluation {images}": evaluate(images, group) for images in IMAGES}
 
     found["refusal"] = np.array(refusal(folder, group))
 
