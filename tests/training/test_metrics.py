@@ -22,7 +22,17 @@ HEADER = "epoch,step,lr,loss,images_per_second,val_top_1,val_top_5\n"
 number = st.floats(allow_nan=False)
 share = st.none() | st.floats(0, 1)
 rows_strategy = st.lists(
-    st.builds(Row, st.integers(1, 300), st.integers(1, 10**6), number, number, number, share, share), max_size=6
+    st.builds(
+        Row,
+        epoch=st.integers(1, 300),
+        step=st.integers(1, 10**6),
+        lr=number,
+        loss=number,
+        images_per_second=number,
+        val_top_1=share,
+        val_top_5=share,
+    ),
+    max_size=6,
 )
 
 
@@ -35,7 +45,7 @@ def write(path: Path, rows: list[Row]) -> MetricsLog:
 
 def test_the_file_reads_as_documented(tmp_path):
     path = tmp_path / "new folder" / "metrics.csv"
-    write(path, [Row(1, 10, 0.4, 2.5, 36.1), Row(1, 45, 0.3, 2.25, 35.0, 0.5, 0.875)])
+    write(path, [Row(1, 10, 0.4, 2.5, 36.1), Row(1, 45, 0.3, 2.25, 35.0, val_top_1=0.5, val_top_5=0.875)])
     assert path.read_text() == f"{HEADER}1,10,0.4,2.5,36.1,,\n1,45,0.3,2.25,35.0,0.5,0.875\n"
 
 
@@ -136,7 +146,8 @@ def test_curves_are_drawn_beside_the_metrics(tmp_path, validated):
     assert write_curves(log.path) is None
     for step in range(1, 60):
         end = validated and step % 20 == 0
-        log.append(Row(step // 20 + 1, step, 0.1 / step, 2 / step, 30.0, 0.5 if end else None, 0.9 if end else None))
+        top_1, top_5 = (0.5, 0.9) if end else (None, None)
+        log.append(Row(step // 20 + 1, step, 0.1 / step, 2 / step, 30.0, val_top_1=top_1, val_top_5=top_5))
     picture = write_curves(log.path)
     assert picture == tmp_path / "curves.png"
     colours = set(map(tuple, read_pixels(picture).reshape(-1, 3).tolist()))
@@ -154,9 +165,9 @@ def test_a_loss_that_is_not_a_number_does_not_stop_the_drawing(tmp_path):
 def test_a_missing_top_5_is_a_gap_and_not_a_zero(tmp_path):
     log = MetricsLog(tmp_path / "metrics.csv")
     for step, top_5 in ((1, 0.9), (2, 0.95)):
-        log.append(Row(step, step, 0.1, 2.0, 3.0, 0.85, top_5))
+        log.append(Row(step, step, 0.1, 2.0, 3.0, val_top_1=0.85, val_top_5=top_5))
     before = read_pixels(write_curves(log.path))
-    log.append(Row(3, 3, 0.1, 2.0, 3.0, 0.85, None))
+    log.append(Row(3, 3, 0.1, 2.0, 3.0, val_top_1=0.85))
     after = read_pixels(write_curves(log.path))
     heights = [np.nonzero((pixels == (0, 0x9E, 0x73)).all(-1))[0].min() for pixels in (before, after)]
     # A zero would have stretched the axis and moved top-1 up.

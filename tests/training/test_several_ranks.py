@@ -153,10 +153,8 @@ def rank_processes(log: Path) -> list[int]:
 
 
 def test_a_signal_to_one_rank_stops_both_after_the_same_step_and_both_resume(few_digits, tmp_path):
-    words = options(
-        few_digits, tmp_path / "out", "--is_distributed=True", "--batch_size=2", "--log_steps=1", "--resume=auto",
-        "--eval_while_train=True",
-    )  # fmt: skip
+    more = ["--is_distributed=True", "--batch_size=2", "--log_steps=1", "--resume=auto", "--eval_while_train=True"]
+    words = options(few_digits, tmp_path / "out", *more)
     with subprocess.Popen(msrun("train.py", words, tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         log = tmp_path / "log" / "worker_1.log"
         while not (log.exists() and "epoch: 1 step: 2," in log.read_text()):
