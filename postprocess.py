@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.evaluation.confusion import write_evaluation_report
+from src.evaluation.confusion import write_confusion
 from src.evaluation.label_file import parse_labels
 from src.evaluation.result_files import score_results
 from src.model_utils.command import run_command
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"{len(messages)} {kind}:", *_shortened(messages), sep="\n  ", file=sys.stderr)
     if args.report:
         names = labels.class_names(len(scored.accuracy.confusion))
-        for path in write_evaluation_report(args.report, scored.accuracy.confusion, names):
+        for path in write_confusion(args.report, scored.accuracy.confusion, names):
             print(f"wrote {path}")
     print(scored.accuracy.to_line())
     print(f"scored {scored.accuracy.images} images of {len(labels.by_path)} in the label file")

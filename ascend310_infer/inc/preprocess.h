@@ -16,8 +16,8 @@ struct ImageSize {
   size_t elements() const { return static_cast<size_t>(3) * height * width; }
 };
 
-// The evaluation pipeline of src/dataset.py after decoding: resizes the shorter side to 320/299 of the network's, crops
-// the centre, and normalises 0..255 to -1..1. Throws ImageError for an image too elongated to be resized.
+// The evaluation pipeline of src/data/preset.py after decoding: resizes the shorter side to 320/299 of the network's,
+// crops the centre, and normalises 0..255 to -1..1. Throws ImageError for an image too elongated to be resized.
 //   image: RGB, 8 bits a channel.
 // Returns the planes red, green, blue.
 std::vector<float> Preprocess(const cv::Mat &image, ImageSize size);

@@ -1,4 +1,4 @@
-"""Names of the files that training writes."""
+"""Names of the files that training writes, all into one folder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from pathlib import Path
 
 from src.checkpoints.position import Position
 
-METRICS = "metrics.csv"
-
-CURVES = "curves.png"  # beside metrics.csv
-
-BAD_IMAGES = "bad_images.txt"
-
-CLASS_NAMES = "class_names.txt"  # beside the checkpoints, a name a line
-
 CONFIG = "config.yaml"
-
+CLASS_NAMES = "class_names.txt"  # a name a line
+METRICS = "metrics.csv"
+CURVES = "curves.png"
+BAD_IMAGES = "bad_images.txt"
 BEST_CHECKPOINT = "Xception-best.ckpt"
 
 _NUMBERED = re.compile(r"Xception-rank0-(\d+)_(\d+)\.ckpt")  # all ranks hold the same weights: the first saves them

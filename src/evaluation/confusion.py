@@ -20,7 +20,7 @@ _MAX_NUMBERED = 20  # more classes leave no room for numbers in the cells
 _MAX_NAMED = 60  # more classes leave no room for their names
 
 
-def write_evaluation_report(folder: Path, confusion: np.ndarray, class_names: Sequence[str]) -> list[Path]:
+def write_confusion(folder: Path, confusion: np.ndarray, class_names: Sequence[str]) -> list[Path]:
     """Write per_class.csv, confused.csv, confusion_matrix.csv and, with matplotlib installed, confusion_matrix.png.
 
     The columns of per_class.csv: `class`; `images` of it; `correct`, those recognised; `top_1`, their share (recall);

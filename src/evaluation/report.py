@@ -16,7 +16,7 @@ from src.common.plotting import has_matplotlib, new_figure, printable_names, to_
 from src.data.encoded_image import EncodedImage
 from src.data.usable_images import UsableImages, write_bad_images
 from src.dataset import readable_errors
-from src.evaluation.confusion import CONFUSION_MATRIX, confused_rows, per_class_rows, write_evaluation_report
+from src.evaluation.confusion import CONFUSION_MATRIX, confused_rows, per_class_rows, write_confusion
 from src.evaluation.counting import Result
 from src.evaluation.html_report import build_page, to_image, to_table
 from src.evaluation.mistakes import Mistake
@@ -64,7 +64,7 @@ def write_full_report(folder: Path, evaluated: Evaluated) -> list[Path]:
         OSError: If a file cannot be written.
     """
     names = evaluated.class_names
-    written = write_evaluation_report(folder, evaluated.confusion, names)
+    written = write_confusion(folder, evaluated.confusion, names)
     written.append(folder / "mistakes.csv")
     atomic_write(written[-1], to_csv(_mistake_rows(evaluated)))
     if evaluated.mistakes and has_matplotlib():

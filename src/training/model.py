@@ -21,9 +21,9 @@ from src.Xception import Xception, xception
 _EXEMPT_FROM_DECAY = {"auto": (".gamma", ".beta"), "norm_and_bias": (".gamma", ".beta", ".bias"), "disable": ()}
 
 
-def build_loss(config: Config, reduction: str = "mean", sparse: bool = True) -> CrossEntropySmooth:
-    """Return the loss, with the configured smoothing; `reduction` and `sparse` as in CrossEntropySmooth."""
-    return CrossEntropySmooth(sparse, reduction, label_smoothing(config), config.num_classes)
+def build_loss(config: Config, sparse: bool = True) -> CrossEntropySmooth:
+    """Return the mean loss of a batch, with the configured smoothing; `sparse` as in CrossEntropySmooth."""
+    return CrossEntropySmooth(sparse, "mean", label_smoothing(config), config.num_classes)
 
 
 def build_augmentation(config: Config) -> Augmentation:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from src.common.plotting import has_matplotlib
-from src.evaluation.confusion import write_evaluation_report
+from src.evaluation.confusion import write_confusion
 from tests.helpers.image_files import read_pixels
 from tests.helpers.project import ROOT
 
@@ -39,7 +39,7 @@ def read_csv(path) -> list[list[str]]:
 
 
 def test_each_class_has_its_recall_precision_and_f1_and_no_share_of_nothing(tmp_path):
-    write_evaluation_report(tmp_path / "new", CONFUSION, NAMES)
+    write_confusion(tmp_path / "new", CONFUSION, NAMES)
     assert read_csv(tmp_path / "new" / "per_class.csv") == [
         ["class", "images", "correct", "top_1", "predicted", "precision", "f1"],
         ["cat", "10", "8", "0.800000", "9", "0.888889", "0.842105"],
@@ -49,7 +49,7 @@ def test_each_class_has_its_recall_precision_and_f1_and_no_share_of_nothing(tmp_
 
 
 def test_the_matrix_has_true_classes_in_rows(tmp_path):
-    write_evaluation_report(tmp_path, CONFUSION, NAMES)
+    write_confusion(tmp_path, CONFUSION, NAMES)
     assert read_csv(tmp_path / "confusion_matrix.csv") == [
         ["true \\ predicted", *NAMES],
         ["cat", "8", "2", "0"],
@@ -62,7 +62,7 @@ def test_the_matrix_has_true_classes_in_rows(tmp_path):
 def test_the_picture_shows_where_the_images_are_for_any_number_of_classes(tmp_path, classes):
     for name, confusion, sign in (("right", np.eye(classes), 1), ("wrong", np.fliplr(np.eye(classes)), -1)):
         names = [f"class number {number}" for number in range(classes)]
-        written = write_evaluation_report(tmp_path / name, 5 * confusion.astype(np.int64), names)
+        written = write_confusion(tmp_path / name, 5 * confusion.astype(np.int64), names)
         assert [path.name for path in written] == [
             "per_class.csv",
             "confusion_matrix.csv",
@@ -83,22 +83,22 @@ def test_the_picture_takes_any_names_without_a_warning(tmp_path, names):
     confusion = np.eye(len(names), dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        picture = write_evaluation_report(tmp_path, confusion, names)[-1]
+        picture = write_confusion(tmp_path, confusion, names)[-1]
     assert (read_pixels(picture) == DARKEST_BLUE).all(-1).any()
 
 
 def test_a_matrix_that_does_not_fit_the_names_is_an_error_and_writes_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"shape \(3, 3\) does not fit 2 class names"):
-        write_evaluation_report(tmp_path / "new", CONFUSION, NAMES[:2])
+        write_confusion(tmp_path / "new", CONFUSION, NAMES[:2])
     assert not (tmp_path / "new").exists()
 
 
 def test_drawing_leaves_pyplot_and_the_chosen_backend_alone(tmp_path):
     code = (
         "import sys, matplotlib, numpy; from pathlib import Path; "
-        "from src.evaluation.confusion import write_evaluation_report\n"
+        "from src.evaluation.confusion import write_confusion\n"
         "matplotlib.use('svg')\n"
-        "write_evaluation_report(Path(sys.argv[1]), numpy.eye(2, dtype=int), ['a', 'b'])\n"
+        "write_confusion(Path(sys.argv[1]), numpy.eye(2, dtype=int), ['a', 'b'])\n"
         "print(matplotlib.get_backend(), 'matplotlib.pyplot' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -108,7 +108,7 @@ def test_drawing_leaves_pyplot_and_the_chosen_backend_alone(tmp_path):
 
 def test_without_matplotlib_the_tables_are_written_alone_and_a_line_tells_why(tmp_path, no_matplotlib, capsys):
     assert not has_matplotlib()
-    written = write_evaluation_report(tmp_path, CONFUSION, NAMES)
+    written = write_confusion(tmp_path, CONFUSION, NAMES)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written)
     assert len(written) == 3
     message = "confusion_matrix.png is left out: matplotlib is not installed: pip install -r requirements-plot.txt\n"
