@@ -1,4 +1,4 @@
-"""What people look at: training curves, the confusion matrix, the accuracy of each class."""
+"""The confusion matrix of an evaluation and the accuracy of each class, as tables and as a picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from src.common.plotting import MISSING_MATPLOTLIB, has_matplotlib, new_figure, 
 from src.evaluation.mistakes import most_confused
 
 CONFUSION_MATRIX = "confusion_matrix.png"
-
 
 _MAX_NUMBERED = 20  # more classes leave no room for numbers in the cells
 _MAX_NAMED = 60  # more classes leave no room for their names
