@@ -54,7 +54,7 @@ class Training(Workload):
 
     def __init__(self, config: Config, images: int, group: Group, library: Path | None):
         steps = images // (config.batch_size * group.size)
-        self._dataset = _open_images(config, True, images, group)
+        self._dataset = _open_batches(config, True, images, group)
         self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
         if library:
@@ -101,7 +101,7 @@ class Evaluation(Workload):
 
     def __init__(self, config: Config, images: int, model: ModelFile | None):
         self._engine = self._make_engine(config, model)
-        self._dataset = _open_images(config, False, images, normalize=not self._engine.normalizes)
+        self._dataset = _open_batches(config, False, images, normalize=not self._engine.normalizes)
         self._images = images
         self._result: Result | None = None
 
@@ -131,7 +131,7 @@ class Pipeline(Workload):
     """
 
     def __init__(self, config: Config, images: int, passes: int, do_train: bool):
-        self._dataset = _open_images(config, do_train, images).repeat(passes)
+        self._dataset = _open_batches(config, do_train, images).repeat(passes)
         self._pixels = np.zeros(0)
         self._labels: list[np.ndarray] = []
 
@@ -206,7 +206,7 @@ def build_workload(
     return Pipeline(config, images, passes, name == "pipeline-train")
 
 
-def _open_images(
+def _open_batches(
     config: Config, do_train: bool, images: int, group: Group = ALONE, normalize: bool = False
 ) -> ms.dataset.Dataset:
     """Return this rank's batches, all of them whole."""
