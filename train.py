@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from src.common.mindspore_log import silence_compiler
+from src.cpu.library import build_cpu_library
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -22,14 +23,11 @@ def main(argv: Sequence[str]) -> None:
 @moxing_wrapper
 def run_train(config: Config) -> None:
     """Train as the configuration says."""
-    # MindSpore takes seconds to import: --help and option errors do without.
-    from src.cpu.library import build_cpu_library
-
     library = build_cpu_library(config)
     use_device(config, library is not None)
     group = join_group(config)
 
-    from src.training.trainer import train
+    from src.training.trainer import train  # MindSpore takes seconds to import: --help does without
 
     folder = train(config, group, library)
     print(f"finished: checkpoints and metrics are in {folder}")

@@ -24,7 +24,9 @@ import numpy as np
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.model_utils.config import ConfigError
+from src.cpu.library import build_cpu_library
+from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.device_adapter import resolve_device, use_device
 
 ROOT = Path(__file__).resolve().parents[1]
 _STEP, _PEAK = "profile: step of ", "profile: peak"
@@ -91,15 +93,11 @@ def main(argv: Sequence[str]) -> None:
 
 def _measure(args: argparse.Namespace) -> None:
     """Do the work, and say between oneDNN's lines when a step is over and how long it was."""
-    from src.model_utils.config import parse_config
-    from src.model_utils.device_adapter import resolve_device, use_device
-
     words = ["--device_target=CPU", f"--image_size={args.image_size}", f"--batch_size={args.batch_size}"]
     config = parse_config([*words, f"--cpu_operators={args.cpu_operators}"], resolve_device)
 
     import mindspore as ms
 
-    from src.cpu.library import build_cpu_library
     from src.cpu.operators import use_cpu_operators
     from src.training.model import build_model, build_optimizer
     from tools.benchmarks.workloads import build_network

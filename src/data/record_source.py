@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import mindspore.dataset as ds
+from mindspore.mindrecord import FileReader
 
 from src.data.encoded_image import EncodedImage
 from src.data.jpeg_decoder import JPEG_START
@@ -35,8 +36,6 @@ class RecordSource:
     @property
     def is_jpeg(self) -> bool:
         """Whether the first image is a JPEG; not if it cannot be read."""
-        from mindspore.mindrecord import FileReader
-
         try:
             reader = FileReader(self._files[0], 1)
             try:

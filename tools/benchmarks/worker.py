@@ -14,6 +14,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.cpu.library import build_cpu_library
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -30,12 +31,10 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--cores", default="", help="cores for all ranks together, such as 0,1")
     parser.add_argument("--ranks", type=int, default=1)
     args, options = parser.parse_known_args(argv)
-    if args.cores:
+    if args.cores:  # before MindSpore is imported, which counts them then
         _keep_to_share([int(core) for core in args.cores.split(",")], args.ranks)
     start = time.perf_counter()
     config = parse_config(options, resolve_device)
-
-    from src.cpu.library import build_cpu_library  # after the cores: MindSpore counts them at import
 
     library = build_cpu_library(config) if args.task == "training" else None
     use_device(config, library is not None)
