@@ -81,7 +81,7 @@ def check_fit(wanted: Mapping[str, Parameter], stored: Mapping[str, Any], releva
         return
     shapes = [f"{name} {shape_of(stored[name])} instead of {shape_of(wanted[name])}" for name in misshaped]
     lists = (("missing", missing), ("unexpected", unexpected), ("wrong shape", shapes))
-    problems = "; ".join(f"{what}: {_first(names)}" for what, names in lists if names)
+    problems = "; ".join(f"{what}: {first_of(names)}" for what, names in lists if names)
     hint = ""
     if set(misshaped) == {"fc.weight", "fc.bias"} and not (missing or unexpected):
         classes = shape_of(stored["fc.bias"])[0]
@@ -108,7 +108,7 @@ def shape_of(entry: Parameter | str) -> tuple[int, ...]:
     return tuple(entry.shape) if isinstance(entry, Parameter) else ()
 
 
-def _first(names: list[str]) -> str:
-    """Return the first names, and the number of the rest."""
+def first_of(names: list[str]) -> str:
+    """Return names for a message: the first ones of many, and the number of the rest."""
     rest = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     return ", ".join(names[:_MAX_NAMES]) + rest

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from src.checkpoints.parameters import first_of
 from src.Xception import BLOCKS
 
 Weights = dict[str, np.ndarray]  # by the names of this project's parameters
@@ -20,7 +21,6 @@ PARAMETERS = {
     "norm": ("gamma", "beta", "moving_mean", "moving_variance"),
     "classifier": ("weight", "bias"),
 }
-_MAX_NAMES = 10
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def is_classifier(name: str) -> bool:
 def refuse_differences(missing: Iterable[str], unexpected: Iterable[str], path: Path) -> None:
     """Raise ValueError with the names that a file lacks and those that nothing corresponds to, if there are any."""
     lists = (("missing", list(missing)), ("unexpected", list(unexpected)))
-    problems = [f"{what}: {_first(names)}" for what, names in lists if names]
+    problems = [f"{what}: {first_of(names)}" for what, names in lists if names]
     if problems:
         raise ValueError(f"{path} is no Xception in the expected layout: {'; '.join(problems)}")
 
@@ -121,9 +121,3 @@ def change_epsilon(weights: Weights, source: float, target: float) -> Weights:
 def _pair(kind: str, name: str, norm: str, keras_name: str) -> list[Layer]:
     """Return a convolution and the batch norm that follows it."""
     return [Layer(kind, name, keras_name), Layer("norm", norm, f"{keras_name}_bn")]
-
-
-def _first(names: list[str]) -> str:
-    """Return the first names, and the number of the rest."""
-    rest = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return ", ".join(names[:_MAX_NAMES]) + rest
