@@ -17,6 +17,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.common.files import atomic_write
 from src.common.progress import Progress
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 from tools.benchmarks.images import write_images
 from tools.benchmarks.rounds import Measurement, difference, measure_in_turn
@@ -164,6 +165,4 @@ def _check_equal(other: Measurement, first: Measurement) -> None:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

@@ -19,6 +19,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.common.files import atomic_write
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,6 +122,4 @@ def _run(*words: str) -> str:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

@@ -12,6 +12,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 
@@ -76,6 +77,4 @@ def pipeline_speed(folder: str, do_train: bool, image_size: int, batch_size: int
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

@@ -15,6 +15,7 @@ from src.common.progress import Progress
 from src.common.workers import available_workers
 from src.data.image_check import find_bad_images
 from src.data.image_folders import IMAGE_SUFFIXES, find_images
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 
@@ -56,6 +57,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

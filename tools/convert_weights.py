@@ -11,6 +11,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 _SUFFIXES = {
@@ -101,6 +102,4 @@ def _check_paths(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

@@ -14,6 +14,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 from src.common.files import atomic_write
 from src.data.image_folders import IMAGE_SUFFIXES, class_names, find_images
 from src.evaluation.label_file import format_labels
+from src.model_utils.command import run_command
 
 
 def main(argv: Sequence[str]) -> None:
@@ -57,6 +58,4 @@ def label_images(folder: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

@@ -12,6 +12,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.common.workers import available_workers
 from src.data.record_set import RecordSet, holds_record_files
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 from tools.data_formats.record_writer import MAX_SHARDS, write_records
 from tools.data_formats.stored_image import images_of_folders
@@ -76,6 +77,4 @@ def describe(records: RecordSet, out: Path) -> str:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

@@ -18,6 +18,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.common.files import atomic_write
 from src.common.progress import Progress
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 if TYPE_CHECKING:
@@ -182,6 +183,4 @@ def _check_written(path: Path, size: int) -> None:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

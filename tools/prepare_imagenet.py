@@ -10,6 +10,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 from tools.data_formats.folder_writer import write_folders
 from tools.data_formats.imagenet_tars import check_counts, train_images, val_images
@@ -88,6 +89,4 @@ def _list_images(args: argparse.Namespace) -> dict[str, ImagesByClass]:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

@@ -25,6 +25,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cpu.library import build_cpu_library
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 
@@ -231,6 +232,4 @@ def table(steps: Sequence[tuple[float, list[Call]]], batch_size: int, peak: floa
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))

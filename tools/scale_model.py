@@ -17,6 +17,7 @@ from typing import Any
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 HOST_LINKS = {"HCCS": 30.0, "NVLink of an A100": 300.0}  # GB/s a card, one way, inside a host
@@ -214,6 +215,4 @@ def _check(assumptions: Assumptions, counts: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    from src.model_utils.command import run_command
-
     sys.exit(run_command(main))
