@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a full disk or a kill never leaves half of one behind."""
+"""Files: written so that a crash, a full disk or a kill never leaves half of one; listed, printed and moved aside."""
 
 from __future__ import annotations
 
