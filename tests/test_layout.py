@@ -91,6 +91,12 @@ def test_src_holds_the_core_and_packages_and_nothing_else():
     assert zoo <= {path.name for path in (ROOT / "src" / "model_utils").iterdir()}
 
 
+def test_the_folders_of_the_tests_are_those_of_what_they_test():
+    places = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} | {"scripts", "tools", "ascend310_infer"}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders == places - {"__pycache__"}
+
+
 def test_imports_run_one_way():
     wrong = []
     for path in PYTHON:

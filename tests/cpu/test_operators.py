@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,12 @@ def test_batch_norm_its_gradients_and_its_statistics_are_mindspores(library, sha
         np.testing.assert_allclose(getattr(replaced, name).asnumpy(), getattr(theirs, name).asnumpy(), rtol=1e-5)
     evaluated = [cell.set_train(False)(Tensor(x)).asnumpy() for cell in (ours, expected)]
     np.testing.assert_allclose(*evaluated, rtol=1e-4, atol=1e-4)
+
+
+def test_the_operators_have_the_networks_constants_of_batch_norm():
+    header = (SOURCE.parent / "batch_norm.h").read_text(encoding="utf-8")
+    constants = {name: float(value) for name, value in re.findall(r"constexpr float (\w+) = ([\d.e-]+)F;", header)}
+    assert constants == {"kEpsilon": BATCH_NORM_EPSILON, "kMomentum": BATCH_NORM_MOMENTUM, "kNewShare": 0.1}
 
 
 @pytest.mark.parametrize(("epsilon", "momentum"), [(1e-3, 0.9), (1e-5, 0.99)])
