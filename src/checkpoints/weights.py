@@ -24,7 +24,7 @@ from src.checkpoints.parameters import (
 from src.Xception import Xception, xception
 
 
-def save_checkpoint(path: Path, network: nn.Cell) -> None:
+def save_weights(path: Path, network: nn.Cell) -> None:
     """Write the weights and batch-norm statistics of a network, with a checksum; the file appears whole or not at all.
 
     Args:

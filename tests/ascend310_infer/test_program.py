@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.checkpoints.weights import save_checkpoint
+from src.checkpoints.weights import save_weights
 from src.dataset import create_dataset
 from src.Xception import xception
 from tests.helpers.inference import run_program
@@ -32,7 +32,7 @@ def network(tmp_path_factory):
     """A network and its exported files: version 1 with batches of 1 and 4, and the version of today."""
     folder = tmp_path_factory.mktemp("models")
     network = xception(CLASSES)
-    save_checkpoint(folder / "model.ckpt", network)
+    save_weights(folder / "model.ckpt", network)
     for name, options in {
         "one": ["--mindir_version=1", "--batch_size=1"],
         "four": ["--mindir_version=1", "--batch_size=4"],

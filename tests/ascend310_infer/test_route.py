@@ -14,7 +14,7 @@ import pytest
 
 import eval as eval_door
 import export as export_door
-from src.checkpoints.weights import save_checkpoint
+from src.checkpoints.weights import save_weights
 from src.model_utils.command import run_command
 from src.Xception import xception
 from tests.helpers.deterministic import set_weights
@@ -32,7 +32,7 @@ def route(digits, built, tmp_path_factory) -> tuple[Path, subprocess.CompletedPr
     folder = tmp_path_factory.mktemp("a route")
     network = xception(10)
     set_weights(network)  # whose guesses differ from image to image
-    save_checkpoint(folder / "net.ckpt", network)
+    save_weights(folder / "net.ckpt", network)
     words = [f"--ckpt_file={folder}/net.ckpt", f"--file_name={folder}/net", "--num_classes=10", "--mindir_version=1"]
     words += [f"--batch_size={BATCH}", "--width=71", "--height=71", "--device_target=CPU"]
     assert run_command(export_door.main, words) == 0

@@ -11,7 +11,7 @@ from mindspore import nn
 
 from src.checkpoints.position import Position
 from src.checkpoints.training_state import TrainingState, load_training, save_training, set_global_step
-from src.checkpoints.weights import load_weights, save_checkpoint
+from src.checkpoints.weights import load_weights, save_weights
 from tests.helpers.small_network import Small, assert_same, build, build_state, set_random, values
 
 
@@ -39,7 +39,7 @@ def test_training_state_comes_back_as_it_was(saved):
 
 def test_weights_alone_have_no_position_and_no_momentum(tmp_path):
     state = build_state()
-    save_checkpoint(tmp_path / "weights.ckpt", state.network)
+    save_weights(tmp_path / "weights.ckpt", state.network)
     before = [moment.asnumpy().copy() for moment in state.optimizer.moments]
     assert load_training(state, tmp_path / "weights.ckpt") == (None, False)
     assert all(np.array_equal(old, new.asnumpy()) for old, new in zip(before, state.optimizer.moments, strict=True))

@@ -13,7 +13,7 @@ import pytest
 from mindspore import Tensor
 
 from src.checkpoints.training_state import TrainingState, load_training, save_training
-from src.checkpoints.weights import load_weights, save_checkpoint
+from src.checkpoints.weights import load_weights, save_weights
 from tests.helpers.project import ROOT
 from tests.helpers.small_network import assert_same, build, build_state, values
 
@@ -70,7 +70,7 @@ def test_a_wrong_path_is_one_line(tmp_path, name, reason):
 
 def test_saving_creates_folders_and_an_ordinary_file(tmp_path):
     path = tmp_path / "a b" / "c" / "x.ckpt"
-    save_checkpoint(path, build()[0])
+    save_weights(path, build()[0])
     assert [entry.name for entry in path.parent.iterdir()] == ["x.ckpt"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
@@ -78,16 +78,16 @@ def test_saving_creates_folders_and_an_ordinary_file(tmp_path):
 def test_a_failed_save_keeps_the_old_checkpoint_and_leaves_no_other_file(tmp_path):
     network, _ = build()
     path = tmp_path / "x.ckpt"
-    save_checkpoint(path, network)
+    save_weights(path, network)
     before = path.read_bytes()
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from src.checkpoints.weights import save_checkpoint\n"
+        "from src.checkpoints.weights import save_weights\n"
         "from tests.helpers.small_network import build\n"
         "network, _ = build()\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "try: save_checkpoint(Path(sys.argv[1]), network)\n"
+        "try: save_weights(Path(sys.argv[1]), network)\n"
         "except OSError as error: print('refused:', error)"
     )
     result = subprocess.run(

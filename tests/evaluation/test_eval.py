@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import eval as eval_door
-from src.checkpoints.weights import load_weights, save_checkpoint
+from src.checkpoints.weights import load_weights, save_weights
 from src.dataset import create_dataset
 from src.model_utils.command import run_command
 from src.Xception import xception
@@ -67,7 +67,7 @@ def test_a_mistake_in_evaluation_is_one_line(trained, few_digits, tmp_path, caps
 def test_a_network_without_good_weights_is_an_error_in_evaluation(few_digits, tmp_path, capsys):
     network = xception(3)
     network.fc.bias.set_data(ms.Tensor([np.nan] * 3, ms.float32))
-    save_checkpoint(tmp_path / "nan.ckpt", network)
+    save_weights(tmp_path / "nan.ckpt", network)
     words = options(few_digits, tmp_path, f"--checkpoint_path={tmp_path / 'nan.ckpt'}")
     assert run_command(eval_door.main, words) == 1
     assert "NaN or infinite" in capsys.readouterr().err.splitlines()[-1]

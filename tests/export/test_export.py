@@ -15,7 +15,7 @@ from mindspore.train.mind_ir_pb2 import ModelProto
 from onnxruntime import InferenceSession
 
 import export
-from src.checkpoints.weights import save_checkpoint
+from src.checkpoints.weights import save_weights
 from src.model_utils.command import run_command
 from src.Xception import Xception, xception
 from tests.helpers.deterministic import random_images, set_weights
@@ -30,7 +30,7 @@ def trained(tmp_path_factory) -> tuple[Xception, Path]:
     network = xception(10)
     set_weights(network)
     path = tmp_path_factory.mktemp("trained") / "my nets" / "net.ckpt"
-    save_checkpoint(path, network)
+    save_weights(path, network)
     return network, path
 
 

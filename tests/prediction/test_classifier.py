@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from src.checkpoints.weights import save_checkpoint
+from src.checkpoints.weights import save_weights
 from src.export.exporter import ExportForm, export_network
 from src.prediction.classifier import load_classifier
 from src.prediction.predictor import Options, predict
@@ -36,7 +36,7 @@ def test_a_model_that_is_no_classifier_of_square_images_is_refused(tmp_path, few
     with pytest.raises(ValueError, match=r"wide.mindir takes input of shape \(1, 3, 5, 6\): only"):
         load_classifier(wide, configuration(few_digits, wide))
     maps = export_network(nn.ReLU(), str(tmp_path / "maps"), ExportForm("MINDIR", 1, 5, 5), "CPU").path
-    save_checkpoint(tmp_path / "small.ckpt", Small())
+    save_weights(tmp_path / "small.ckpt", Small())
     text = tmp_path / "text.mindir"
     text.write_text("text")
     for path, message in (
@@ -52,7 +52,7 @@ def test_a_model_that_is_no_classifier_of_square_images_is_refused(tmp_path, few
 
 def test_a_checkpoint_is_read_once(tmp_path, few_digits, monkeypatch):
     """It is the largest file of a prediction, and may lie on a network file system."""
-    save_checkpoint(tmp_path / "net.ckpt", xception(3))
+    save_weights(tmp_path / "net.ckpt", xception(3))
     read = []
     original = ms.load_checkpoint
     monkeypatch.setattr(ms, "load_checkpoint", lambda path, **more: (read.append(path), original(path, **more))[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from src.checkpoints.weights import save_checkpoint
+from src.checkpoints.weights import save_weights
 from src.Xception import xception
 from tests.helpers.project import ROOT
 
@@ -94,7 +94,7 @@ def test_the_environment_is_installed_once_and_again_when_the_requirements_chang
 
 def test_the_quick_start_reuses_a_training_and_does_the_rest(tmp_path):
     folder = tmp_path / "quick start"
-    save_checkpoint(folder / "model_0" / "Xception-rank0-2_89.ckpt", xception(10))
+    save_weights(folder / "model_0" / "Xception-rank0-2_89.ckpt", xception(10))
     (folder / "train.seconds").write_text("200\n")
     result = run(QUICKSTART, "quick start", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.checkpoints.weights import save_checkpoint
+from src.checkpoints.weights import save_weights
 from src.Xception import xception
 from tests.helpers.deterministic import set_weights
 from tests.helpers.real_packages import CLASSES
@@ -18,5 +18,5 @@ def small(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("small") / "small.ckpt"
     network = xception(CLASSES)
     set_weights(network)
-    save_checkpoint(path, network)
+    save_weights(path, network)
     return path

@@ -7,7 +7,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.checkpoints.training_state import TrainingState, load_training
-from src.checkpoints.weights import load_weights, read_weights, save_checkpoint
+from src.checkpoints.weights import load_weights, read_weights, save_weights
 from src.Xception import xception
 from tests.helpers.deterministic import set_weights
 from tests.helpers.real_packages import CLASSES, images
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.slow
 
 def test_the_pool_padding_goes_with_the_checkpoint(tmp_path, small):
     network = xception(CLASSES, "symmetric")
-    save_checkpoint(tmp_path / "a.ckpt", network)
+    save_weights(tmp_path / "a.ckpt", network)
     other = xception(CLASSES)
     load_weights(other, tmp_path / "a.ckpt")
     assert other.pool_padding == "symmetric"
-    save_checkpoint(tmp_path / "b.ckpt", other)
+    save_weights(tmp_path / "b.ckpt", other)
     assert read_weights(tmp_path / "b.ckpt")[1] == "symmetric"
     load_weights(other, small)
     assert other.pool_padding == "same"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import train as train_door
-from src.checkpoints.weights import load_weights, save_checkpoint
+from src.checkpoints.weights import load_weights, save_weights
 from src.model_utils.command import run_command
 from src.training.metrics import read_metrics
 from src.Xception import xception
@@ -173,7 +173,7 @@ def test_a_loss_that_stays_at_that_of_guessing_is_warned_about(few_digits, tmp_p
     network = xception(3)
     network.fc.weight.set_data(ms.Tensor(np.zeros((3, 2048), np.float32)))
     network.fc.bias.set_data(ms.Tensor(np.zeros(3, np.float32)))
-    save_checkpoint(tmp_path / "zero.ckpt", network)
+    save_weights(tmp_path / "zero.ckpt", network)
     words = [f"--resume={tmp_path}/zero.ckpt", "--epoch_size=1", "--save_checkpoint=False"]
     rates = [f"--{name}=0" for name in ("lr_init", "lr_max", "lr_end")]
     assert run_command(train_door.main, options(few_digits, tmp_path, *words, *rates)) == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.checkpoints.weights import load_pretrained, save_checkpoint
+from src.checkpoints.weights import load_pretrained, save_weights
 from src.model_utils.config import ConfigError, parse_config
 from src.training.fine_tuning import freeze, prepare_fine_tuning
 from src.training.model import build_optimizer
@@ -26,7 +26,7 @@ def names_of(network: nn.Cell) -> set[str]:
 @pytest.mark.parametrize(("theirs", "dropped"), [(4, False), (9, True)])
 def test_pretrained_weights_are_taken_without_a_classifier_of_another_size(tmp_path, theirs, dropped):
     source, _ = build(num_classes=theirs)
-    save_checkpoint(tmp_path / "body.ckpt", source)
+    save_weights(tmp_path / "body.ckpt", source)
     network, _ = build()
     before = values(network)
     assert load_pretrained(network, tmp_path / "body.ckpt", "fc.") is dropped
@@ -36,7 +36,7 @@ def test_pretrained_weights_are_taken_without_a_classifier_of_another_size(tmp_p
 
 
 def test_a_body_that_does_not_fit_is_an_error_that_changes_nothing(tmp_path):
-    save_checkpoint(tmp_path / "body.ckpt", build(num_classes=9, layers=2)[0])
+    save_weights(tmp_path / "body.ckpt", build(num_classes=9, layers=2)[0])
     network, _ = build()
     before = values(network)
     with pytest.raises(ValueError, match=r"does not fit the network: unexpected: blocks\.1\.weight, blocks\.1\.bias$"):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import train as train_door
-from src.checkpoints.weights import load_weights, save_checkpoint
+from src.checkpoints.weights import load_weights, save_weights
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
 from src.training.metrics import read_metrics
@@ -108,7 +108,7 @@ def test_a_training_resumed_before_a_damaged_checkpoint_repeats_the_uninterrupte
 def test_weights_alone_warm_start_a_new_training_and_the_old_files_move_aside(own_copy, few_digits, tmp_path, capsys):
     network = xception(3)
     load_weights(network, own_copy / "Xception-rank0-1_5.ckpt")
-    save_checkpoint(tmp_path / "weights.ckpt", network)
+    save_weights(tmp_path / "weights.ckpt", network)
     words = options(
         few_digits, tmp_path / "out", f"--resume={tmp_path}/weights.ckpt", "--epoch_size=1", "--save_checkpoint=False"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor
 
-from src.checkpoints.weights import read_weights, save_checkpoint
+from src.checkpoints.weights import read_weights, save_weights
 from src.common.files import atomic_write
 from src.Xception import xception
 from tools.weight_formats.keras_files import read_keras, to_keras
@@ -71,7 +71,7 @@ def import_weights(
     _check_values(weights, {name: tuple(parameter.shape) for name, parameter in parameters.items()}, source)
     for name, value in weights.items():
         parameters[name].set_data(Tensor(np.ascontiguousarray(value, np.float32)))
-    save_checkpoint(out, network)
+    save_weights(out, network)
     return classes, network.pool_padding
 
 
