@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
     builders = {item.path for item in items if "built" in item.fixturenames}
     for item in items:
-        group = "inference program" if item.path in builders else str(item.path)
+        group = "inference program" if item.path in builders else item.path.relative_to(ROOT).as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
 
 

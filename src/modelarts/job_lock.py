@@ -18,6 +18,7 @@ from types import TracebackType
 # Bytes of the file that are locked: the first by the one process at work, the second by all that are present.
 _WORK, _PRESENCE = 0, 1
 _POLL_SECONDS = 0.1
+_NAME_SECONDS = 5.0  # after which who works is taken to have no name
 _MAX_BYTES = 4096
 _FAILED = "failed"
 
@@ -130,17 +131,18 @@ class JobLock:
 
     def _wait(self, operation: int, byte: int) -> None:
         """Lock a byte of the file, and say once whom this process waits for."""
-        end = time.monotonic() + self._wait_limit
+        start = time.monotonic()
         is_told = False
         while not self._try_lock(operation, byte):
-            owner = self._read() or "another process"
-            if time.monotonic() > end:
+            owner, waited = self._read(), time.monotonic() - start
+            if waited > self._wait_limit:
                 raise TimeoutError(
-                    f"waited {self._wait_limit:g} s for {owner}; if it hangs, end it and start the job again "
-                    f"(lock file {self.path})"
+                    f"waited {self._wait_limit:g} s for {owner or 'another process'}; if it hangs, end it and start the "
+                    f"job again (lock file {self.path})"
                 )
-            if not is_told:
-                print(f"waiting for {owner}", file=sys.stderr, flush=True)
+            # Who has only just got the lock is about to write its name.
+            if not is_told and (owner or waited > _NAME_SECONDS):
+                print(f"waiting for {owner or 'another process'}", file=sys.stderr, flush=True)
                 is_told = True
             time.sleep(_POLL_SECONDS)
 

@@ -36,7 +36,7 @@ def test_help_tells_the_usage(script):
 def test_two_processes_share_the_tests_by_files(request):
     # Without the groups, which pytest-xdist writes behind the names, fixtures are made twice and builds collide.
     if "PYTEST_XDIST_WORKER" in os.environ:
-        assert request.node.nodeid.endswith("@test_scripts.py")
+        assert request.node.nodeid.endswith("@tests/scripts/test_scripts.py")
 
 
 @pytest.mark.parametrize("words", [["--fast"], ["a", "b"]])
