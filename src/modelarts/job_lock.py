@@ -137,8 +137,8 @@ class JobLock:
             owner, waited = self._read(), time.monotonic() - start
             if waited > self._wait_limit:
                 raise TimeoutError(
-                    f"waited {self._wait_limit:g} s for {owner or 'another process'}; if it hangs, end it and start the "
-                    f"job again (lock file {self.path})"
+                    f"waited {self._wait_limit:g} s for {owner or 'another process'}; if it hangs, end it and start "
+                    f"the job again (lock file {self.path})"
                 )
             # Who has only just got the lock is about to write its name.
             if not is_told and (owner or waited > _NAME_SECONDS):
