@@ -13,6 +13,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.common.files import atomic_write
 from src.data.image_folders import IMAGE_SUFFIXES, class_names, find_images
+from src.data.record_set import find_records
 from src.evaluation.label_file import format_labels
 from src.model_utils.command import run_command
 
@@ -44,11 +45,14 @@ def label_images(folder: Path) -> dict[str, int]:
         The position of the class folder in sorted order, by the image's path relative to the folder.
 
     Raises:
-        ValueError: If there is no image in a class folder.
+        ValueError: If there is no image in a class folder, or a part of the MindRecord files is missing.
         OSError: If a folder cannot be read.
     """
+    # Training takes MindRecord files, with the classes that they have, before the class folders beside them.
+    records = find_records(str(folder))
+    names = records.class_names if records else class_names(str(folder))
     labels = {}
-    for label, name in enumerate(class_names(str(folder))):
+    for label, name in enumerate(names):
         for path in find_images(folder / name):
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 labels[path.relative_to(folder).as_posix()] = label

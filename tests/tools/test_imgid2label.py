@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from src.data.image_source import open_images
+from src.data.record_set import RecordSet
 from src.dataset import create_dataset
 from src.evaluation.label_file import parse_labels
 from src.model_utils.command import run_command
@@ -43,6 +45,23 @@ def test_only_images_of_class_folders_count(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert imgid2label.label_images(tmp_path) == {"a b/1:2.jpeg": 0, "b/deep/y.png": 1, "b/x.JPG": 1}
+
+
+def test_classes_are_those_of_mindrecord_files_as_in_training(tmp_path):
+    for name in ("a new class", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.jpg").touch()
+    (tmp_path / "mindrecord.json").write_text(RecordSet({"b": 1, "c": 1}, {}, []).to_json())
+    assert open_images(str(tmp_path)).class_names == ["b", "c"]
+    assert imgid2label.label_images(tmp_path) == {"b/x.jpg": 0, "c/x.jpg": 1}
+
+
+def test_unfinished_mindrecord_files_have_no_classes(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x.jpg").touch()
+    (tmp_path / "part.mindrecord").touch()
+    with pytest.raises(ValueError, match=r"MindRecord files but no readable mindrecord\.json"):
+        imgid2label.label_images(tmp_path)
 
 
 def test_a_name_that_is_no_utf_8_is_kept(tmp_path):
