@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
-from src.data.image_source import ImageSource, open_images
+from src.data.image_source import open_images
 from src.data.usable_images import usable_images
 from src.evaluation.counting import Result
 from src.evaluation.engines import by_onnx, image_loss
 from src.evaluation.evaluation_set import evaluate_test_images
 from src.evaluation.report import write_report
-from src.export.model_file import ModelFile, find_sizes, load_onnx
+from src.export.model_file import ModelFile, Sizes, find_sizes, load_onnx
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import ALONE
 
@@ -30,27 +31,27 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
         OSError: If the report cannot be written.
     """
     model = load_onnx(Path(config.onnx_path), config.device_target == "GPU", config.device_id)
+    sizes = _find_square_sizes(config, model)
     source = open_images(config.test_data_dir)
-    config = _fit_to_model(config, model, source)
-    images = usable_images(config, source, ALONE)
-    engine = by_onnx(model, image_loss(config), config.batch_size)
-    result = evaluate_test_images(config, engine, images, ALONE)
-    return result, write_report(config, model.path, result, images), model.provider
-
-
-def _fit_to_model(config: Config, model: ModelFile, source: ImageSource) -> Config:
-    """Return the configuration with the model's batch size, image size and number of classes, those of the images."""
-    height, width = model.input_shape[2:]
-    if height != width:
-        raise ValueError(
-            f"{model.path} takes images of {height or 'any'} x {width or 'any'} pixels, height x width: evaluation "
-            "needs square ones, export it with equal --height and --width"
-        )
-    sizes = find_sizes(model, config.batch_size, config.image_size)
     folders = len(source.class_names)
     if folders != sizes.num_classes:
         raise ValueError(
             f"{model.path} has {sizes.num_classes} classes, but {config.test_data_dir} has {folders} class folders: "
             "use another of both"
         )
-    return config.replace(image_size=sizes.image_size, batch_size=sizes.batch_size, num_classes=sizes.num_classes)
+    config = config.replace(**asdict(sizes))
+    images = usable_images(config, source, ALONE)
+    engine = by_onnx(model, image_loss(config), config.batch_size)
+    result = evaluate_test_images(config, engine, images, ALONE)
+    return result, write_report(config, model.path, result, images), model.provider
+
+
+def _find_square_sizes(config: Config, model: ModelFile) -> Sizes:
+    """Return the sizes of a model, those of the configuration where the file leaves them open."""
+    height, width = model.input_shape[2:]
+    if height != width:
+        raise ValueError(
+            f"{model.path} takes images of {height or 'any'} x {width or 'any'} pixels, height x width: evaluation "
+            "needs square ones, export it with equal --height and --width"
+        )
+    return find_sizes(model, config.batch_size, config.image_size)
