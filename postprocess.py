@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.evaluation.confusion import write_confusion
-from src.evaluation.label_file import parse_labels
+from src.evaluation.label_file import read_labels
 from src.evaluation.result_files import score_results
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         ConfigError: If the folder or the label file is missing.
-        ValueError: If no result belongs to a labelled image.
+        ValueError: If the label file holds no label, or there is no good result of a labelled image.
     """
     parser = argparse.ArgumentParser(prog="postprocess.py", description=__doc__)
     parser.add_argument("--result_path", type=Path, required=True, metavar="DIR", help="folder of the result files")
@@ -45,17 +45,25 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"no folder {args.result_path}: give the folder that the inference program wrote")
     if not args.label_file.is_file():
         raise ConfigError(f"no label file {args.label_file}: tools/imgid2label.py writes one")
-    # The signature that some editors begin a file with is no part of a path; a file name need not be valid UTF-8.
-    labels = parse_labels(args.label_file.read_text("utf-8-sig", "surrogateescape"))
+    labels = read_labels(args.label_file)
     scored = score_results(args.result_path, labels)
     for kind, messages in scored.problems.items():
         print(f"{len(messages)} {kind}:", *_shortened(messages), sep="\n  ", file=sys.stderr)
+    if not scored.accuracy.images:
+        raise ValueError(f"no result in {args.result_path} could be scored: the lines above say why")
+    classes = len(scored.accuracy.confusion)
     if args.report:
-        names = labels.class_names(len(scored.accuracy.confusion))
+        names = labels.class_names(classes)
         for path in write_confusion(args.report, scored.accuracy.confusion, names):
             print(f"wrote {path}")
     print(scored.accuracy.to_line())
     print(f"scored {scored.accuracy.images} images of {len(labels.by_path)} in the label file")
+    absent = [str(label) for label in labels.absent_classes(classes)]
+    if absent:
+        print(
+            f"{len(absent)} of {classes} classes have no image in the label file: {', '.join(_shortened(absent))}; "
+            "if a class folder was missing where the labels were made, they are not the model's numbers"
+        )
     return 1 if scored.problems else 0
 
 

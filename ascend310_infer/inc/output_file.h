@@ -35,6 +35,9 @@ class OutputFile {
   bool is_committed_ = false;
 };
 
+// Whether a file of this name is one that an OutputFile, of any process, has not committed.
+bool IsBeingWritten(const std::string &name);
+
 // Flushes the names of the folder's files to the disk.
 void FlushFolder(const std::filesystem::path &folder);
 

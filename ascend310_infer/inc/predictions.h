@@ -12,6 +12,7 @@ struct Prediction {
 };
 
 // Returns the classes with the largest logits, largest first, with their softmax probabilities.
+//   logits: Finite, one a class.
 //   count: How many classes; all of them if there are no more.
 std::vector<Prediction> TopClasses(const float *logits, size_t classes, size_t count);
 

@@ -16,11 +16,12 @@ class ResultFiles {
   // Makes the folders and opens the tables, so that what prevents them is known before a model is loaded.
   //   images: The paths below the data set, in the order of the list.
   //   topk: Classes an image in predictions.csv; all of them if there are no more.
-  // Throws UsageError for images whose files would share a name, and another std::exception for what cannot be written.
+  // Throws UsageError for images whose files would share a name and for a folder with results of another run, and
+  // another std::exception for what cannot be written.
   ResultFiles(std::vector<std::string> images, std::filesystem::path result_path, std::filesystem::path time_path,
               size_t topk);
 
-  // Writes what a batch has come to.
+  // Writes what a batch has come to. Throws std::runtime_error for a logit that is NaN or infinite.
   //   classes: Logits of an image.
   //   class_names: The name of every class, or nothing.
   void Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names);

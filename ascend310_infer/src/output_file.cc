@@ -10,12 +10,17 @@
 namespace fs = std::filesystem;
 
 namespace infer {
+namespace {
+
+constexpr char kBeingWritten[] = ".writing-";
+
+}  // namespace
 
 OutputFile::OutputFile(fs::path path)
     : path_(std::move(path)),
       // Not derived from the name, which may be as long as a name can be. A program writes its files of a kind one at
       // a time.
-      temporary_(path_.parent_path() / (".writing-" + std::to_string(getpid()) + path_.extension().string())),
+      temporary_(path_.parent_path() / (kBeingWritten + std::to_string(getpid()) + path_.extension().string())),
       file_(std::fopen(temporary_.c_str(), "wb")) {
   if (!file_) {
     Fail();
@@ -49,6 +54,8 @@ void OutputFile::Commit() {
 void OutputFile::Fail() const {
   throw std::system_error(errno, std::generic_category(), "cannot write " + path_.string());
 }
+
+bool IsBeingWritten(const std::string &name) { return name.rfind(kBeingWritten, 0) == 0; }
 
 void FlushFolder(const fs::path &folder) {
   const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

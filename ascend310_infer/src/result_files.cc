@@ -1,7 +1,11 @@
 #include "result_files.h"
 
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
 #include <utility>
 
+#include "errors.h"
 #include "latency.h"
 #include "predictions.h"
 #include "result_name.h"
@@ -11,8 +15,23 @@ namespace fs = std::filesystem;
 namespace infer {
 namespace {
 
+constexpr char kTable[] = "predictions.csv";
+
 fs::path Made(fs::path folder) {
   fs::create_directories(folder);
+  return folder;
+}
+
+// Makes a folder for results. Whoever counts them could not tell those of an image that this run skips from its own.
+fs::path MadeWithoutResults(fs::path folder) {
+  fs::create_directories(folder);
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name == kTable || entry.path().extension() == ".bin" || IsBeingWritten(name)) {
+      throw UsageError(folder.string() + " holds results of an earlier run, such as " + name +
+                       ": remove them, or give another --result_path");
+    }
+  }
   return folder;
 }
 
@@ -27,10 +46,10 @@ void WriteWhole(const fs::path &path, const void *data, size_t size) {
 ResultFiles::ResultFiles(std::vector<std::string> images, fs::path result_path, fs::path time_path, size_t topk)
     : images_(std::move(images)),
       names_(ResultNames(images_)),
-      result_path_(Made(std::move(result_path))),
+      result_path_(MadeWithoutResults(std::move(result_path))),
       time_path_(Made(std::move(time_path))),
       topk_(topk),
-      table_(result_path_ / "predictions.csv"),
+      table_(result_path_ / kTable),
       times_(time_path_ / "test_perform_static.txt") {
   table_.Write(PredictionsHeader());
 }
@@ -39,6 +58,10 @@ void ResultFiles::Write(const PredictedBatch &batch, size_t classes, const std::
   milliseconds_.push_back(batch.milliseconds);
   const float *row = batch.logits.data();
   for (const size_t index : batch.indices) {
+    if (!std::all_of(row, row + classes, [](float logit) { return std::isfinite(logit); })) {
+      throw std::runtime_error("the network's logits for " + images_[index] +
+                               " are NaN or infinite: its weights are no good");
+    }
     WriteWhole(result_path_ / names_[index], row, classes * sizeof(float));
     table_.Write(PredictionsRows(images_[index], TopClasses(row, classes, topk_), class_names));
     row += classes;

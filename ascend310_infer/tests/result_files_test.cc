@@ -1,7 +1,9 @@
 #include "result_files.h"
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -55,6 +57,32 @@ TEST_F(ResultFilesTest, ThatCannotBeWrittenAreNamedAtOnce) {
   EXPECT_FALSE(fs::exists(results_));
   EXPECT_THROW(ResultFiles({"1.jpg"}, Write("a file"), times_, 1), fs::filesystem_error);
   EXPECT_FALSE(fs::exists(times_));
+}
+
+TEST_F(ResultFilesTest, OfAnotherRunAreRefusedAndStay) {
+  for (const std::string name : {"old_0.bin", "predictions.csv", ".writing-1.csv"}) {
+    const fs::path old = Write("new/results/" + name, "old");
+    EXPECT_THROW(ResultFiles({"1.jpg"}, results_, times_, 1), UsageError) << name;
+    EXPECT_EQ(Read(old), "old");
+    fs::remove(old);
+    EXPECT_TRUE(fs::is_empty(results_));
+    EXPECT_FALSE(fs::exists(times_));
+  }
+  Write("new/results/notes.txt");
+  ResultFiles({"1.jpg"}, results_, times_, 1).Commit(0, 1);
+  EXPECT_THROW(ResultFiles({"1.jpg"}, results_, times_, 1), UsageError);
+}
+
+TEST_F(ResultFilesTest, AreOfFiniteLogitsAlone) {
+  for (const float wrong : {NAN, INFINITY, -INFINITY}) {
+    {
+      ResultFiles files({"1.jpg", "2.jpg"}, results_, times_, 1);
+      files.Write({{0}, {1, 2, wrong, 0}, 10}, 2, {});  // padding may be anything
+      EXPECT_THROW(files.Write({{1}, {1, wrong, 1, 2}, 10}, 2, {}), std::runtime_error);
+    }
+    fs::remove(results_ / "1_0.bin");
+    EXPECT_TRUE(fs::is_empty(results_));
+  }
 }
 
 }  // namespace

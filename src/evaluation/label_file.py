@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from src.common.files import printable
 
 # The path may hold white space and colons, but does not end in them.
 _LINE = re.compile(r"(.*[^\s:])(?:\s*:\s*|\s+)([0-9]{1,9})\s*")
@@ -29,6 +33,36 @@ class Labels:
         if "" in folders.values() or not len(pairs) == len(folders) == len(set(folders.values())):
             folders = {}
         return [folders.get(label, str(label)) for label in range(num_classes)]
+
+    def absent_classes(self, num_classes: int) -> list[int]:
+        """Return the classes that no image has."""
+        return sorted(set(range(num_classes)) - set(self.by_path.values()))
+
+
+def read_labels(path: Path) -> Labels:
+    """Read a label file.
+
+    Args:
+        path: UTF-8 text; the file names in it need not be valid UTF-8. A byte-order mark is passed over.
+
+    Returns:
+        One label or more, and what is wrong with the other lines.
+
+    Raises:
+        ValueError: If there is no label in it.
+        OSError: If it cannot be read.
+    """
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in content:
+        lines = content.decode("utf-16", "replace").split("\n")
+        reason = f"it is UTF-16 text, not UTF-8: line 1 is {lines[0].strip()[:100]}"
+    else:
+        labels = parse_labels(content.decode("utf-8-sig", "surrogateescape"))
+        if labels.by_path:
+            return labels
+        reason = next(iter(labels.malformed), "the label file is empty")
+    reason = printable(reason).replace("\0", "\\x00")
+    raise ValueError(f"no label in {path}: {reason}; tools/imgid2label.py writes label files")
 
 
 def parse_labels(text: str) -> Labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,9 @@ from src.data.image_folders import IMAGE_SUFFIXES
 from src.evaluation.accuracy import Accuracy
 from src.evaluation.label_file import Labels
 
-_ENDING = "_0.bin"
+_TABLE = "predictions.csv"
+_SUFFIX = ".bin"
+_ENDING = f"_0{_SUFFIX}"
 _LOGIT_BYTES = 4
 
 
@@ -55,38 +58,79 @@ def score_results(folder: Path, labels: Labels) -> Scored:
     """Compare result files, raw float32 logits, with labels.
 
     Args:
-        folder: Where the result files are; other files than .bin are passed over.
+        folder: Where the result files are; other files than .bin are passed over. Where there is a predictions.csv, the
+            results are those of the images that it lists: others were there before.
         labels: The true classes.
 
     Returns:
         The accuracy and the problems. The number of classes is that of most files.
 
     Raises:
-        ValueError: If there is no image with a label and a result.
+        ValueError: If there is no image with a label and a result, or predictions.csv is no table of images.
         OSError: If the folder or a file cannot be read.
     """
-    present = {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.name.endswith(".bin")}
-    names = result_names(labels.by_path)
+    present = {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.name.endswith(_SUFFIX)}
+    listed = _listed_images(folder)
+    every = result_names(dict.fromkeys([*labels.by_path, *(listed or ())]))
+    names = {path: every[path] for path in labels.by_path}
+    stale = [] if listed is None else sorted(present.keys() - {every[path] for path in listed})
+    for name in stale:
+        del present[name]
     owners = Counter(names.values())
-    scored = {path: name for path, name in names.items() if name in present and owners[name] == 1}
-    if not scored:
-        raise ValueError(
-            f"no file in {folder} is the result of a labelled image: the first one's would be "
-            f"{next(iter(names.values()), '(there is no label)')}"
-        )
-    ((size, _),) = Counter(present[name] for name in scored.values()).most_common(1)
-    accuracy = Accuracy(max(size // _LOGIT_BYTES, 1))
+    found = {path: name for path, name in names.items() if name in present and owners[name] == 1}
+    if not found:
+        raise ValueError(_explain_no_result(folder, labels, names))
+    ((size, _),) = Counter(present[name] for name in found.values()).most_common(1)
+    classes = max(size // _LOGIT_BYTES, 1)
+    accuracy = Accuracy(classes)
+    beyond = {path: label for path, label in labels.by_path.items() if label >= classes}
     malformed = [*labels.malformed, *(f"{name} is the result of several images" for name in owners if owners[name] > 1)]
-    for path, name in scored.items():
-        reason = _score(folder / name, size, labels.by_path[path], accuracy)
+    for path, name in found.items():
+        reason = "" if path in beyond else _score(folder / name, size, labels.by_path[path], accuracy)
         if reason:
             malformed.append(f"{name} {reason}")
     problems = {
         "missing results": [f"{name}, the result of {path}" for path, name in names.items() if name not in present],
+        f"results that {_TABLE} does not list, so of another run": stale,
         "results without a label": sorted(present.keys() - names.values()),
+        f"labels beyond the {classes} classes of the logits, so of another model or data set": [
+            f"{path}:{label}" for path, label in beyond.items()
+        ],
         "malformed results or lines": malformed,
     }
     return Scored(accuracy, {kind: messages for kind, messages in problems.items() if messages})
+
+
+def _listed_images(folder: Path) -> list[str] | None:
+    """Return the paths of the images that predictions.csv lists, None where there is none.
+
+    Raises:
+        ValueError: If it is no table of images, or an empty one.
+    """
+    path = folder / _TABLE
+    if not path.exists():
+        return None
+    # A file name need not be valid UTF-8.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        rows = csv.DictReader(stream)
+        if "path" not in (rows.fieldnames or ()):
+            raise ValueError(
+                f"{path} is not the inference program's: it has no column path; without it, all result files count"
+            )
+        listed = list(dict.fromkeys(row["path"] for row in rows))
+    if not listed:
+        raise ValueError(f"{path} lists no image: the inference program has skipped them all")
+    return listed
+
+
+def _explain_no_result(folder: Path, labels: Labels, names: Mapping[str, str]) -> str:
+    first = next(iter(names.values()), "(there is no label)")
+    reasons = [
+        f"no file in {folder} is the result of a labelled image: the first one's would be {first}",
+        *labels.malformed[:1],
+        "tools/imgid2label.py writes label files",
+    ]
+    return "; ".join(reasons)
 
 
 def _score(path: Path, size: int, label: int, accuracy: Accuracy) -> str:
@@ -95,8 +139,6 @@ def _score(path: Path, size: int, label: int, accuracy: Accuracy) -> str:
     classes = len(accuracy.confusion)
     if len(data) != size or len(data) != classes * _LOGIT_BYTES:
         return f"has {len(data)} bytes, not the {classes * _LOGIT_BYTES} of {classes} float32 logits"
-    if label >= classes:
-        return f"has {classes} logits, but its label is {label}"
     logits = np.frombuffer(data, "<f4")[None]
     if not np.isfinite(logits).all():
         return "has logits that are NaN or infinite"

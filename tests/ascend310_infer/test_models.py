@@ -66,9 +66,11 @@ def test_a_model_in_half_precision_gets_what_its_runtime_asks_for(built, flat, i
     """MindSpore Lite turns it into a float32 model on a CPU, input included."""
     logits = []
     for model in (flat, write_model(tmp_path / "half.mindir", Flat(), IMAGES, dtype=np.float16)):
-        result = run_program(model, image, tmp_path)
+        folder = tmp_path / model.stem
+        folder.mkdir()
+        result = run_program(model, image, folder)
         assert result.returncode == 0, result.stderr
-        logits.append(np.fromfile(tmp_path / "result_Files" / "a_0.bin", np.float32))
+        logits.append(np.fromfile(folder / "result_Files" / "a_0.bin", np.float32))
     assert np.ptp(logits[0]) > 1
     assert np.array_equal(*logits)
 

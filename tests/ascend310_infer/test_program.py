@@ -108,9 +108,9 @@ def test_one_model_and_two_that_share_the_cores_give_the_same(run, few_digits, t
     for count in (1, 2):
         result = run("one", few_digits / "val", preexec_fn=partial(os.sched_setaffinity, 0, cores[:count]))
         assert result.returncode == 0, result.stderr
-        files = sorted((tmp_path / "result_Files").glob("*.bin"))
-        logits.append(np.stack([np.fromfile(path, np.float32) for path in files]))
-        with (tmp_path / "result_Files" / "predictions.csv").open(newline="") as stream:
+        folder = (tmp_path / "result_Files").rename(tmp_path / f"results {count}")
+        logits.append(np.stack([np.fromfile(path, np.float32) for path in sorted(folder.glob("*.bin"))]))
+        with (folder / "predictions.csv").open(newline="") as stream:
             tables.append([row["path"] for row in csv.DictReader(stream)])
     assert len(logits[0]) > 2
     assert np.abs(logits[0] - logits[1]).max() <= 1e-4 * np.abs(logits[0]).max()

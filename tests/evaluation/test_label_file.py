@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.evaluation.label_file import Labels, format_labels, parse_labels
+from src.evaluation.label_file import Labels, format_labels, parse_labels, read_labels
 
 paths = st.builds(
     "{}{}".format,
@@ -49,6 +49,36 @@ def test_a_malformed_line_is_told_with_its_number(line):
 def test_the_first_of_two_lines_for_an_image_counts():
     labels = parse_labels("a.jpg:1\na.jpg 2\n")
     assert labels == Labels({"a.jpg": 1}, ("line 2 of the label file names a.jpg again",))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\n\nk/a.jpg,0\nk/b.jpg,1\n", "line 3 of the label file is not 'path:label': k/a.jpg,0;"),
+        (b"k/a.jpg:cat\nk/b.jpg:dog\n", "line 1 of the label file is not 'path:label': k/a.jpg:cat;"),
+        ("k/a.jpg:0\r\n".encode("utf-16"), "it is UTF-16 text, not UTF-8: line 1 is k/a.jpg:0;"),
+        ("k/é.jpg:0\n".encode("utf-16-be"), r"line 1 of the label file is not 'path:label': \x00k\x00/\x00\xe9"),
+        (b"\xff\xfe\n", r"line 1 of the label file is not 'path:label': \xff\xfe;"),
+        (b"\n \n", "the label file is empty;"),
+        (b"", "the label file is empty;"),
+    ],
+    ids=["comma", "words", "UTF-16", "UTF-16 without its mark", "no text", "blank", "empty"],
+)
+def test_a_file_without_a_label_is_refused_with_its_first_line(tmp_path, content, reason):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no label in ") as refusal:
+        read_labels(path)
+    message = str(refusal.value)
+    assert message.startswith(f"no label in {path}: {reason}")
+    assert message.endswith("; tools/imgid2label.py writes label files")
+    assert message.isprintable()
+
+
+def test_a_file_begins_after_its_byte_order_mark_and_names_need_no_encoding(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xef\xbb\xbfcaf\xe9.jpg:0\r\n\xff\xfe.jpg 1\n")
+    assert read_labels(path) == Labels({"caf\udce9.jpg": 0, "\udcff\udcfe.jpg": 1}, ())
 
 
 @pytest.mark.parametrize("path", ["a\nb.jpg", "a\rb.jpg"])

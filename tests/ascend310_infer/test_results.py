@@ -1,0 +1,137 @@
+"""What the C++ program makes of its text files: results are of one run, finite and scored by their names."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import postprocess
+from src.model_utils.command import run_command
+from src.prediction.class_names import find_class_names
+from tests.helpers.inference import Flat, Overflowing, run_program, write_model
+
+pytestmark = pytest.mark.slow
+
+IMAGES = (1, 3, 8, 8)
+CLASSES = 192  # of Flat: every value of an image
+# Names that would end the others' lines, their fields or their table.
+NAMES = ["black.png", 'k/a, "b".png', "k/white\nlines.png", "k/z.png"]
+
+
+@pytest.fixture(scope="module")
+def flat(built, tmp_path_factory) -> Path:
+    return write_model(tmp_path_factory.mktemp("flat") / "flat.mindir", Flat(), IMAGES)
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    folder = tmp_path / "images"
+    for number, name in enumerate(NAMES):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (60 * number,) * 3).save(folder / name)
+    return folder
+
+
+def test_a_second_run_into_the_results_of_an_earlier_one_is_refused(flat, images, tmp_path):
+    assert run_program(flat, images, tmp_path).returncode == 0
+    folder = tmp_path / "result_Files"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert len(before) == len(NAMES) + 1
+    (images / NAMES[0]).write_bytes(b"no image")
+    again = run_program(flat, images, tmp_path)
+    assert again.returncode == 2
+    (line,) = again.stderr.splitlines()
+    assert line.startswith(f"error: {folder} holds results of an earlier run, such as ")
+    assert line.endswith(": remove them, or give another --result_path")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_the_table_lists_is_scored_whatever_its_name(flat, images, tmp_path, capsys):
+    (images / NAMES[0]).write_bytes(b"no image")
+    assert run_program(flat, images, tmp_path).returncode == 3
+    stale = tmp_path / "result_Files" / "black_0.bin"
+    stale.write_bytes(np.arange(CLASSES, dtype="<f4")[::-1].tobytes())
+    names = [name for name in NAMES if "\n" not in name]
+    (tmp_path / "labels.txt").write_text("".join(f"{name}:0\n" for name in names))
+    words = [f"--result_path={tmp_path / 'result_Files'}", f"--label_file={tmp_path / 'labels.txt'}"]
+    assert run_command(postprocess.main, words) == 1
+    out, error = capsys.readouterr()
+    assert "scored 2 images of 3 in the label file" in out.splitlines()
+    assert error.splitlines() == [
+        "1 missing results:",
+        "  black_0.bin, the result of black.png",
+        "1 results that predictions.csv does not list, so of another run:",
+        "  black_0.bin",
+        "1 results without a label:",
+        "  k__white",
+        "lines_0.bin",
+    ]
+
+
+def test_logits_that_are_no_numbers_end_the_run(built, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for name, value in {"1.png": 128, "2.png": 255, "3.png": 128}.items():
+        Image.new("RGB", (8, 8), (value,) * 3).save(images / name)
+    model = write_model(tmp_path / "net.mindir", Overflowing(), IMAGES)
+    result = run_program(model, images, tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "error: the network's logits for 2.png are NaN or infinite: its weights are no good"
+    )
+    assert [path.name for path in (tmp_path / "result_Files").iterdir()] == ["1_0.bin"]
+    assert list((tmp_path / "time_Result").iterdir()) == []
+
+
+def lines(count: int) -> str:
+    return "".join(f"name {number}\n" for number in range(count))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + lines(CLASSES).encode(),
+        lines(CLASSES).encode() + b"\n\r\n\n",
+        lines(CLASSES).replace("\n", "\r\n").encode(),
+        lines(CLASSES).replace("\n", "\r").encode(),
+        lines(CLASSES).strip().encode(),
+        "\n".join(["猫 \u2028", "", "\ufeff", "é\x85", *lines(CLASSES - 4).split("\n")]).encode(),
+    ],
+    ids=["mark", "blank end", "DOS", "old Mac", "no end", "rare"],
+)
+def test_class_names_are_those_that_predict_reads(flat, images, tmp_path, content):
+    names = tmp_path / "names.txt"
+    names.write_bytes(content)
+    result = run_program(flat, images, tmp_path, f"--class_names={names}", f"--topk={CLASSES}")
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "result_Files" / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+        written = {int(row["class"]): row["name"] for row in csv.DictReader(stream)}
+    assert [written[label] for label in range(CLASSES)] == find_class_names(CLASSES, flat, names)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lines(CLASSES).encode("utf-16"), "{names} is no UTF-8 text: class names stand in a text file, one a line"),
+        (lines(CLASSES).replace("name 7", "Kühe").encode("latin-1"), "{names} is no UTF-8 text: "),
+        (lines(CLASSES).replace("7", "\udc80").encode("utf-8", "surrogatepass"), "{names} is no UTF-8 text: "),
+        (lines(CLASSES + 1).encode(), "{names} has 193 names, but the network has 192 classes: give another file with"),
+        (b"\n" + lines(CLASSES).encode(), "{names} has 193 names, but the network has 192 classes: "),
+        (b"", "{names} has 1 names, but the network has 192 classes: "),
+    ],
+    ids=["UTF-16", "Latin-1", "surrogates", "one more", "blank begin", "empty"],
+)
+def test_class_names_that_predict_refuses_are_refused(flat, images, tmp_path, content, message):
+    names = tmp_path / "names.txt"
+    names.write_bytes(content)
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - compared below
+        find_class_names(CLASSES, flat, names)
+    assert str(refusal.value).startswith(message.format(names=names))
+    result = run_program(flat, images, tmp_path, f"--class_names={names}")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == f"error: {refusal.value}"
+    assert list((tmp_path / "result_Files").iterdir()) == []
