@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from src.checkpoints.weights import read_weights
-from tools.weight_formats.layers import CLASSIFIER, Weights, is_classifier, rename, xception_layers
+from tools.weight_formats.layers import CLASSIFIER, is_classifier, rename, xception_layers
+from tools.weight_formats.tensors import Read, StoredTensor, read_values
 
 
-def read_mindcv(path: Path) -> Weights:
+def read_mindcv(path: Path) -> Read:
     """Read a checkpoint of MindCV's Xception.
 
     Args:
@@ -25,7 +26,8 @@ def read_mindcv(path: Path) -> Weights:
     names = {_mindcv_name(name): name for layer in xception_layers() for name in layer.parameters}
     if tensors.keys() == set(names.values()):
         raise ValueError(f"{path} is a checkpoint of this project already: use it as it is, or add --to=FORMAT")
-    return rename(tensors, names, path)
+    stored = {name: StoredTensor.of(value) for name, value in tensors.items()}
+    return Read(read_values(rename(stored, names, path), path))
 
 
 def _mindcv_name(name: str) -> str:
