@@ -33,19 +33,22 @@ def main(argv: Sequence[str]) -> None:
     args = _parse(argv)
     layout = args.to or _source_layout(args)
     _check_paths(args)
+    if args.raw and (args.to or layout != "timm"):
+        raise ConfigError("--raw is for files of PyTorch that come in: leave it out")
 
     from tools.weight_formats.conversion import LAYOUTS, export_weights, import_weights  # MindSpore takes seconds
 
     if args.to:
-        classes, pool_padding = export_weights(args.source, layout, args.out)
-        theirs = LAYOUTS[layout].pool_padding
+        done = export_weights(args.source, layout, args.out)
     else:
-        classes, pool_padding = import_weights(args.source, layout, args.out, args.num_classes, args.pool_padding)
-        theirs = pool_padding
-    print(f"wrote {args.out}: {classes} classes, {pool_padding} pool padding")
-    if pool_padding != theirs:
+        done = import_weights(args.source, layout, args.out, args.num_classes, args.pool_padding, raw=args.raw)
+    print(f"wrote {args.out}: {done.classes} classes, {done.pool_padding} pool padding")
+    for note in done.notes:
+        print(f"note: {note}")
+    theirs = LAYOUTS[layout].pool_padding
+    if args.to and done.pool_padding != theirs:
         print(
-            f"note: this network pads max pooling '{pool_padding}', that of {layout} '{theirs}': "
+            f"note: this network pads max pooling '{done.pool_padding}', that of {layout} '{theirs}': "
             "their logits differ until its pooling layers are replaced"
         )
 
@@ -68,6 +71,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--pool_padding",
         choices=("same", "symmetric"),
         help="how SRC's network pads max pooling, if not as its package does (timm: symmetric, others: same)",
+    )
+    parser.add_argument(
+        "--raw", action="store_true", help="take the weights themselves where SRC holds their moving average too"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")

@@ -1,10 +1,11 @@
 """Runs the real Keras or timm in a process of its own.
 
-Usage: python tests/helpers/real_packages.py PACKAGE make|run FOLDER SIZE...
+Usage: python tests/helpers/real_packages.py PACKAGE make|run|models FOLDER SIZE...
 
 `make` gives the package's Xception of 7 classes random weights and statistics, and saves it in every format there is;
 `run` loads the files called back.* instead. Both write the logits of the images of each size, as made-<size>.npy or
-<file>-<size>.npy.
+<file>-<size>.npy, and `make` those of photo.jpg through the package's own preprocessing, as photo.npy. `models` writes
+Keras's models with an Xception inside, and their probabilities for the raw images photo.npy as <file>.npy.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 CLASSES = 7
 
@@ -35,7 +37,6 @@ def kernel(random: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> 
 
 
 def use_keras(command: str, folder: Path, sizes: list[int]) -> None:
-    os.environ["KERAS_BACKEND"] = "jax"
     import keras
 
     def build(**options):
@@ -52,9 +53,27 @@ def use_keras(command: str, folder: Path, sizes: list[int]) -> None:
             model.load_weights(path)
             run(model, path.name)
         return
+    randomise(model)
+    model.save_weights(folder / "new.weights.h5")
+    model.save(folder / "whole.keras")
+    model.save(folder / "whole.h5")
+    keras.Model(model.inputs, model.layers[-3].output).save_weights(folder / "no_top.weights.h5")
+    save_legacy(model, folder / "legacy.h5")
+    run(model, "made")
+    image = keras.utils.img_to_array(keras.utils.load_img(folder / "photo.jpg", target_size=(299, 299)))
+    np.save(folder / "photo.npy", model.predict(keras.applications.xception.preprocess_input(image[None]), verbose=0))
+
+
+def randomise(model) -> None:
+    """Give a model of Keras, or the models in it, random weights and statistics."""
+    import keras
+
     random = np.random.default_rng(0)
     for layer in model.layers:
         weights = layer.get_weights()
+        if isinstance(layer, keras.Model):
+            randomise(layer)
+            continue
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights(norm_values(random, len(weights[0]), layer.epsilon))
         elif isinstance(layer, keras.layers.SeparableConv2D):
@@ -63,16 +82,57 @@ def use_keras(command: str, folder: Path, sizes: list[int]) -> None:
         elif weights:
             shapes = [weight.shape for weight in weights]
             layer.set_weights([kernel(random, shape, int(np.prod(shape[:-1]))) for shape in shapes])
-    model.save_weights(folder / "new.weights.h5")
-    model.save(folder / "whole.keras")
-    model.save(folder / "whole.h5")
-    keras.Model(model.inputs, model.layers[-3].output).save_weights(folder / "no_top.weights.h5")
+
+
+def save_legacy(model, path: Path) -> None:
     import h5py
     from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-    with h5py.File(folder / "legacy.h5", "w") as file:
+    with h5py.File(path, "w") as file:
         save_weights_to_hdf5_group(file, model)
-    run(model, "made")
+
+
+def make_keras_models(folder: Path) -> None:
+    """Save models as people make them by transfer learning: of raw images, but for those called plain."""
+    import keras
+    from keras import layers
+
+    shape = (96, 96, 3)
+
+    def model(units: int, activation: str | None, *front, pooling=layers.GlobalAveragePooling2D, frozen: bool = True):
+        base = keras.applications.Xception(weights=None, include_top=False, input_shape=shape)
+        base.trainable = not frozen
+        for layer in base.layers[:40] if not frozen else ():  # fine-tuning of the later layers
+            layer.trainable = False
+        inputs = keras.Input(shape)
+        outputs = inputs
+        for layer in front:
+            outputs = layer(outputs)
+        outputs = layers.Dropout(0.2)(pooling()(base(outputs, training=False)))
+        return keras.Model(inputs, layers.Dense(units, activation=activation)(outputs))
+
+    def save(made, *names: str) -> None:
+        randomise(made)
+        for name in names:
+            (made.save_weights if ".weights." in name else made.save)(folder / name)
+        raw = np.load(folder / "raw.npy")
+        probabilities = made.predict(raw / 127.5 - 1 if names[0].startswith("plain") else raw, verbose=0)
+        for name in names:
+            np.save(folder / f"{name}.npy", probabilities)
+
+    save(model(CLASSES, "softmax", frozen=False), "plain.keras", "plain.h5", "plain.weights.h5")
+    base = keras.applications.Xception(weights=None, include_top=False, input_shape=shape)
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(CLASSES, activation="softmax")]
+    save(keras.Sequential([keras.Input(shape), base, *head]), "plain_row.keras", "plain_row.h5", "plain_row.weights.h5")
+    save(model(1, "sigmoid", layers.RandomFlip(), layers.Rescaling(1 / 127.5, offset=-1)), "one.keras", "one.h5")
+    save(model(CLASSES, "softmax", layers.Rescaling(1 / 255)), "scaled.keras", "scaled.weights.h5")
+    save(model(CLASSES, "softmax", keras.applications.xception.preprocess_input), "operators.keras")
+    save(model(CLASSES, "sigmoid"), "sigmoids.keras", "sigmoids.h5")
+    save(model(CLASSES, "softmax", pooling=layers.GlobalMaxPooling2D), "maximum.h5", "maximum.weights.h5")
+    no_top = keras.applications.Xception(weights=None, include_top=False, input_shape=shape)
+    randomise(no_top)
+    no_top.save_weights(folder / "no_top.weights.h5")
+    save_legacy(no_top, folder / "no_top.h5")
 
 
 def use_timm(command: str, folder: Path, sizes: list[int]) -> None:
@@ -109,9 +169,36 @@ def use_timm(command: str, folder: Path, sizes: list[int]) -> None:
     wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
     torch.save({"epoch": 3, "state_dict": wrapped}, folder / "wrapped.pth")
     save_file(state, folder / "plain.safetensors")
+    save_file({name: tensor.bfloat16() for name, tensor in state.items()}, folder / "half.safetensors")
     run("made")
+    transform = timm.data.create_transform(**timm.data.resolve_data_config({}, model=model))
+    with torch.no_grad(), Image.open(folder / "photo.jpg") as image:
+        np.save(folder / "photo.npy", model(transform(image)[None]).numpy())
+    save_as_timm_trains(model, folder)
+
+
+def save_as_timm_trains(model, folder: Path) -> None:
+    """Save a checkpoint by timm's own class: settings, optimiser, a metric of NumPy's, a moving average of zeros."""
+    from argparse import Namespace
+
+    import torch
+    from timm.utils import CheckpointSaver, ModelEmaV3
+
+    average = ModelEmaV3(model)
+    with torch.no_grad():
+        for parameter in average.module.parameters():
+            parameter.mul_(0.5)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    args = Namespace(model="legacy_xception", lr=np.float64(0.1), data=Path("imagenet"))
+    saver = CheckpointSaver(model, optimizer, args, average, checkpoint_dir=str(folder), recovery_dir=str(folder))
+    saver.save_checkpoint(3, np.float64(79.5))
+    torch.save(average.module.state_dict(), folder / "average.pth")
 
 
 if __name__ == "__main__":
+    os.environ["KERAS_BACKEND"] = "jax"
+    if sys.argv[2] == "models":
+        make_keras_models(Path(sys.argv[3]))
+        sys.exit()
     use = {"keras": use_keras, "timm": use_timm}[sys.argv[1]]
     use(sys.argv[2], Path(sys.argv[3]), [int(size) for size in sys.argv[4:]])

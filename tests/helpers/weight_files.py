@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mindspore import Tensor
+from PIL import Image
 
 from src.checkpoints.weights import load_weights, read_weights
+from src.data.preset import Preset
 from src.Xception import xception
 from tests.helpers.project import ROOT
 from tests.helpers.real_packages import CLASSES, images
@@ -51,6 +53,28 @@ def logits(checkpoint: Path, size: int) -> np.ndarray:
     network = xception(CLASSES)
     load_weights(network, checkpoint)
     return network.set_train(False)(Tensor(images(size))).asnumpy()
+
+
+def save_photo(folder: Path) -> Path:
+    """Write photo.jpg, 400 x 400: waves in other colours, so that another crop or resize changes little."""
+    down, across = np.mgrid[:400, :400] / 400
+    waves = [
+        130 + 80 * np.sin(2 * np.pi * (f * across + g * down) + h) for f, g, h in ((3, 1, 0), (2, 4, 1), (5, 2, 2))
+    ]
+    Image.fromarray(np.stack(waves, axis=2).astype(np.uint8)).save(folder / "photo.jpg", quality=95)
+    return folder / "photo.jpg"
+
+
+def assert_same_prediction(checkpoint: Path, photo: Path, expected: np.ndarray) -> None:
+    """Compare logits of a JPEG through this project's own preprocessing with a package's through its own."""
+    pixels = np.fromfile(photo, np.uint8)
+    for operation in Preset().evaluation():
+        pixels = operation(pixels)
+    network = xception(CLASSES)
+    load_weights(network, checkpoint)
+    found = network.set_train(False)(Tensor(pixels[None])).asnumpy()
+    assert set(np.argsort(found[0])[-5:]) == set(np.argsort(expected[0])[-5:])
+    assert relative_error(found, expected) < 0.06
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:

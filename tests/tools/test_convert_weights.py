@@ -14,8 +14,9 @@ from src.checkpoints.weights import read_weights
 from src.model_utils.config import ConfigError
 from tests.helpers.deterministic import set_weights
 from tests.helpers.real_packages import CLASSES, images
-from tests.helpers.weight_files import convert, logits, need, relative_error
+from tests.helpers.weight_files import assert_same_prediction, convert, logits, need, relative_error, save_photo
 from tools.convert_weights import main
+from tools.weight_formats.mindcv_files import MEAN, STD
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,23 @@ def test_logits_are_those_of_mindcv(tmp_path):
     set_weights(network)
     ms.save_checkpoint(network, str(tmp_path / "mindcv.ckpt"))
     path = convert(tmp_path / "mindcv.ckpt", tmp_path / "ours.ckpt")
-    assert relative_error(logits(path, 96), network(Tensor(images(96))).asnumpy()) < 1e-4
+    theirs = (127.5 * images(96) + 127.5 - np.reshape(MEAN, (3, 1, 1))) / np.reshape(STD, (3, 1, 1))
+    assert relative_error(logits(path, 96), network(Tensor(theirs.astype(np.float32))).asnumpy()) < 1e-4
+
+
+def test_a_jpeg_through_mindcvs_own_preprocessing_is_predicted_alike(tmp_path):
+    need("mindcv")
+    from mindcv.data import create_transforms
+    from mindcv.models.xception import Xception
+
+    network = Xception(num_classes=CLASSES).set_train(False)
+    set_weights(network)
+    ms.save_checkpoint(network, str(tmp_path / "mindcv.ckpt"))
+    pixels = np.fromfile(save_photo(tmp_path), np.uint8)
+    for operation in create_transforms("imagenet", image_resize=299, is_training=False):
+        pixels = operation(pixels)
+    path = convert(tmp_path / "mindcv.ckpt", tmp_path / "ours.ckpt")
+    assert_same_prediction(path, tmp_path / "photo.jpg", network(Tensor(pixels[None])).asnumpy())
 
 
 @pytest.mark.parametrize(
@@ -81,6 +98,7 @@ def test_an_existing_file_stays_unless_overwriting_is_asked_for(small, tmp_path)
         (["x.ckpt", "a.keras", "--to", "keras"], "OUT must end in .h5"),
         (["x.ckpt", "a.h5", "--to", "keras", "--pool_padding", "same"], "leave them out with --to"),
         (["x.h5", "a.ckpt", "--num_classes", "0"], "--num_classes must be at least 1"),
+        (["x.h5", "a.ckpt", "--raw"], "--raw is for files of PyTorch that come in"),
         (["x.ckpt", "x.ckpt", "--overwrite"], "SRC and OUT are the same file"),
     ],
 )
@@ -96,3 +114,19 @@ def test_a_network_of_another_padding_than_its_package_is_named(small, tmp_path,
     need("safetensors")
     convert(small, tmp_path / "a.safetensors", "--to", "safetensors")
     assert "note: this network pads max pooling 'same', that of safetensors 'symmetric'" in capsys.readouterr().out
+
+
+def test_the_moving_average_of_a_checkpoint_is_taken_and_said(small, tmp_path, capsys):
+    need("safetensors")
+    weights, _ = read_weights(small)
+    entries = {
+        **{f"ema.{name}": value for name, value in weights.items()},
+        **{name: 0 * weights[name] for name in weights},
+    }
+    ms.save_checkpoint(
+        [{"name": name, "data": Tensor(value)} for name, value in entries.items()], str(tmp_path / "a.ckpt")
+    )
+    out = convert(tmp_path / "a.ckpt", tmp_path / "a.safetensors", "--to", "safetensors")
+    assert "note: took the moving average of the weights" in capsys.readouterr().out
+    found, _ = read_weights(convert(out, tmp_path / "ours.ckpt"))
+    assert np.array_equal(found["conv1.weight"], weights["conv1.weight"])

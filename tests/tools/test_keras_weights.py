@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from src.checkpoints.weights import read_weights
-from tests.helpers.weight_files import PACKAGES, assert_same_weights, convert, logits, need, relative_error, run_package
+from tests.helpers.weight_files import (
+    PACKAGES,
+    assert_same_prediction,
+    assert_same_weights,
+    convert,
+    logits,
+    need,
+    relative_error,
+    run_package,
+    save_photo,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +27,7 @@ pytestmark = pytest.mark.slow
 def keras_files(tmp_path_factory) -> Path:
     need(*PACKAGES["keras"])
     folder = tmp_path_factory.mktemp("keras")
+    save_photo(folder)
     run_package("keras", "make", folder, 299)
     return folder
 
@@ -28,6 +39,10 @@ def from_keras(keras_files) -> Path:
 
 def test_logits_are_those_of_keras_at_299(keras_files, from_keras):
     assert relative_error(logits(from_keras, 299), np.load(keras_files / "made-299.npy")) < 1e-4
+
+
+def test_a_jpeg_through_kerass_own_preprocessing_is_predicted_alike(keras_files, from_keras):
+    assert_same_prediction(from_keras, keras_files / "photo.jpg", np.load(keras_files / "photo.npy"))
 
 
 @pytest.mark.parametrize("name", ["legacy.h5", "whole.h5", "whole.keras"])

@@ -10,9 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.checkpoints.weights import read_weights
 from tests.helpers.project import ROOT
 from tests.helpers.real_packages import CLASSES, images
-from tests.helpers.weight_files import PACKAGES, assert_same_weights, convert, logits, need, relative_error, run_package
+from tests.helpers.weight_files import (
+    PACKAGES,
+    assert_same_prediction,
+    assert_same_weights,
+    convert,
+    logits,
+    need,
+    relative_error,
+    run_package,
+    save_photo,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +32,7 @@ pytestmark = pytest.mark.slow
 def timm_files(tmp_path_factory) -> Path:
     need(*PACKAGES["timm"])
     folder = tmp_path_factory.mktemp("timm")
+    save_photo(folder)
     run_package("timm", "make", folder, 256, 299)
     return folder
 
@@ -34,6 +46,30 @@ def from_timm(timm_files) -> Path:
 def test_logits_are_those_of_timm(timm_files, from_timm, size):
     expected = np.load(timm_files / f"made-{size}.npy")
     assert relative_error(logits(from_timm, size), expected) < 1e-4
+
+
+def test_a_jpeg_through_timms_own_preprocessing_is_predicted_alike(timm_files, from_timm):
+    assert_same_prediction(from_timm, timm_files / "photo.jpg", np.load(timm_files / "photo.npy"))
+
+
+def test_the_moving_average_in_a_checkpoint_of_timms_training_is_taken_and_said(timm_files, tmp_path, capsys):
+    source = timm_files / "last.pth.tar"
+    taken = convert(source, tmp_path / "taken.ckpt")
+    assert "note: took state_dict_ema, the moving average of the weights: --raw takes" in capsys.readouterr().out
+    assert_same_weights(taken, convert(timm_files / "average.pth", tmp_path / "average.ckpt"))
+    raw = convert(source, tmp_path / "raw.ckpt", "--raw")
+    assert "moving average" not in capsys.readouterr().out
+    assert_same_weights(raw, convert(timm_files / "plain.pth", tmp_path / "plain.ckpt"))
+    with pytest.raises(ValueError, match=r"plain.pth holds no moving average: leave out --raw"):
+        convert(timm_files / "plain.pth", tmp_path / "other.ckpt", "--raw")
+
+
+def test_bfloat16_is_read_exactly(timm_files, from_timm, tmp_path):
+    found, _ = read_weights(convert(timm_files / "half.safetensors", tmp_path / "ours.ckpt"))
+    expected, _ = read_weights(from_timm)
+    for name, value in found.items():
+        assert not (value.view(np.uint32) & 0xFFFF).any()
+        assert np.allclose(value, expected[name], rtol=2**-8, atol=0)
 
 
 def test_the_other_pool_padding_gives_other_logits_at_an_even_size(timm_files, tmp_path):
@@ -92,6 +128,10 @@ def test_the_names_and_shapes_of_cadenes_first_files_are_taken(small, tmp_path):
         (lambda t: t["bn1.running_var"].__setitem__(0, -1), "a negative variance in bn1.moving_variance"),
         (lambda t: t["bn1.weight"].__setitem__(0, np.nan), "bn1.gamma that are no finite numbers"),
         (lambda t: t.update({"bn1.bias": np.zeros(32, np.int64)}), "bn1.beta that are no finite numbers"),
+        (lambda t: t.update({"bn1.bias": np.full(32, 1e300)}), "bn1.beta that are no finite numbers in float32"),
+        (lambda t: t.update({"bn1.weight": t["bn1.weight"][:1]}), "bn1.gamma has shape (1,) instead of (32,)"),
+        (lambda t: t.update({"last_linear.weight": 2 * t["fc.weight"]}), "holds fc.weight twice, as last_linear too"),
+        (lambda t: t.update({"a\nb": np.zeros(1, np.float32)}), r"unexpected: 'a\nb'"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_the_name(small, tmp_path, change, message):

@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.Xception import xception
-from tools.weight_formats.layers import change_epsilon, xception_layers
+from tools.weight_formats.layers import change_epsilon, parameter_shapes, xception_layers
 
 
 def test_the_layers_have_every_parameter_once():
     names = [name for layer in xception_layers() for name in layer.parameters]
     assert sorted(names) == sorted(parameter.name for parameter in xception(2).get_parameters())
+    shapes = {parameter.name: tuple(parameter.shape) for parameter in xception(5).get_parameters()}
+    assert parameter_shapes(5) == shapes
 
 
 @given(st.floats(0, 1e3, width=32), st.floats(-10, 10, width=32), st.sampled_from([(1e-3, 1e-5), (1e-5, 1e-3)]))

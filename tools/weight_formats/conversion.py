@@ -6,16 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from mindspore import Tensor
 
+from src.checkpoints.file import read_checkpoint
+from src.checkpoints.parameters import AVERAGE
 from src.checkpoints.weights import read_weights, save_weights
 from src.common.files import atomic_write
 from src.Xception import xception
 from tools.weight_formats.keras_files import read_keras, to_keras
-from tools.weight_formats.layers import Weights, is_classifier, refuse_differences
+from tools.weight_formats.layers import Weights, as_two_classes, refuse_differences, xception_layers
 from tools.weight_formats.mindcv_files import read_mindcv
+from tools.weight_formats.tensors import Read, StoredTensor, check_values, read_values
 from tools.weight_formats.torch_files import read_torch, to_torch
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Args:
+        classes: The number of classes of the network.
+        pool_padding: How it pads max pooling.
+        notes: What a person should know of how its weights were taken, one line each.
+    """
+
+    classes: int
+    pool_padding: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,7 @@ class Layout:
     """
 
     pool_padding: str
-    read: Callable[[Path], Weights] | None
+    read: Callable[[Path], Read] | None
     write: Callable[[Weights, Path], bytes] | None
 
 
@@ -42,8 +59,14 @@ LAYOUTS = {
 
 
 def import_weights(
-    source: Path, layout: str, out: Path, num_classes: int | None = None, pool_padding: str | None = None
-) -> tuple[int, str]:
+    source: Path,
+    layout: str,
+    out: Path,
+    num_classes: int | None = None,
+    pool_padding: str | None = None,
+    *,
+    raw: bool = False,
+) -> Converted:
     """Write a checkpoint of this project with the weights of another package.
 
     Args:
@@ -52,9 +75,7 @@ def import_weights(
         out: The checkpoint.
         num_classes: Number of classes of a new, untrained classifier for a file that has none.
         pool_padding: "same" or "symmetric", for a network that pads in another way than its package; None takes that.
-
-    Returns:
-        The number of classes and the pool padding of the network.
+        raw: Whether to take the weights themselves where a file of timm's layout holds their moving average too.
 
     Raises:
         ValueError: If the layout is only written, the file does not fit or holds a value that is not finite; nothing
@@ -64,18 +85,26 @@ def import_weights(
     read = LAYOUTS[layout].read
     if read is None:
         raise ValueError(f"{source}: files of {layout} are only written")
-    weights = read(source)
-    classes = _class_count(weights, source, num_classes)
+    found = read_torch(source, raw) if layout == "timm" else read(source)
+    weights, notes = found.weights, found.notes
+    if "fc.bias" not in weights and num_classes is None:
+        raise ValueError(f"{source} has no classifier: add --num_classes=N to put an untrained one there")
+    if "fc.bias" in weights and len(weights["fc.bias"]) == 1:
+        weights = as_two_classes(weights)
+        notes = (*notes, "its one output, a sigmoid's, became two classes: class 1 is what the output speaks for")
+    classes = len(weights.get("fc.bias", range(num_classes or 0)))
+    if num_classes not in (None, classes):
+        raise ValueError(f"{source} has a classifier of {classes} classes: leave out --num_classes={num_classes}")
+    check_values(weights, source)  # they may have been changed since they were read
     network = xception(classes, pool_padding or LAYOUTS[layout].pool_padding)
     parameters = {parameter.name: parameter for parameter in network.get_parameters()}
-    _check_values(weights, {name: tuple(parameter.shape) for name, parameter in parameters.items()}, source)
     for name, value in weights.items():
-        parameters[name].set_data(Tensor(np.ascontiguousarray(value, np.float32)))
+        parameters[name].set_data(Tensor(value))
     save_weights(out, network)
-    return classes, network.pool_padding
+    return Converted(classes, network.pool_padding, notes)
 
 
-def export_weights(source: Path, layout: str, out: Path) -> tuple[int, str]:
+def export_weights(source: Path, layout: str, out: Path) -> Converted:
     """Write the weights of a checkpoint of this project for another package.
 
     Args:
@@ -94,35 +123,11 @@ def export_weights(source: Path, layout: str, out: Path) -> tuple[int, str]:
     write = LAYOUTS[layout].write
     if write is None:
         raise ValueError(f"{out}: files of {layout} are only read")
-    weights, pool_padding = read_weights(source)
-    classes = _class_count(weights, source)
-    shapes = {parameter.name: tuple(parameter.shape) for parameter in xception(classes).get_parameters()}
-    refuse_differences([name for name in shapes if name not in weights], weights.keys() - shapes.keys(), source)
-    _check_values(weights, shapes, source)
-    atomic_write(out, write({name: weights[name].astype(np.float32) for name in shapes}, out))
-    return classes, pool_padding
-
-
-def _class_count(weights: Weights, path: Path, num_classes: int | None = None) -> int:
-    """Return the number of classes that a file has; num_classes is for one without a classifier."""
-    classifier = [name for name in ("fc.weight", "fc.bias") if is_classifier(name) and name in weights]
-    if not classifier:
-        if num_classes is None:
-            raise ValueError(f"{path} has no classifier: add --num_classes=N to put an untrained one there")
-        return num_classes
-    refuse_differences([name for name in ("fc.weight", "fc.bias") if name not in classifier], [], path)
-    classes = len(weights["fc.bias"])
-    if num_classes not in (None, classes):
-        raise ValueError(f"{path} has a classifier of {classes} classes: leave out --num_classes={num_classes}")
-    return classes
-
-
-def _check_values(weights: Weights, shapes: dict[str, tuple[int, ...]], path: Path) -> None:
-    """Raise for a weight of another shape, one that is no finite number, or a negative variance."""
-    for name, value in weights.items():
-        if value.shape != shapes[name]:
-            raise ValueError(f"{path} does not fit: {name} has shape {value.shape} instead of {shapes[name]}")
-        if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
-            raise ValueError(f"{path} holds values in {name} that are no finite numbers")
-        if name.endswith(".moving_variance") and value.min() < 0:
-            raise ValueError(f"{path} holds a negative variance in {name}")
+    stored, pool_padding = read_weights(source)
+    names = [name for layer in xception_layers() for name in layer.parameters]
+    refuse_differences([name for name in names if name not in stored], stored.keys() - set(names), source)
+    weights = read_values({name: StoredTensor.of(stored[name]) for name in names}, source)
+    atomic_write(out, write(weights, out))
+    averaged = any(name.startswith(AVERAGE) for name in read_checkpoint(source))
+    notes = ("took the moving average of the weights, which the checkpoint holds too",) if averaged else ()
+    return Converted(len(weights["fc.bias"]), pool_padding, notes)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
+import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from src.Xception import BATCH_NORM_EPSILON
-from tools.weight_formats.layers import Layer, Weights, change_epsilon, refuse_differences, xception_layers
+from tools.weight_formats.keras_hdf5 import StoredLayer, import_h5py, read_layers
+from tools.weight_formats.keras_model import read_model, refuse_untold
+from tools.weight_formats.layers import (
+    Layer,
+    Weights,
+    change_epsilon,
+    fold_normalization,
+    refuse_differences,
+    shown,
+    xception_layers,
+)
+from tools.weight_formats.tensors import Read, StoredTensor, open_archive, read_values, refuse_swelling
 
 KERAS_EPSILON = 1e-3  # of Keras's batch norms
 # What Keras calls the class of a layer and its variables.
@@ -35,36 +43,44 @@ _VARIABLES = {
 _KINDS = {(4,): "convolution", (4, 4): "separable", (1, 1, 1, 1): "norm", (2, 1): "classifier"}
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A layer of a file: its name there, which old files of Keras 3 lack, and its HDF5 data sets."""
-
-    name: str
-    variables: list[Any]
-
-
-def read_keras(path: Path) -> Weights:
-    """Read a .h5, .weights.h5 or .keras file, of Keras 3 or TensorFlow's Keras 2.
+def read_keras(path: Path) -> Read:
+    """Read a .h5, .weights.h5 or .keras file, of Keras 3 or TensorFlow's Keras 2; the network may lie inside a model.
 
     Args:
         path: The file.
 
     Returns:
-        The weights, without those of the classifier where the model was made with include_top=False.
+        The weights, without those of the classifier where the model has none, and what was assumed of them.
 
     Raises:
-        ValueError: If h5py is missing, the file is damaged, or is no Xception.
+        ValueError: If h5py is missing, the file is damaged, is no Xception, or computes what an Xception cannot.
     """
-    h5py = _h5py()
+    h5py = import_h5py()
+    stream: Path | io.BytesIO = path
+    size, model = path.stat().st_size, None
     try:
-        stream: Path | io.BytesIO = path
         if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive:
-                stream = io.BytesIO(archive.read("model.weights.h5"))
+            with open_archive(path) as archive:
+                content = archive.read("model.weights.h5")
+                model = archive.read("config.json").decode()
+            stream, size = io.BytesIO(content), len(content)
         with h5py.File(stream, "r") as file:
-            return change_epsilon(_match(list(_stored_layers(file, path)), path), KERAS_EPSILON, BATCH_NORM_EPSILON)
-    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+            stored = read_layers(file, path)
+            refuse_swelling(sum(layer.bytes for layer in stored.layers), size, path)
+            model = model or stored.model
+            scaling = read_model(model, path) if model else None
+            if not model:
+                refuse_untold(stored.names, path)
+            weights = change_epsilon(read_values(_match(stored.layers, path), path), KERAS_EPSILON, BATCH_NORM_EPSILON)
+    except (OSError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read {path} as a Keras file: {error}") from error
+    notes = []
+    if scaling:
+        weights = fold_normalization(weights, *scaling.mean_and_std)
+        notes.append(f"folded what the model does to images of 0 to 255, {scaling}, into conv1 and bn1")
+    if not model and len(weights.get("fc.bias", ())) > 1:
+        notes.append("a file of weights does not tell what follows its classifier: taken for a softmax")
+    return Read(weights, tuple(notes))
 
 
 def to_keras(weights: Weights, path: Path) -> bytes:
@@ -77,7 +93,7 @@ def to_keras(weights: Weights, path: Path) -> bytes:
     Raises:
         ValueError: If h5py is missing.
     """
-    h5py = _h5py()
+    h5py = import_h5py()
     weights = change_epsilon(weights, BATCH_NORM_EPSILON, KERAS_EPSILON)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -86,61 +102,36 @@ def to_keras(weights: Weights, path: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _stored_layers(file: Any, path: Path) -> Iterator[_Stored]:
-    """Yield the layers with weights, those of a kind in the order of their computation."""
-    if "layers" in file:
-        for name in sorted(file["layers"], key=_with_number):
-            variables = file["layers"][name].get("vars", {})
-            if len(variables):  # layers without weights have an empty group
-                ordered = [_inside(variables, index, path) for index in sorted(variables, key=int)]
-                yield _Stored(str(variables.attrs.get("name", "")), ordered)
-        return
-    root = file.get("model_weights", file)
-    if "layer_names" not in root.attrs:
-        raise ValueError(f"{path} holds neither a group 'layers' nor 'layer_names': it is no file of Keras weights")
-    for name in map(_text, root.attrs["layer_names"]):
-        variables = [_inside(root, f"{name}/{_text(variable)}", path) for variable in root[name].attrs["weight_names"]]
-        if variables:
-            yield _Stored(name, variables)
-
-
-def _match(stored: list[_Stored], path: Path) -> Weights:
+def _match(stored: list[StoredLayer], path: Path) -> dict[str, StoredTensor]:
     """Pair the layers of a file, kind by kind, with those of the network."""
     by_kind = defaultdict(list)
     for candidate in stored:
-        by_kind[_KINDS.get(tuple(variable.ndim for variable in candidate.variables), "unknown")].append(candidate)
+        by_kind[_KINDS.get(tuple(len(variable.shape) for variable in candidate.variables), "unknown")].append(candidate)
     wanted = xception_layers()
     if not by_kind["classifier"]:
         wanted = [layer for layer in wanted if layer.kind != "classifier"]
     _check_names(stored, wanted, path)
     if Counter(layer.kind for layer in wanted) != {kind: len(layers) for kind, layers in by_kind.items() if layers}:
         counts = ", ".join(f"{len(layers)} {kind}" for kind, layers in by_kind.items() if layers)
-        raise ValueError(f"{path} is no keras.applications.Xception: its layers with weights are {counts}")
-    weights = {}
+        raise ValueError(f"{path} is no keras.applications.Xception: its layers with weights are {counts or 'none'}")
+    tensors = {}
     rest = {kind: iter(layers) for kind, layers in by_kind.items()}
+    named = any(layer.name.startswith("block") for layer in stored)
     for layer in wanted:
         found = next(rest[layer.kind])
-        if found.name and layer.kind != "classifier" and layer.keras_name not in (found.name, ""):
-            raise ValueError(f"{path} has the layer {found.name} where {layer.keras_name} belongs")
+        if named and found.name and layer.kind != "classifier" and layer.keras_name not in (found.name, ""):
+            raise ValueError(f"{path} has the layer {shown(found.name)} where {layer.keras_name} belongs")
         for name, variable in zip(layer.parameters, found.variables, strict=True):
-            weights[name] = variable[()].transpose(_axes(name, layer.kind))
-    return weights
+            tensors[name] = variable.transpose(_axes(name, layer.kind))
+    return tensors
 
 
-def _check_names(stored: list[_Stored], wanted: list[Layer], path: Path) -> None:
-    """Compare the names that Keras gives itself, where the file has any; people name classifiers as they like."""
+def _check_names(stored: list[StoredLayer], wanted: list[Layer], path: Path) -> None:
+    """Compare the names that Keras gives itself; in a file without any, as of its first versions, the order counts."""
     found = {layer.name for layer in stored if layer.name.startswith("block")}
     names = {layer.keras_name for layer in wanted if layer.keras_name.startswith("block")}
-    if any(layer.name for layer in stored):
+    if found:
         refuse_differences(sorted(names - found), sorted(found - names), path)
-
-
-def _inside(group: Any, name: str, path: Path) -> Any:
-    """Return a data set of the file itself; HDF5 can refer to any other one of the machine."""
-    variable = group[name]
-    if variable.file.filename != group.file.filename or variable.external or variable.is_virtual:
-        raise ValueError(f"{path} keeps {name} in another file")
-    return variable
 
 
 def _axes(name: str, kind: str) -> tuple[int, ...]:
@@ -189,22 +180,3 @@ def _numbered(name: str, numbers: Counter[str]) -> str:
     """Return a name as Keras makes it unique: conv2d, conv2d_1, ..."""
     numbers[name] += 1
     return name if numbers[name] == 1 else f"{name}_{numbers[name] - 1}"
-
-
-def _with_number(name: str) -> tuple[str, int]:
-    """Return a key that sorts conv2d_2 before conv2d_10."""
-    match = re.fullmatch(r"(.*?)(?:_(\d+))?", name)
-    assert match
-    return match[1], int(match[2] or 0)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _h5py() -> ModuleType:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ValueError("h5py, which Keras files need, is missing: pip install -r requirements-convert.txt") from error
-    return h5py

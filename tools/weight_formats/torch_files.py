@@ -1,15 +1,20 @@
-"""PyTorch weights in the layout of Cadene's pretrained-models and timm's `legacy_xception`; no pickled code is run."""
+"""PyTorch weights in the layout of Cadene's pretrained-models and timm's `legacy_xception`."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from tools.weight_formats.layers import Weights, rename, xception_layers
+from tools.weight_formats.layers import Weights, rename, shown, xception_layers
+from tools.weight_formats.safetensors_files import read_safetensors
+from tools.weight_formats.tensors import Read, StoredTensor, read_values
+from tools.weight_formats.torch_archive import read_torch_file
+from tools.weight_formats.torch_pickle import Placeholder
 
 # The same layers have the same names; PyTorch calls the parameters of a batch norm otherwise.
 _NORM_PARAMETERS = {
@@ -18,34 +23,43 @@ _NORM_PARAMETERS = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-_WRAPPERS = ("state_dict", "model")  # what training programs keep the weights under, beside their own state
+# What training programs keep the weights under, beside their own state, and what their moving average.
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema")
+# What they put in front of the names: DataParallel, torch.compile, Lightning and classes with the network inside.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+_COUNTS = (".num_batches_tracked", "n_averaged")  # of training batches, and of the steps in an average
+_DEPTH = 4  # of wrappers in one another
 
 
-def read_torch(path: Path) -> Weights:
+def read_torch(path: Path, raw: bool = False) -> Read:
     """Read a .pth or .safetensors file.
 
     Args:
-        path: The file; a .pth file needs the package torch.
+        path: The file.
+        raw: Whether to take the weights themselves where the file holds their moving average too.
 
     Returns:
-        The weights.
+        The weights, and a note where they are an average.
 
     Raises:
-        ValueError: If a package is missing, the file is damaged or holds other things than tensors, or is no Xception.
+        ValueError: If the file is damaged or holds other things than tensors, or is no Xception, or raw is on and there
+            is no average.
     """
-    tensors = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    if all(name.startswith("module.") for name in tensors):  # written by a network in DataParallel
-        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    # Cadene's own class calls the classifier last_linear, and keeps 1 x 1 kernels as matrices in its first files.
-    tensors = {name.replace("last_linear.", "fc.", 1): tensor for name, tensor in tensors.items()}
+    if path.suffix == ".safetensors":
+        tensors, average = read_safetensors(path), ""
+    else:
+        tensors, average = _find_tensors(read_torch_file(path), path, raw)
+    if raw and not average:
+        raise ValueError(f"{path} holds no moving average: leave out --raw")
     names = {theirs: ours for ours, theirs in _torch_names().items()}
-    # A count of training batches, which nothing computes with.
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(".num_batches_tracked")}
-    weights = rename(tensors, names, path)
-    return {
-        name: value[:, :, None, None] if name.endswith("pointwise.weight") and value.ndim == 2 else value
-        for name, value in weights.items()
+    weights = rename(_plain_names(tensors, path), names, path)
+    # Cadene's first files keep 1 x 1 kernels as matrices.
+    weights = {
+        name: tensor.as_kernel() if name.endswith("pointwise.weight") else tensor for name, tensor in weights.items()
     }
+    note = f"took {average}, the moving average of the weights: --raw takes the weights themselves"
+    return Read(read_values(weights, path), (note,) if average and not raw else ())
 
 
 def to_torch(weights: Weights, path: Path) -> bytes:
@@ -78,33 +92,71 @@ def _torch_names() -> dict[str, str]:
     return names
 
 
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    safetensors = _safetensors()
-    try:
-        return safetensors.load_file(path)
-    except Exception as error:  # of the package's own type, and others for element types that NumPy lacks
-        raise ValueError(f"cannot read {path} as safetensors: {error}") from error
+def _find_tensors(content: Any, path: Path, raw: bool) -> tuple[dict[str, StoredTensor], str]:
+    """Return the tensors by their names, and under what name a file keeps their moving average; empty for none."""
+    average = ""
+    for _ in range(_DEPTH):
+        if not isinstance(content, dict):
+            break
+        if averages := [name for name in _AVERAGES if content.get(name) is not None]:
+            average = averages[0]
+            if not raw:
+                content = content[average]
+                if not isinstance(content, dict):
+                    raise ValueError(f"{path} keeps no mapping of names to tensors under {average}: add --raw")
+                continue
+        wrappers = [name for name in _WRAPPERS if isinstance(content.get(name), dict)]
+        if not wrappers:
+            break
+        if len(wrappers) > 1:
+            raise ValueError(f"{path} holds weights under {' and '.join(wrappers)}: save one state_dict() alone")
+        content = content[wrappers[0]]
+    return _checked(content, path), average
 
 
-def _read_pickle(path: Path) -> dict[str, np.ndarray]:
-    torch = _torch()
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of many types for a damaged file, and for anything but tensors in it
-        raise ValueError(f"cannot read {path} as PyTorch weights, without running code from it: {error}") from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise ValueError(f"{path} holds no mapping of names to tensors: save the model's state_dict()")
-    return {str(name): tensor.to(torch.float32).numpy() for name, tensor in content.items()}
+def _checked(content: Any, path: Path) -> dict[str, StoredTensor]:
+    """Return a mapping of names to tensors if it is one."""
+    if isinstance(content, dict) and content and all(isinstance(name, str) for name in content):
+        objects = {name: value for name, value in content.items() if isinstance(value, Placeholder)}
+        if len(objects) + sum(isinstance(value, StoredTensor) for value in content.values()) == len(content):
+            for name, value in objects.items():
+                kind = value.origin or "tensor of another kind"
+                raise ValueError(
+                    f"cannot read {path} as PyTorch weights, without running code from it: {shown(name)} is made by "
+                    f"{shown(kind)} and no plain tensor: save tensor.float().contiguous()"
+                )
+            return content
+    found = f", but a {shown(content.origin)}" if isinstance(content, Placeholder) and content.origin else ""
+    raise ValueError(f"{path} holds no mapping of names to tensors{found}: save the model's state_dict()")
+
+
+def _plain_names(tensors: Mapping[str, StoredTensor], path: Path) -> dict[str, StoredTensor]:
+    """Return the tensors that something is computed with, by the names that the network itself gives them."""
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNTS)}
+    while prefix := _common_prefix(tensors):
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    # Cadene's own class calls the classifier last_linear.
+    named = {}
+    for name, tensor in tensors.items():
+        plain = f"fc.{name.removeprefix('last_linear.')}" if name.startswith("last_linear.") else name
+        if plain in named:
+            raise ValueError(f"{path} holds {plain} twice, as last_linear too: leave one out")
+        named[plain] = tensor
+    return named
+
+
+def _common_prefix(names: Collection[str]) -> str:
+    """Return what stands in front of all names, of the prefixes that are known; empty for none."""
+    return next((prefix for prefix in _PREFIXES if names and all(name.startswith(prefix) for name in names)), "")
 
 
 def _torch() -> ModuleType:
     try:
         import torch
     except ImportError as error:
-        raise ValueError("torch, which .pth files need, is missing: pip install torch, or use .safetensors") from error
+        raise ValueError(
+            "torch, which writes .pth files, is missing: pip install torch, or write .safetensors"
+        ) from error
     return torch
 
 
