@@ -75,16 +75,21 @@ def load_mindir(path: Path) -> ModelFile:
     from mindspore import Tensor, nn
     from mindspore.train.mind_ir_pb2 import ModelProto
 
+    from src.export.mindir_weights import find_misfit
+
     model = ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
         (images,) = model.graph.input
+        misfit = find_misfit(model)
         with silenced_logging():
-            cell = nn.GraphCell(ms.load(str(path)))
+            cell = None if misfit else nn.GraphCell(ms.load(str(path)))
     except OSError:
         raise
     except Exception as error:  # protobuf's and MindSpore's own have no common type
         raise ValueError(f"cannot load {path}: it is damaged, or no MINDIR with images as its one input") from error
+    if cell is None:
+        raise ValueError(f"cannot load {path}: it is damaged, {misfit}")
     return ModelFile(path, lambda batch: cell(Tensor(batch)).asnumpy(), _sizes(images.tensor[0].dims), "MindSpore")
 
 
