@@ -10,7 +10,8 @@ from src.evaluation.counting import Result
 from src.evaluation.engines import by_onnx, image_loss
 from src.evaluation.evaluation_set import evaluate_test_images
 from src.evaluation.report import write_report
-from src.export.model_file import ModelFile, find_sizes, load_onnx
+from src.export.classifier import fit_classifier
+from src.export.model_file import ModelFile, load_onnx
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import ALONE
 
@@ -29,28 +30,29 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
         ValueError: If the file or the images do not fit, or ONNX Runtime is missing.
         OSError: If the report cannot be written.
     """
-    model = load_onnx(Path(config.onnx_path), config.device_target == "GPU", config.device_id)
+    model = load_onnx(Path(config.onnx_path), config.device_target, config.device_id)
     source = open_images(config.test_data_dir)
-    config = _fit_to_model(config, model, source)
+    model, config = _fit(model, config, source)
     images = usable_images(config, source, ALONE)
     engine = by_onnx(model, image_loss(config), config.batch_size)
     result = evaluate_test_images(config, engine, images, ALONE)
     return result, write_report(config, model.path, result, images), model.provider
 
 
-def _fit_to_model(config: Config, model: ModelFile, source: ImageSource) -> Config:
-    """Return the configuration with the model's batch size, image size and number of classes, those of the images."""
+def _fit(model: ModelFile, config: Config, source: ImageSource) -> tuple[ModelFile, Config]:
+    """Return the classifier, and the configuration with its batch size, image size and number of classes."""
     height, width = model.input_shape[2:]
     if height != width:
         raise ValueError(
             f"{model.path} takes images of {height or 'any'} x {width or 'any'} pixels, height x width: evaluation "
             "needs square ones, export it with equal --height and --width"
         )
-    sizes = find_sizes(model, config.batch_size, config.image_size)
+    model, sizes = fit_classifier(model, config.batch_size, config.image_size)
     folders = len(source.class_names)
     if folders != sizes.num_classes:
         raise ValueError(
             f"{model.path} has {sizes.num_classes} classes, but {config.test_data_dir} has {folders} class folders: "
             "use another of both"
         )
-    return config.replace(image_size=sizes.image_size, batch_size=sizes.batch_size, num_classes=sizes.num_classes)
+    fitted = {"image_size": sizes.image_size, "batch_size": sizes.batch_size, "num_classes": sizes.num_classes}
+    return model, config.replace(**fitted)

@@ -48,7 +48,5 @@ def test_a_weight_that_does_not_fit_is_named(exported, tmp_path, damage):
     damage(weight)
     path = tmp_path / "damaged.mindir"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(
-        ValueError, match=r"cannot load .*damaged\.mindir: it is damaged, its weight '.*conv\.weight' has"
-    ):
+    with pytest.raises(ValueError, match=r"damaged\.mindir: it is damaged, its weight '.*conv\.weight' has"):
         load_mindir(path)
