@@ -25,20 +25,29 @@ def run_export(config: Config) -> None:
     use_device(config)
 
     from src.checkpoints.weights import load_weights  # MindSpore takes seconds to import: --help does without
-    from src.export.exporter import CHECKED_BATCHES, ExportForm, export_network
+    from src.export.exporter import ExportForm, export_network
     from src.Xception import xception
 
     network = xception(config.num_classes)
     load_weights(network, config.ckpt_file)
-    form = ExportForm(config.file_format, config.export_batch_size, config.width, config.height, config.mindir_version)
+    form = ExportForm(
+        file_format=config.file_format,
+        batch_size=config.export_batch_size,
+        width=config.width,
+        height=config.height,
+        mindir_version=config.mindir_version,
+        dynamic_batch=config.dynamic_batch,
+        precision=config.onnx_precision,
+    )
     exported = export_network(network, config.file_name, form, config.device_target)
     size = exported.path.stat().st_size / 1e6
-    shape = f"{config.export_batch_size} x 3 x {config.height} x {config.width}"
-    print(f"wrote {exported.path}: {size:.1f} MB, input {shape}")
+    shape = f"{'any number' if form.dynamic_batch else form.batch_size} x 3 x {form.height} x {form.width}"
+    print(f"wrote {exported.path}: {size:.1f} MB, input {shape}{', float16' if form.precision == 'float16' else ''}")
     if exported.difference is None:
         print("not checked: AIR files can be loaded by the Ascend tools only")
     else:
-        images = CHECKED_BATCHES * config.export_batch_size
+        counts = form.checked_batches
+        images = f"{counts[0]}, {counts[1]} and {counts[2]}" if form.dynamic_batch else sum(counts)
         print(f"checked: loaded back, its logits for {images} images differ by {exported.difference:.1e} at most")
 
 

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
-from mindspore import Parameter
+from mindspore import Parameter, Tensor
 
+from src.checkpoints.contents import unpack
 from src.common.files import replace_file, temporary_path
 from src.common.mindspore_log import silenced_logging
 
-_CHECKSUM, _CHECKSUM_BYTES = b"crc_num", 17  # what save_checkpoint(crc_check=True) ends a file with
+# Only this project's trainings write it, before all weights: a file that has it but no checksum has lost its end.
+_FIRST_OF_TRAINING = "steps_per_epoch"
 
 
 class DamagedCheckpoint(ValueError):
     """A checkpoint file that cannot be read, as opposed to one that does not fit."""
 
 
-def write_checkpoint(path: Path, parameters: Iterable[Parameter], appended: Mapping[str, int | float | str]) -> None:
+def write_checkpoint(path: Path, parameters: Iterable[Parameter], first: Mapping[str, int | float | str]) -> None:
     """Write a checkpoint with a checksum; the file appears whole or not at all.
 
     Args:
         path: The file; missing parent folders are created.
         parameters: What it holds, by the parameters' names.
-        appended: Numbers and words that it holds too, by name.
+        first: Numbers and words that it holds too, by name; they stand first, so that a file that was cut still tells.
 
     Raises:
         OSError: If the file cannot be written; what was there is untouched.
@@ -36,7 +37,7 @@ def write_checkpoint(path: Path, parameters: Iterable[Parameter], appended: Mapp
     temporary = temporary_path(path)
     temporary.mkdir(parents=True)
     try:
-        _save(parameters, temporary / "new.ckpt", appended)
+        _save(first, parameters, temporary / "new.ckpt")
         replace_file(temporary / "new.ckpt", path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -60,24 +61,27 @@ def read_checkpoint(path: Path, whole: bool = False) -> dict[str, Any]:
         raise ValueError(f"no checkpoint file {path}: check the path")
     if path.suffix != ".ckpt":
         raise ValueError(f"{path} is not named like a checkpoint: MindSpore reads only files that end in .ckpt")
-    if whole and not _has_checksum(path):
+    try:
+        entries, has_checksum = unpack(path.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DamagedCheckpoint(f"cannot read checkpoint {path}: {reason}; use another one") from error
+    if not has_checksum and (whole or _FIRST_OF_TRAINING in entries):
         raise DamagedCheckpoint(f"checkpoint {path} has no checksum at its end: it is cut, or another program's")
-    try:
-        with silenced_logging():
-            return ms.load_checkpoint(str(path), crc_check=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # MindSpore raises errors of many types for a damaged file
-        raise DamagedCheckpoint(
-            f"cannot read checkpoint {path}: the file is damaged, unreadable or no checkpoint; use another one"
-        ) from error
+    return {
+        name: value if isinstance(value, str) else Parameter(Tensor(value), name=name)
+        for name, value in entries.items()
+    }
 
 
-def _save(parameters: Iterable[Parameter], path: Path, appended: Mapping[str, int | float | str]) -> None:
-    entries = [{"name": parameter.name, "data": parameter} for parameter in parameters]
+def _save(first: Mapping[str, int | float | str], parameters: Iterable[Parameter], path: Path) -> None:
+    entries = {
+        **{name: value if isinstance(value, str) else Parameter(Tensor(value), name) for name, value in first.items()},
+        **{parameter.name: parameter for parameter in parameters},
+    }
     try:
         with silenced_logging():
-            ms.save_checkpoint(entries, str(path), append_dict=dict(appended), crc_check=True)
+            ms.save_checkpoint(entries, str(path), crc_check=True)
         path.chmod(0o644)
     except OSError:
         raise
@@ -85,10 +89,3 @@ def _save(parameters: Iterable[Parameter], path: Path, appended: Mapping[str, in
         # MindSpore wraps what the system said.
         cause = error.__cause__ or error.__context__
         raise cause if isinstance(cause, OSError) else OSError(f"cannot write {path}: {error}") from error
-
-
-def _has_checksum(path: Path) -> bool:
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(size - _CHECKSUM_BYTES, 0))
-        return stream.read().startswith(_CHECKSUM)

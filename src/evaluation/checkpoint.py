@@ -68,4 +68,4 @@ def _as_onnx(network: Xception, config: Config) -> ModelFile:
         path = Path(folder, "network.onnx")
         form = ExportForm("ONNX", config.batch_size, config.image_size, config.image_size)
         write_unchecked(network.set_train(False), form, path)
-        return load_onnx(path, config.device_target == "GPU", config.device_id)
+        return load_onnx(path, config.device_target, config.device_id)

@@ -11,7 +11,8 @@ from src.evaluation.counting import Result
 from src.evaluation.engines import by_onnx, image_loss
 from src.evaluation.evaluation_set import evaluate_test_images
 from src.evaluation.report import write_report
-from src.export.model_file import ModelFile, Sizes, find_sizes, load_onnx
+from src.export.classifier import Sizes, fit_classifier
+from src.export.model_file import ModelFile, load_onnx
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import ALONE
 
@@ -30,8 +31,8 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
         ValueError: If the file or the images do not fit, or ONNX Runtime is missing.
         OSError: If the report cannot be written.
     """
-    model = load_onnx(Path(config.onnx_path), config.device_target == "GPU", config.device_id)
-    sizes = _find_square_sizes(config, model)
+    model = load_onnx(Path(config.onnx_path), config.device_target, config.device_id)
+    model, sizes = _fit_square(config, model)
     source = open_images(config.test_data_dir)
     folders = len(source.class_names)
     if folders != sizes.num_classes:
@@ -46,12 +47,12 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     return result, write_report(config, model.path, result, images), model.provider
 
 
-def _find_square_sizes(config: Config, model: ModelFile) -> Sizes:
-    """Return the sizes of a model, those of the configuration where the file leaves them open."""
+def _fit_square(config: Config, model: ModelFile) -> tuple[ModelFile, Sizes]:
+    """Return the classifier with its sizes, those of the configuration where the file leaves them open."""
     height, width = model.input_shape[2:]
     if height != width:
         raise ValueError(
             f"{model.path} takes images of {height or 'any'} x {width or 'any'} pixels, height x width: evaluation "
             "needs square ones, export it with equal --height and --width"
         )
-    return find_sizes(model, config.batch_size, config.image_size)
+    return fit_classifier(model, config.batch_size, config.image_size)

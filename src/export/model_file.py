@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,8 @@ ToLogits = Callable[[np.ndarray], np.ndarray]
 
 _GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _ERRORS_ONLY = 3  # of ONNX Runtime's log levels
+
+MODEL_SUFFIXES = (".mindir", ".onnx")
 
 
 @dataclass(frozen=True)
@@ -36,29 +39,19 @@ class ModelFile:
     provider: str
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What a model works with.
+def load_model_file(path: Path, device_target: str = "CPU", device_id: int = 0) -> ModelFile:
+    """Load a file by the loader of its suffix, which is one of MODEL_SUFFIXES.
 
     Args:
-        batch_size: Images in a batch.
-        image_size: Height and width of an image in pixels.
-        num_classes: Number of classes.
-    """
-
-    batch_size: int
-    image_size: int
-    num_classes: int
-
-
-def load_model_file(path: Path) -> ModelFile:
-    """Load a file by the loader of its suffix, which is one of MODEL_LOADERS.
+        path: The file.
+        device_target: "Ascend", "GPU" or "CPU": what an ONNX file should run on; a MINDIR runs on the device in use.
+        device_id: Index of the device, from 0.
 
     Raises:
         ValueError: If it is damaged, no model with images as its one input, or what runs it is missing.
         OSError: If it cannot be read.
     """
-    return MODEL_LOADERS[path.suffix](path)
+    return load_onnx(path, device_target, device_id) if path.suffix == ".onnx" else load_mindir(path)
 
 
 def load_mindir(path: Path) -> ModelFile:
@@ -75,25 +68,30 @@ def load_mindir(path: Path) -> ModelFile:
     from mindspore import Tensor, nn
     from mindspore.train.mind_ir_pb2 import ModelProto
 
+    from src.export.mindir_weights import find_misfit
+
     model = ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
         (images,) = model.graph.input
+        misfit = find_misfit(model)
         with silenced_logging():
-            cell = nn.GraphCell(ms.load(str(path)))
+            cell = None if misfit else nn.GraphCell(ms.load(str(path)))
     except OSError:
         raise
     except Exception as error:  # protobuf's and MindSpore's own have no common type
         raise ValueError(f"cannot load {path}: it is damaged, or no MINDIR with images as its one input") from error
+    if cell is None:
+        raise ValueError(f"cannot load {path}: it is damaged, {misfit}")
     return ModelFile(path, lambda batch: cell(Tensor(batch)).asnumpy(), _sizes(images.tensor[0].dims), "MindSpore")
 
 
-def load_onnx(path: Path, on_gpu: bool = False, device_id: int = 0) -> ModelFile:
-    """Load an ONNX file.
+def load_onnx(path: Path, device_target: str = "CPU", device_id: int = 0) -> ModelFile:
+    """Load an ONNX file, and say in one line on stderr if it is the CPU that runs it though another device should.
 
     Args:
         path: The file.
-        on_gpu: Run it on the GPU if ONNX Runtime can, else on the CPU.
+        device_target: "GPU", or "CPU"; ONNX Runtime has no "Ascend" here.
         device_id: Index of the GPU, from 0.
 
     Raises:
@@ -102,16 +100,16 @@ def load_onnx(path: Path, on_gpu: bool = False, device_id: int = 0) -> ModelFile
     runtime = import_onnxruntime()
     if not path.is_file():
         raise ValueError(f"no ONNX file {path}: check the path")
-    providers: list[Any] = [(_GPU, {"device_id": device_id})] if on_gpu and has_gpu() else []
-    options = runtime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    on_gpu, reason = _try_gpu(runtime, path, device_id) if device_target == "GPU" else (None, "it has no Ascend")
     try:
-        session = runtime.InferenceSession(str(path), options, providers=[*providers, _CPU])
+        session = on_gpu or _new_session(runtime, path, [_CPU])
     except Exception as error:  # its errors have no common type
         raise ValueError(f"cannot load {path}: it is damaged or no ONNX model; {error}") from error
     shape = _onnx_shape(session.get_inputs(), path)
     if not session.get_outputs():
         raise ValueError(f"{path} gives no logits: it has no output")
+    if not on_gpu and device_target != "CPU":
+        print(f"ONNX Runtime uses the CPU for {path}: {reason}", file=sys.stderr)
     name, output = session.get_inputs()[0].name, session.get_outputs()[0].name
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -120,7 +118,24 @@ def load_onnx(path: Path, on_gpu: bool = False, device_id: int = 0) -> ModelFile
     return ModelFile(path, run, shape, session.get_providers()[0])
 
 
-MODEL_LOADERS: Mapping[str, Callable[[Path], ModelFile]] = {".mindir": load_mindir, ".onnx": load_onnx}
+def _try_gpu(runtime: ModuleType, path: Path, device_id: int) -> tuple[Any, str]:
+    """Return a session that does run on the GPU, or None and why there is none."""
+    if not has_gpu():
+        return None, "it finds no GPU (onnxruntime-gpu can use one)"
+    try:
+        session = _new_session(runtime, path, [(_GPU, {"device_id": device_id}), _CPU])
+    except Exception as error:  # noqa: BLE001 - of no common type; a file that is no good fails on the CPU too
+        return None, " ".join(str(error).split())
+    if session.get_providers()[0] != _GPU:
+        return None, f"{_GPU} does not start; the driver, or its version of CUDA and cuDNN, is not there"
+    return session, ""
+
+
+def _new_session(runtime: ModuleType, path: Path, providers: list[Any]) -> Any:
+    options = runtime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    # Its own way of falling back to the CPU prints on stdout, and goes on.
+    return runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
 
 
 def import_onnxruntime() -> ModuleType:
@@ -139,38 +154,6 @@ def has_gpu() -> bool:
         return _GPU in import_onnxruntime().get_available_providers()
     except ValueError:
         return False
-
-
-def find_sizes(model: ModelFile, batch_size: int, image_size: int) -> Sizes:
-    """Return the sizes that a classifier of square images works with; it is run once on blank ones.
-
-    Args:
-        model: The model.
-        batch_size: Images in a batch where the file leaves that open.
-        image_size: Height and width in pixels where it leaves these open.
-
-    Raises:
-        ValueError: If it takes anything but square RGB images, fails, or gives anything but one row of float32 logits
-            for each image.
-    """
-    shape = model.input_shape
-    if len(shape) != 4 or shape[1] not in (3, None) or shape[2] != shape[3]:
-        raise ValueError(f"{model.path} takes input of shape {shape}: only (N, 3, H, W) with H = W will do")
-    batch, side = shape[0] or batch_size, shape[2] or image_size
-    return Sizes(batch, side, _count_classes(model, (batch, 3, side, side)))
-
-
-def _count_classes(model: ModelFile, input_shape: tuple[int, ...]) -> int:
-    try:
-        logits = np.asarray(model.run(np.zeros(input_shape, np.float32)))
-    except Exception as error:  # those of ONNX Runtime and MindSpore have no common type
-        raise ValueError(f"{model.path} fails on images of shape {input_shape}: {error}") from error
-    if logits.ndim != 2 or len(logits) != input_shape[0] or not logits.shape[1] or logits.dtype != np.float32:
-        raise ValueError(
-            f"{model.path} gives {logits.dtype} {list(logits.shape)} for {input_shape[0]} images instead of logits, "
-            f"float32 [{input_shape[0]}, classes]"
-        )
-    return logits.shape[1]
 
 
 def _onnx_shape(inputs: Sequence[Any], path: Path) -> tuple[int | None, ...]:

@@ -56,6 +56,8 @@ class Settings:
     file_name: str
     file_format: str
     mindir_version: int
+    dynamic_batch: bool
+    onnx_precision: str
 
     enable_modelarts: bool
     data_url: str

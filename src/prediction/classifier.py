@@ -10,7 +10,8 @@ import numpy as np
 from mindspore import Tensor
 
 from src.checkpoints.weights import load_network
-from src.export.model_file import MODEL_LOADERS, ToLogits, find_sizes, load_model_file
+from src.export.classifier import fit_classifier
+from src.export.model_file import MODEL_SUFFIXES, ToLogits, load_model_file
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import to_evaluation_precision
 from src.Xception import Xception
@@ -54,10 +55,10 @@ def load_classifier(path: Path, config: Config) -> Classifier:
         raise ValueError(f"no file {path}: check the path")
     if path.suffix == CHECKPOINT:
         return _load_checkpoint(path, config)
-    if path.suffix not in MODEL_LOADERS:
-        raise ValueError(f"{path} does not end in one of {' '.join((CHECKPOINT, *MODEL_LOADERS))}")
-    model = load_model_file(path)
-    sizes = find_sizes(model, config.batch_size, config.image_size)
+    if path.suffix not in MODEL_SUFFIXES:
+        raise ValueError(f"{path} does not end in one of {' '.join((CHECKPOINT, *MODEL_SUFFIXES))}")
+    model = load_model_file(path, config.device_target, config.device_id)
+    model, sizes = fit_classifier(model, config.batch_size, config.image_size)
     return Classifier(model.run, sizes.num_classes, sizes.image_size, sizes.batch_size)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import csv
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 from PIL import Image
 
 import eval_onnx
@@ -22,6 +23,7 @@ from src.checkpoints.weights import load_weights
 from src.export.exporter import ExportForm, export_network
 from src.model_utils.command import run_command
 from src.Xception import xception
+from tests.helpers.onnx_runtime import for_gpus
 from tests.helpers.project import ROOT
 
 pytestmark = pytest.mark.slow
@@ -30,17 +32,21 @@ RESULT = re.compile(r"^result: (\{.*\})$", re.MULTILINE)
 
 
 class Small(nn.Cell):
-    """Three logits from the mean colours, or the feature maps before them."""
+    """Three logits from the mean colours, their softmax, or the feature maps before them."""
 
-    def __init__(self, is_classifier: bool = True):
+    def __init__(self, is_classifier: bool = True, softmax: bool = False):
         super().__init__()
         self.conv = nn.Conv2d(3, 3, 3)
         self.conv.weight.set_data(Tensor(np.random.RandomState(0).normal(size=(3, 3, 3, 3)), ms.float32))
         self.is_classifier = is_classifier
+        self.softmax = softmax
 
     def construct(self, images: Tensor) -> Tensor:
         maps = self.conv(images)
-        return maps.mean((2, 3)) if self.is_classifier else maps
+        if not self.is_classifier:
+            return maps
+        logits = maps.mean((2, 3)) * 9
+        return ops.softmax(logits, -1) if self.softmax else logits
 
 
 def export(path: Path, *shape: int, network: nn.Cell | None = None, dtype: type = np.float32, **more) -> Path:
@@ -77,6 +83,22 @@ def test_the_script_finds_what_the_checkpoints_own_evaluation_found(trained, few
     assert "evaluated 37 images, each once" in log.splitlines()
     assert "wrote report/per_class.csv" in log.splitlines()
     assert (tmp_path / "report" / "confusion_matrix.csv").read_text().startswith("true \\ predicted,0,1,2\n")
+
+
+def test_a_file_that_ends_in_softmax_has_the_loss_and_the_confidences_of_its_logits(
+    small, few_digits, tmp_path, capsys
+):
+    model = export(tmp_path / "softmax.onnx", 5, 3, 71, 71, network=Small(softmax=True))
+    found = []
+    for path in (small, model):
+        report = tmp_path / path.stem
+        status, output, errors = evaluate(capsys, few_digits / "val", path, f"--eval_report={report}")
+        assert status == 0, errors
+        assert (f"{path} gives probabilities, not logits: they are taken as such\n" in errors) is (path == model)
+        rows = csv.reader((report / "mistakes.csv").read_text().splitlines()[1:])
+        confidences = [float(row[-1]) for row in rows]
+        found.append([*ast.literal_eval(RESULT.search(output)[1]).values(), *confidences])
+    assert len(found[0]) > 3 and found[1] == pytest.approx(found[0], rel=1e-5)
 
 
 def test_the_report_is_of_the_file_that_was_evaluated(small, few_digits, tmp_path, capsys):
@@ -158,6 +180,19 @@ def test_a_gpu_that_is_not_there_is_told_and_the_cpu_does_the_work(small, few_di
     assert status == 0
     assert output.startswith("ONNX Runtime used CPUExecutionProvider\n")
     assert errors.startswith("onnxruntime finds no GPU: the CPU is used")
+
+
+@pytest.mark.parametrize("device", ["GPU", "auto"])
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_an_onnxruntime_for_gpus_that_runs_on_the_cpu_says_so(
+    small, few_digits, capsys, monkeypatch, *, device, is_refused
+):
+    monkeypatch.setitem(sys.modules, "onnxruntime", for_gpus(is_refused))
+    status, output, errors = evaluate(capsys, few_digits / "val", small, f"--device_target={device}")
+    assert status == 0
+    assert output.startswith("ONNX Runtime used CPUExecutionProvider\n")
+    reason = "CUDA failure 100: no CUDA-capable device" if is_refused else "CUDAExecutionProvider does not start; "
+    assert errors.startswith(f"ONNX Runtime uses the CPU for {small}: {reason}")
 
 
 @pytest.mark.parametrize(

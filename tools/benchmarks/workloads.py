@@ -196,7 +196,7 @@ def build_workload(
         group: The processes that train together.
         library: The operators in C++ for training, as build_cpu_library returns them; None for MindSpore's.
     """
-    model = load_onnx(Path(config.onnx_path), config.device_target == "GPU") if config.onnx_path else None
+    model = load_onnx(Path(config.onnx_path), config.device_target) if config.onnx_path else None
     if name == "training":
         return Training(config, images, group, library)
     if name == "evaluation":
