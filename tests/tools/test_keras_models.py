@@ -44,7 +44,7 @@ def test_a_network_inside_a_model_gives_the_models_probabilities(models, tmp_pat
     found = probabilities(convert(models / name, tmp_path / "ours.ckpt"), np.load(models / "raw.npy"))
     expected = np.load(models / f"{name}.npy")
     if name.startswith("one"):
-        assert "its one output, a sigmoid's, became two classes" in capsys.readouterr().out
+        assert "its one output, taken for a sigmoid, became two classes" in capsys.readouterr().out
         expected = np.concatenate([1 - expected, expected], axis=1)
     assert np.allclose(found, expected, rtol=1e-3, atol=1e-5)
 

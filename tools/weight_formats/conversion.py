@@ -91,7 +91,7 @@ def import_weights(
         raise ValueError(f"{source} has no classifier: add --num_classes=N to put an untrained one there")
     if "fc.bias" in weights and len(weights["fc.bias"]) == 1:
         weights = as_two_classes(weights)
-        notes = (*notes, "its one output, a sigmoid's, became two classes: class 1 is what the output speaks for")
+        notes = (*notes, "its one output, taken for a sigmoid, became two classes: 1 where it is near 1, 0 else")
     classes = len(weights.get("fc.bias", range(num_classes or 0)))
     if num_classes not in (None, classes):
         raise ValueError(f"{source} has a classifier of {classes} classes: leave out --num_classes={num_classes}")

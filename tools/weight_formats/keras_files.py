@@ -77,7 +77,7 @@ def read_keras(path: Path) -> Read:
     notes = []
     if scaling:
         weights = fold_normalization(weights, *scaling.mean_and_std)
-        notes.append(f"folded what the model does to images of 0 to 255, {scaling}, into conv1 and bn1")
+        notes.append(f"folded the model's own scaling of images of 0 to 255, {scaling}, into conv1 and bn1")
     if not model and len(weights.get("fc.bias", ())) > 1:
         notes.append("a file of weights does not tell what follows its classifier: taken for a softmax")
     return Read(weights, tuple(notes))

@@ -65,8 +65,10 @@ class Scaling:
         return (-self.offset / self.factor).tolist(), (1 / self.factor).tolist()
 
     def __str__(self) -> str:
-        factor, offset = (np.array2string(np.unique(value), precision=6) for value in (self.factor, self.offset))
-        return f"x {factor.strip('[]')} + {offset.strip('[]')}"
+        factor, offset = (
+            ", ".join(f"{number:g}" for number in np.unique(value)) for value in (self.factor, self.offset)
+        )
+        return f"multiplied by {factor}, {offset} added"
 
 
 def read_model(text: str, path: Path) -> Scaling | None:

@@ -29,7 +29,8 @@ def read_torch_file(path: Path) -> Any:
     try:
         return _read_archive(path) if zipfile.is_zipfile(path) else _read_row(path)
     except Exception as error:  # a damaged program fails in any way
-        reason = str(error) or type(error).__name__
+        told = isinstance(error, ValueError)
+        reason = str(error) if told else f"it is damaged, or no such file ({type(error).__name__}: {error})"
         message = f"cannot read {path} as PyTorch weights: {reason}"
         raise ValueError(reason if reason.startswith(str(path)) else message) from error
 
