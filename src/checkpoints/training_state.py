@@ -60,9 +60,9 @@ def save_training(path: Path, state: TrainingState, position: Position | None = 
     appended: dict[str, int | float | str] = {}
     if position is not None:
         appended = {
+            "steps_per_epoch": position.steps_per_epoch,
             "epoch_num": position.epoch,
             "step_num": position.step,
-            "steps_per_epoch": position.steps_per_epoch,
             "best_top_1": position.best_top_1,
         }
     write_checkpoint(path, parameters.values(), {**appended, **padding_entry(state.network)})
