@@ -15,7 +15,7 @@ from src.common.files import replace_file, temporary_path
 from src.common.mindspore_log import silenced_logging
 
 # Only this project's trainings write it, before all else: a file that has it but no checksum has lost its end.
-_FIRST_OF_TRAINING = "steps_per_epoch"
+FIRST_OF_TRAINING = "steps_per_epoch"
 
 
 class DamagedCheckpoint(ValueError):
@@ -66,7 +66,7 @@ def read_checkpoint(path: Path, whole: bool = False) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"the file is damaged: {error}"
         raise DamagedCheckpoint(f"cannot read checkpoint {path}: {reason}; use another one") from error
-    if not has_checksum and (whole or _FIRST_OF_TRAINING in entries):
+    if not has_checksum and (whole or FIRST_OF_TRAINING in entries):
         raise DamagedCheckpoint(f"checkpoint {path} has no checksum at its end: it is cut, or another program's")
     return {
         name: value if isinstance(value, str) else Parameter(Tensor(value), name=name)

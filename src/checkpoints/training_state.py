@@ -9,7 +9,7 @@ from typing import Any
 
 from mindspore import Parameter, Tensor, nn
 
-from src.checkpoints.file import read_checkpoint, write_checkpoint
+from src.checkpoints.file import FIRST_OF_TRAINING, read_checkpoint, write_checkpoint
 from src.checkpoints.parameters import (
     AVERAGE,
     assign,
@@ -57,15 +57,15 @@ def save_training(path: Path, state: TrainingState, position: Position | None = 
         OSError: If the file cannot be written; what was there is untouched.
     """
     parameters = {**weights_of(state.network), **_moments(state), **_averages(state)}
-    appended: dict[str, int | float | str] = {}
+    first: dict[str, int | float | str] = {}
     if position is not None:
-        appended = {
-            "steps_per_epoch": position.steps_per_epoch,
+        first = {
+            FIRST_OF_TRAINING: position.steps_per_epoch,
             "epoch_num": position.epoch,
             "step_num": position.step,
             "best_top_1": position.best_top_1,
         }
-    write_checkpoint(path, parameters.values(), {**appended, **padding_entry(state.network)})
+    write_checkpoint(path, parameters.values(), {**first, **padding_entry(state.network)})
 
 
 def load_training(state: TrainingState, path: str | Path, whole: bool = False) -> tuple[Position | None, bool]:
@@ -116,9 +116,9 @@ def _held(
 
 
 def _position(stored: Mapping[str, Any]) -> Position | None:
-    if not {"epoch_num", "step_num", "steps_per_epoch"} <= stored.keys():
+    if not {"epoch_num", "step_num", FIRST_OF_TRAINING} <= stored.keys():
         return None
-    epoch, step, steps = (stored[name].asnumpy().item() for name in ("epoch_num", "step_num", "steps_per_epoch"))
+    epoch, step, steps = (stored[name].asnumpy().item() for name in ("epoch_num", "step_num", FIRST_OF_TRAINING))
     best = stored["best_top_1"].asnumpy().item() if "best_top_1" in stored else -1.0
     return Position(epoch, step, steps, best)
 

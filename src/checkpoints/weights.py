@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mindspore import Parameter, nn
@@ -22,6 +22,20 @@ from src.checkpoints.parameters import (
     weights_of,
 )
 from src.Xception import Xception, xception
+
+
+class StoredWeights(NamedTuple):
+    """The weights that a checkpoint holds.
+
+    Args:
+        values: The weights by name, without what training writes beside them.
+        pool_padding: How an Xception with them pads max pooling.
+        are_averaged: Whether they are the moving average of the weights, which the checkpoint holds too.
+    """
+
+    values: dict[str, np.ndarray]
+    pool_padding: str
+    are_averaged: bool
 
 
 def save_weights(path: Path, network: nn.Cell) -> None:
@@ -96,21 +110,19 @@ def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
     return not fits
 
 
-def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
-    """Read the weights of a checkpoint of any network.
+def read_weights(path: str | Path) -> StoredWeights:
+    """Read the weights of a checkpoint of any network, or their moving average where it holds one.
 
     Args:
         path: A checkpoint.
-
-    Returns:
-        The weights by name, without what training writes beside them, and the pool padding of an Xception.
 
     Raises:
         ValueError: If the file is missing or damaged.
     """
     stored = _averages_or_weights(path)
     weights = {name: value.asnumpy() for name, value in stored.items() if not belongs_to_training(name)}
-    return weights, stored.get(POOL_PADDING, "same")
+    averaged = any(name.startswith(AVERAGE) for name in stored)
+    return StoredWeights(weights, stored.get(POOL_PADDING, "same"), averaged)
 
 
 def _averages_or_weights(path: str | Path) -> dict[str, Any]:

@@ -82,6 +82,6 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def assert_same_weights(left: Path, right: Path) -> None:
-    (first, padding), (second, other_padding) = read_weights(left), read_weights(right)
+    (first, padding, _), (second, other_padding, _) = read_weights(left), read_weights(right)
     assert first.keys() == second.keys() and padding == other_padding
     assert all(np.array_equal(first[name], second[name]) for name in first)

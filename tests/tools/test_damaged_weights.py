@@ -95,8 +95,8 @@ def test_packed_hdf5_is_read(small, tmp_path):
     name = "layers/conv2d_1/vars/0"
     with h5py.File(path, "a") as file:
         replace(file, name, data=file[name][()], chunks=(2, 2, 32, 32), compression="gzip")
-    found, _ = read_weights(convert(path, tmp_path / "ours.ckpt"))
-    assert np.array_equal(found["conv2.weight"], read_weights(small)[0]["conv2.weight"])
+    found = read_weights(convert(path, tmp_path / "ours.ckpt")).values
+    assert np.array_equal(found["conv2.weight"], read_weights(small).values["conv2.weight"])
 
 
 def packed(header: bytes, numbers: bytes = bytes(8)) -> bytes:

@@ -135,7 +135,7 @@ def test_the_layer_names_of_the_first_files_are_matched_by_their_order(models, t
         old.attrs["layer_names"] = names
     found = convert(tmp_path / "old.h5", tmp_path / "ours.ckpt", "--num_classes", "3")
     expected = convert(models / "no_top.weights.h5", tmp_path / "expected.ckpt", "--num_classes", "3")
-    (first, _), (second, _) = read_weights(found), read_weights(expected)
+    (first, _, _), (second, _, _) = read_weights(found), read_weights(expected)
     assert all(np.array_equal(first[name], second[name]) for name in first if not name.startswith("fc."))
 
 

@@ -63,8 +63,8 @@ def test_a_keras_file_without_classifier_gets_an_untrained_one_on_request(keras_
     with pytest.raises(ValueError, match=r"has no classifier: add --num_classes=N"):
         convert(source, out)
     assert not out.exists()
-    weights, _ = read_weights(convert(source, out, "--num_classes", "3"))
-    whole, _ = read_weights(from_keras)
+    weights = read_weights(convert(source, out, "--num_classes", "3")).values
+    whole = read_weights(from_keras).values
     assert weights["fc.weight"].shape == (3, 2048) and weights["fc.bias"].shape == (3,)
     assert all(np.array_equal(weights[name], whole[name]) for name in whole if not name.startswith("fc."))
     with pytest.raises(ValueError, match=r"has a classifier of 7 classes: leave out --num_classes=3"):

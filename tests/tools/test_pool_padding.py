@@ -22,7 +22,7 @@ def test_the_pool_padding_goes_with_the_checkpoint(tmp_path, small):
     load_weights(other, tmp_path / "a.ckpt")
     assert other.pool_padding == "symmetric"
     save_weights(tmp_path / "b.ckpt", other)
-    assert read_weights(tmp_path / "b.ckpt")[1] == "symmetric"
+    assert read_weights(tmp_path / "b.ckpt").pool_padding == "symmetric"
     load_weights(other, small)
     assert other.pool_padding == "same"
     load_training(TrainingState(other, nn.Momentum(other.trainable_params(), 0.1, 0.9)), tmp_path / "b.ckpt")

@@ -28,7 +28,7 @@ def state(small, tmp_path_factory) -> dict:
     import torch
 
     path = tmp_path_factory.mktemp("state") / "state.pth"
-    path.write_bytes(to_torch(read_weights(small)[0], path))
+    path.write_bytes(to_torch(read_weights(small).values, path))
     return torch.load(path, weights_only=True)
 
 

@@ -65,8 +65,8 @@ def test_the_moving_average_in_a_checkpoint_of_timms_training_is_taken_and_said(
 
 
 def test_bfloat16_is_read_exactly(timm_files, from_timm, tmp_path):
-    found, _ = read_weights(convert(timm_files / "half.safetensors", tmp_path / "ours.ckpt"))
-    expected, _ = read_weights(from_timm)
+    found = read_weights(convert(timm_files / "half.safetensors", tmp_path / "ours.ckpt")).values
+    expected = read_weights(from_timm).values
     for name, value in found.items():
         assert not (value.view(np.uint32) & 0xFFFF).any()
         assert np.allclose(value, expected[name], rtol=2**-8, atol=0)

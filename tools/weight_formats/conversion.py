@@ -8,8 +8,6 @@ from pathlib import Path
 
 from mindspore import Tensor
 
-from src.checkpoints.file import read_checkpoint
-from src.checkpoints.parameters import AVERAGE
 from src.checkpoints.weights import read_weights, save_weights
 from src.common.files import atomic_write
 from src.Xception import xception
@@ -123,11 +121,10 @@ def export_weights(source: Path, layout: str, out: Path) -> Converted:
     write = LAYOUTS[layout].write
     if write is None:
         raise ValueError(f"{out}: files of {layout} are only read")
-    stored, pool_padding = read_weights(source)
+    stored = read_weights(source)
     names = [name for layer in xception_layers() for name in layer.parameters]
-    refuse_differences([name for name in names if name not in stored], stored.keys() - set(names), source)
-    weights = read_values({name: StoredTensor.of(stored[name]) for name in names}, source)
+    refuse_differences([name for name in names if name not in stored.values], stored.values.keys() - set(names), source)
+    weights = read_values({name: StoredTensor.of(stored.values[name]) for name in names}, source)
     atomic_write(out, write(weights, out))
-    averaged = any(name.startswith(AVERAGE) for name in read_checkpoint(source))
-    notes = ("took the moving average of the weights, which the checkpoint holds too",) if averaged else ()
-    return Converted(len(weights["fc.bias"]), pool_padding, notes)
+    notes = ("took the moving average of the weights, which the checkpoint holds too",) if stored.are_averaged else ()
+    return Converted(len(weights["fc.bias"]), stored.pool_padding, notes)

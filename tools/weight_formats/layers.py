@@ -10,13 +10,13 @@ from typing import TypeVar
 import numpy as np
 
 from src.checkpoints.parameters import first_of
+from src.data.normalization import MEAN, STD
 from src.Xception import BLOCKS, FEATURES
 
 Weights = dict[str, np.ndarray]  # by the names of this project's parameters
 Value = TypeVar("Value")
 
 CLASSIFIER = "fc"
-PIXEL_SCALE = 127.5  # the mean and deviation that this project takes images to have, on the scale of 0 to 255
 # The parameters of a layer, in the order in which Keras keeps them.
 PARAMETERS = {
     "convolution": ("weight",),
@@ -166,8 +166,8 @@ def fold_normalization(weights: Weights, mean: Sequence[float], std: Sequence[fl
     Returns:
         New weights; the arrays that stay the same are shared.
     """
-    scale = PIXEL_SCALE / np.asarray(std, np.float64)
-    shift = (PIXEL_SCALE - np.asarray(mean, np.float64)) / np.asarray(std, np.float64)
+    scale = STD / np.asarray(std, np.float64)
+    shift = (MEAN - np.asarray(mean, np.float64)) / np.asarray(std, np.float64)
     kernel = weights["conv1.weight"].astype(np.float64)  # (output, input, height, width)
     constant = np.einsum("oihw,i->o", kernel, shift)
     return {

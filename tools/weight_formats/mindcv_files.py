@@ -26,7 +26,7 @@ def read_mindcv(path: Path) -> Read:
     Raises:
         ValueError: If the file is damaged, or is no such checkpoint.
     """
-    tensors, _ = read_weights(path)
+    tensors = read_weights(path).values
     names = {_mindcv_name(name): name for layer in xception_layers() for name in layer.parameters}
     if tensors.keys() == set(names.values()):
         raise ValueError(f"{path} is a checkpoint of this project already: use it as it is, or add --to=FORMAT")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tools.weight_formats.layers import shown
-from tools.weight_formats.tensors import StoredTensor, decode
+from tools.weight_formats.tensors import StoredTensor, add_once, decode
 
 # The format's names of types that are taken, or that a message should call by their common names; and their bytes.
 _TYPES = {
@@ -41,7 +41,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
             size = path.stat().st_size
             if size < start or not 0 < length <= _LONGEST_HEADER:
                 raise ValueError(f"it has no header of {length} bytes")
-            header = json.loads(file.read(length), object_pairs_hook=_without_doubles)
+            header = json.loads(file.read(length), object_pairs_hook=lambda pairs: add_once({}, pairs))
         if not isinstance(header, dict):
             raise ValueError("its header is no JSON object")
         header.pop("__metadata__", None)
@@ -69,13 +69,3 @@ def _declared(path: Path, name: str, entry: Any, bounds: tuple[int, int]) -> Sto
         return decode(content, dtype).reshape(shape)
 
     return StoredTensor(shape, dtype, read)
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object of which no name comes twice."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"it holds {shown(name)} twice")
-        found[name] = value
-    return found

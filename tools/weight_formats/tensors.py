@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,6 +106,15 @@ def check_values(weights: Weights, path: Path) -> None:
             raise ValueError(f"{path} holds values in {name} that are no finite numbers in float32")
         if name.endswith(".moving_variance") and value.min() < 0:
             raise ValueError(f"{path} holds a negative variance in {name}")
+
+
+def add_once(found: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Add pairs to a dict and return it; raise ValueError for a name that comes twice, of which one would be lost."""
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"it holds {shown(str(name))} twice")
+        found[name] = value
+    return found
 
 
 def decode(content: bytes, dtype: str, byte_order: str = "<") -> np.ndarray:

@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tools.weight_formats.layers import shown
-from tools.weight_formats.tensors import StoredTensor
+from tools.weight_formats.tensors import StoredTensor, add_once
 
 # The element types that PyTorch's classes of storage are called after, and their bytes.
 _STORAGES = {
@@ -126,18 +125,12 @@ class InertUnpickler(pickle._Unpickler):
 
 
 def _put(target: Any, pairs: Iterable[tuple[Any, Any]]) -> None:
-    for key, value in pairs:
-        if isinstance(target, Placeholder):
-            continue
-        if key in target:
-            raise ValueError(f"it holds {shown(str(key))} twice")
-        target[key] = value
+    if not isinstance(target, Placeholder):
+        add_once(target, pairs)
 
 
 def _dict(pairs: Iterable[tuple[Any, Any]] = ()) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    _put(found, pairs)
-    return found
+    return add_once({}, pairs)
 
 
 def _tensor(storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> Any:
