@@ -13,6 +13,7 @@ CORE = {"src.Xception", "src.loss", "src.lr_generator"}
 # From the ground up: each may import what stands before it and itself, not what stands beside it.
 FLOORS = (
     {"src", "src.common", *CORE},
+    {"src.metadata"},
     {"src.export", "src.modelarts"},
     {"src.model_utils"},
     {"src.data", "src.checkpoints", "src.cpu", "src.launch"},
