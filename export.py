@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from src.metadata.metadata import Metadata
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.moxing_adapter import moxing_wrapper
+from src.model_utils.weights_settings import say, settle
+
+if TYPE_CHECKING:
+    from src.export.exporter import ExportForm
+
+SMALLEST_SIDE = 71
 
 
 def main(argv: Sequence[str]) -> None:
@@ -16,6 +26,10 @@ def main(argv: Sequence[str]) -> None:
     config = parse_config(argv, resolve_device, __doc__)
     if not config.ckpt_file:
         raise ConfigError("no checkpoint given: add --ckpt_file=FILE.ckpt")
+    for name in ("width", "height"):
+        side = getattr(config, name)
+        if 0 < side < SMALLEST_SIDE:
+            raise ConfigError(f"option --{name}: expected 0, or an integer >= {SMALLEST_SIDE}, got {side}")
     run_export(config)
 
 
@@ -24,31 +38,43 @@ def run_export(config: Config) -> None:
     """Export as the configuration says."""
     use_device(config)
 
-    from src.checkpoints.weights import load_weights  # MindSpore takes seconds to import: --help does without
+    from src.checkpoints.weights import load_network  # MindSpore takes seconds to import: --help does without
     from src.export.exporter import ExportForm, export_network
-    from src.Xception import xception
 
-    network = xception(config.num_classes)
-    load_weights(network, config.ckpt_file)
+    network, metadata = load_network(config.ckpt_file)
+    settled = settle(config, Path(config.ckpt_file), metadata).fit(network.num_classes)
+    config = settled.config
+    say(settled.notes)
     form = ExportForm(
         file_format=config.file_format,
         batch_size=config.export_batch_size,
-        width=config.width,
-        height=config.height,
+        width=config.width or config.image_size,
+        height=config.height or config.image_size,
         mindir_version=config.mindir_version,
         dynamic_batch=config.dynamic_batch,
         precision=config.onnx_precision,
     )
-    exported = export_network(network, config.file_name, form, config.device_target)
+    say(_size_notes(form, settled.metadata))
+    described = replace(settled.metadata, crop_pct=config.crop_pct, interpolation=config.interpolation)
+    exported = export_network(network, config.file_name, form, config.device_target, described)
     size = exported.path.stat().st_size / 1e6
     shape = f"{'any number' if form.dynamic_batch else form.batch_size} x 3 x {form.height} x {form.width}"
     print(f"wrote {exported.path}: {size:.1f} MB, input {shape}{', float16' if form.precision == 'float16' else ''}")
     if exported.difference is None:
+        print("its classes and preprocessing are not in it: AIR has no place for them")
         print("not checked: AIR files can be loaded by the Ascend tools only")
     else:
         counts = form.checked_batches
         images = f"{counts[0]}, {counts[1]} and {counts[2]}" if form.dynamic_batch else sum(counts)
         print(f"checked: loaded back, its logits for {images} images differ by {exported.difference:.1e} at most")
+
+
+def _size_notes(form: ExportForm, metadata: Metadata) -> list[str]:
+    """Tell if a file takes other images than the training had."""
+    trained = metadata.image_size
+    if trained is None or (form.width, form.height) == (trained, trained):
+        return []
+    return [f"the file takes images of {form.height} x {form.width}, but the training had {trained} x {trained}"]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.checkpoints.names import CONFIG
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -15,14 +14,17 @@ from src.model_utils.device_adapter import resolve_device, use_device
 SKIPPED = 3  # as the program for the Ascend 310 says it
 
 _EPILOG = """Results go to stdout, all else to stderr. The exit status is 0 if every image was predicted, 3 if some were
-skipped, 2 for a wrong call and 1 for any other error. The class names are those of --class_names, else of
-class_names.txt beside the checkpoint, else ImageNet's for 1000 classes, else numbers."""
+skipped, 2 for a wrong call and 1 for any other error. The file tells its class names, image size and resizing; what
+it does not tell is looked for in config.yaml and class_names.txt beside it. Class names that are not known are
+ImageNet's for 1000 classes, else numbers."""
 _SHARED = {
-    "config_path": "YAML file of settings (default: the config.yaml that training wrote beside the checkpoint)",
+    "config_path": "YAML file of settings ; what it gives counts as given here",
     "device_target": "auto, Ascend, GPU or CPU (default: auto)",
     "device_id": "index of the device, from 0 (default: 0)",
     "amp_level": "mixed precision of a checkpoint: auto, O0, O2 or O3",
-    "image_size": "side of the images in pixels, for a checkpoint: that of its training",
+    "image_size": "side of the images in pixels, for a checkpoint (default: that of its training)",
+    "crop_pct": "centre crop as a share of the resized shorter side (default: that of the training)",
+    "interpolation": "how images are resized, bilinear or bicubic (default: as in the training)",
     "batch_size": "images in a batch; a MINDIR or ONNX file has its own, unless it takes any",
     "num_parallel_workers": "threads that read images; 0 takes all cores",
 }
@@ -81,12 +83,7 @@ def _new_parser() -> argparse.ArgumentParser:
 
 
 def _configure(args: argparse.Namespace) -> Config:
-    """Return the configuration; of the training's own file only what describes the network and its images counts."""
     words = [f"--{name}={value}" for name in _SHARED if (value := getattr(args, name)) is not None]
-    beside = args.checkpoint_path.with_name(CONFIG)
-    if args.config_path is None and beside.is_file():
-        here = [f"--config_path={beside}", "--device_target=auto", "--device_id=0", "--num_parallel_workers=0"]
-        words = [*here, *words]
     alone = ["--is_distributed=False", "--enable_modelarts=False", f"--checkpoint_path={args.checkpoint_path}"]
     return parse_config([*words, *alone], resolve_device)
 

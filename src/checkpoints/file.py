@@ -14,8 +14,10 @@ from src.checkpoints.contents import unpack
 from src.common.files import replace_file, temporary_path
 from src.common.mindspore_log import silenced_logging
 
-# Only this project's trainings write it, before all else: a file that has it but no checksum has lost its end.
+# Only this project writes them, before all else: a file that has one but no checksum has lost its end.
 FIRST_OF_TRAINING = "steps_per_epoch"
+METADATA = "metadata"  # what the weights mean
+_FIRST = (FIRST_OF_TRAINING, METADATA)
 
 
 class DamagedCheckpoint(ValueError):
@@ -66,7 +68,7 @@ def read_checkpoint(path: Path, whole: bool = False) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"the file is damaged: {error}"
         raise DamagedCheckpoint(f"cannot read checkpoint {path}: {reason}; use another one") from error
-    if not has_checksum and (whole or FIRST_OF_TRAINING in entries):
+    if not has_checksum and (whole or any(name in entries for name in _FIRST)):
         raise DamagedCheckpoint(f"checkpoint {path} has no checksum at its end: it is cut, or another program's")
     return {
         name: value if isinstance(value, str) else Parameter(Tensor(value), name=name)

@@ -7,13 +7,12 @@ from pathlib import Path
 from src.checkpoints.names import (
     BAD_IMAGES,
     BEST_CHECKPOINT,
-    CLASS_NAMES,
-    CONFIG,
     CURVES,
     METRICS,
     numbered_checkpoints,
 )
 from src.common.files import atomic_write, move_aside, remove_temporary
+from src.model_utils.beside import CLASS_NAMES, CONFIG
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from src.checkpoints.position import Position
 
-CONFIG = "config.yaml"
-CLASS_NAMES = "class_names.txt"  # a name a line
 METRICS = "metrics.csv"
 CURVES = "curves.png"
 BAD_IMAGES = "bad_images.txt"

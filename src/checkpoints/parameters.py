@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
+from src.checkpoints.file import METADATA
+from src.metadata.metadata import Metadata, parse_metadata
 from src.Xception import Xception
 
 AVERAGE = "ema."  # how the names of averaged weights begin
-POOL_PADDING = "pool_padding"  # an entry that only networks with another padding than "same" have
+_POOL_PADDING = "pool_padding"  # what earlier versions wrote for another padding than "same"
 _MAX_NAMES = 10
 # What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
 _TRAINING_STATE = re.compile(
     r"(moments|accum|moment1|moment2|ema)\..*|(global_step|learning_rate|momentum|loss_scale|scale_sense|epoch_num|step_num"
     r"|steps_per_epoch|best_top_1|current_iterator_step|last_overflow_iterator_step|random_op|_random_op_.*"
-    r"|beta1_power|beta2_power|weight_decay|pool_padding)"
+    r"|beta1_power|beta2_power|weight_decay|pool_padding|metadata)"
 )
 
 
@@ -30,17 +33,43 @@ def weights_of(network: nn.Cell) -> dict[str, Parameter]:
     }
 
 
-def padding_entry(network: nn.Cell) -> dict[str, str]:
-    """Return the entry of a checkpoint that tells of another way of padding than "same"."""
-    if isinstance(network, Xception) and network.pool_padding != "same":
-        return {POOL_PADDING: network.pool_padding}
-    return {}
+def metadata_entry(network: nn.Cell, metadata: Metadata | None) -> dict[str, str]:
+    """Return the entry of a checkpoint that tells what a network's weights mean; none if there is nothing to tell.
+
+    Args:
+        network: The network, whose way of padding counts.
+        metadata: All else.
+    """
+    if isinstance(network, Xception) and (metadata or network.pool_padding != "same"):
+        metadata = replace(metadata or Metadata(), pool_padding=network.pool_padding)
+    return {METADATA: metadata.to_json()} if metadata else {}
 
 
-def set_padding(network: nn.Cell, stored: Mapping[str, Any]) -> None:
+def stored_metadata(stored: Mapping[str, Any], path: Path) -> Metadata | None:
+    """Return what a checkpoint says of its weights, None where it says nothing.
+
+    Args:
+        stored: What the checkpoint holds, as read_checkpoint returns it.
+        path: Its file, for the message.
+
+    Raises:
+        ValueError: If that is damaged, of a newer format, or does not fit the weights.
+    """
+    if METADATA not in stored:
+        return Metadata(pool_padding=stored[_POOL_PADDING]) if _POOL_PADDING in stored else None
+    metadata = parse_metadata(str(stored[METADATA]), str(path))
+    names, classes = len(metadata.class_names), shape_of(stored.get("fc.bias", ""))
+    if names and classes and classes != (names,):
+        raise ValueError(
+            f"the metadata in {path} names {names} classes, but its weights have {classes[0]}: use another"
+        )
+    return metadata
+
+
+def set_padding(network: nn.Cell, metadata: Metadata | None) -> None:
     """Give a network the way of padding that its weights were trained with."""
     if isinstance(network, Xception):
-        network.set_pool_padding(stored.get(POOL_PADDING, "same"))
+        network.set_pool_padding(metadata.pool_padding if metadata else "same")
 
 
 def belongs_to_training(name: str) -> bool:

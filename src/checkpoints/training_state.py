@@ -16,11 +16,13 @@ from src.checkpoints.parameters import (
     check_fit,
     check_weights,
     copy_weights,
-    padding_entry,
+    metadata_entry,
     set_padding,
+    stored_metadata,
     weights_of,
 )
 from src.checkpoints.position import Position
+from src.metadata.metadata import Metadata
 
 _MOMENT = "moments."  # how the optimizer names its momentum
 
@@ -33,11 +35,13 @@ class TrainingState:
         network: The network that is trained.
         optimizer: Its optimizer.
         averaged: The moving average of the network; None where there is none.
+        metadata: What its weights mean; None for nothing to tell.
     """
 
     network: nn.Cell
     optimizer: nn.Optimizer
     averaged: nn.Cell | None = None
+    metadata: Metadata | None = None
 
     @property
     def networks(self) -> list[nn.Cell]:
@@ -65,7 +69,7 @@ def save_training(path: Path, state: TrainingState, position: Position | None = 
             "step_num": position.step,
             "best_top_1": position.best_top_1,
         }
-    write_checkpoint(path, parameters.values(), {**first, **padding_entry(state.network)})
+    write_checkpoint(path, parameters.values(), {**first, **metadata_entry(state.network, state.metadata)})
 
 
 def load_training(state: TrainingState, path: str | Path, whole: bool = False) -> tuple[Position | None, bool]:
@@ -88,11 +92,12 @@ def load_training(state: TrainingState, path: str | Path, whole: bool = False) -
     stored = read_checkpoint(path, whole)
     weights = weights_of(state.network)
     check_weights(weights, stored, path)
+    metadata = stored_metadata(stored, path)
     moments = _held(_moments(state), _MOMENT, stored, path)
     averages = _held(_averages(state), AVERAGE, stored, path) if state.averaged is not None else {}
     # Only now that all is known to fit may anything change.
     for network in state.networks:
-        set_padding(network, stored)
+        set_padding(network, metadata)
     assign({**weights, **moments, **averages}, stored)
     if state.averaged is not None and not averages:
         copy_weights(state.network, state.averaged)

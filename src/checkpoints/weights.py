@@ -12,15 +12,16 @@ from mindspore import Parameter, nn
 from src.checkpoints.file import read_checkpoint, write_checkpoint
 from src.checkpoints.parameters import (
     AVERAGE,
-    POOL_PADDING,
     assign,
     belongs_to_training,
     check_weights,
-    padding_entry,
+    metadata_entry,
     set_padding,
     shape_of,
+    stored_metadata,
     weights_of,
 )
+from src.metadata.metadata import Metadata
 from src.Xception import Xception, xception
 
 
@@ -29,30 +30,43 @@ class StoredWeights(NamedTuple):
 
     Args:
         values: The weights by name, without what training writes beside them.
-        pool_padding: How an Xception with them pads max pooling.
+        metadata: What they mean; None where the file says nothing.
         are_averaged: Whether they are the moving average of the weights, which the checkpoint holds too.
     """
 
     values: dict[str, np.ndarray]
-    pool_padding: str
+    metadata: Metadata | None
     are_averaged: bool
 
 
-def save_weights(path: Path, network: nn.Cell) -> None:
+class StoredNetwork(NamedTuple):
+    """The network that a checkpoint holds.
+
+    Args:
+        network: The network, with its weights or their moving average.
+        metadata: What they mean; None where the file says nothing.
+    """
+
+    network: Xception
+    metadata: Metadata | None
+
+
+def save_weights(path: Path, network: nn.Cell, metadata: Metadata | None = None) -> None:
     """Write the weights and batch-norm statistics of a network, with a checksum; the file appears whole or not at all.
 
     Args:
         path: The file; missing parent folders are created.
         network: The network.
+        metadata: What the weights mean; the way of padding is the network's.
 
     Raises:
         OSError: If the file cannot be written; what was there is untouched.
     """
-    write_checkpoint(path, weights_of(network).values(), padding_entry(network))
+    write_checkpoint(path, weights_of(network).values(), metadata_entry(network, metadata))
 
 
-def load_network(path: str | Path) -> Xception:
-    """Return the network that a checkpoint holds, with its weights or their moving average.
+def load_network(path: str | Path) -> StoredNetwork:
+    """Return the network that a checkpoint holds, and what its weights mean.
 
     Args:
         path: A checkpoint of this project, or of the MindSpore model zoo's Xception, of any number of classes.
@@ -66,8 +80,8 @@ def load_network(path: str | Path) -> Xception:
     if len(shape) != 1:
         raise ValueError(f"checkpoint {path} is none of Xception: it has no fc.bias, one number a class")
     network = xception(shape[0])
-    _load(network, weights_of(network), stored, Path(path))
-    return network
+    metadata = _load(network, weights_of(network), stored, Path(path))
+    return StoredNetwork(network, metadata)
 
 
 def load_weights(network: nn.Cell, path: str | Path) -> None:
@@ -122,7 +136,19 @@ def read_weights(path: str | Path) -> StoredWeights:
     stored = _averages_or_weights(path)
     weights = {name: value.asnumpy() for name, value in stored.items() if not belongs_to_training(name)}
     averaged = any(name.startswith(AVERAGE) for name in stored)
-    return StoredWeights(weights, stored.get(POOL_PADDING, "same"), averaged)
+    return StoredWeights(weights, stored_metadata(stored, Path(path)), averaged)
+
+
+def read_metadata(path: str | Path) -> Metadata | None:
+    """Return what a checkpoint says of its weights, None where it says nothing.
+
+    Args:
+        path: A checkpoint.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    return stored_metadata(read_checkpoint(Path(path)), Path(path))
 
 
 def _averages_or_weights(path: str | Path) -> dict[str, Any]:
@@ -132,8 +158,12 @@ def _averages_or_weights(path: str | Path) -> dict[str, Any]:
     return {**stored, **averages}
 
 
-def _load(network: nn.Cell, weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> None:
-    """Check that a checkpoint fits the weights, all or most of a network's, and give the network what it holds."""
+def _load(network: nn.Cell, weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> Metadata | None:
+    """Check that a checkpoint fits the weights, all or most of a network's, give the network what it holds, and
+    return what that means.
+    """
     check_weights(weights, stored, path)
-    set_padding(network, stored)
+    metadata = stored_metadata(stored, path)
+    set_padding(network, metadata)
     assign(weights, stored)
+    return metadata

@@ -17,6 +17,8 @@ from src.common.progress import Progress
 from src.export.mindir_version import rewrite_version
 from src.export.model_file import ToLogits, import_onnxruntime, load_model_file
 from src.export.onnx_rewrite import LARGEST, largest_value, open_batch, to_float16
+from src.metadata.metadata import Metadata
+from src.metadata.model_entries import add_metadata
 
 SUFFIXES = {"MINDIR": ".mindir", "AIR": ".air", "ONNX": ".onnx"}
 CHECKED_BATCHES = 3
@@ -75,7 +77,9 @@ class Exported:
     difference: float | None
 
 
-def export_network(network: nn.Cell, file_name: str, form: ExportForm, device_target: str) -> Exported:
+def export_network(
+    network: nn.Cell, file_name: str, form: ExportForm, device_target: str, metadata: Metadata | None = None
+) -> Exported:
     """Export a network for inference, and compare the written file's logits with the network's.
 
     Args:
@@ -83,6 +87,7 @@ def export_network(network: nn.Cell, file_name: str, form: ExportForm, device_ta
         file_name: Path of the file, with or without the suffix of the format; missing folders are created.
         form: Format, and sizes of the images.
         device_target: Device in use, "Ascend", "GPU" or "CPU".
+        metadata: What the weights mean, which the file tells too, with a digest of all of it; AIR has no place for it.
 
     Returns:
         The file and how well it agrees.
@@ -109,6 +114,8 @@ def export_network(network: nn.Cell, file_name: str, form: ExportForm, device_ta
             raise ValueError(f"{path} is not written: MindSpore splits weights this large over several files")
         if form.precision == "float16":
             _to_float16(written, form, path)
+        if metadata and is_loadable:
+            written.write_bytes(add_metadata(written.read_bytes(), metadata))
         progress.update(note="written")
         difference = _compare(network, load_model_file(written).run, form, path, progress) if is_loadable else None
         tolerance = FLOAT16_TOLERANCE if form.precision == "float16" else TOLERANCES[device_target]

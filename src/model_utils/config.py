@@ -6,7 +6,7 @@ import argparse
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +21,7 @@ Allowed = Mapping[str, Any]  # key -> list of its values or bounds of a number; 
 
 DEFAULT_FILE = Path(__file__).parents[2] / "default_config.yaml"
 
+_OLD_SIDES = (("width", 299), ("height", 299))
 _SECTIONS = {"Ascend": "config_ascend", "GPU": "config_gpu", "CPU": "config_cpu"}
 
 
@@ -31,10 +32,12 @@ class Config(Settings):
     Args:
         _values: Value of every name.
         _section_keys: The names that belong to the section of the device.
+        _given: The names whose values a person has given, on the command line or in a file.
     """
 
     _values: dict[str, Value]
     _section_keys: frozenset[str]
+    _given: frozenset[str] = field(default=frozenset(), compare=False)
 
     if not TYPE_CHECKING:  # for mypy, Settings has the keys and their types, and there are no others
 
@@ -62,7 +65,11 @@ class Config(Settings):
         for name in changes:
             if name not in self._values:
                 raise ConfigError(f"unknown key {name}{_suggest(name, self._values)}")
-        return Config({**self._values, **changes}, self._section_keys)
+        return Config({**self._values, **changes}, self._section_keys, self._given)
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether the value that a name had at first was given by a person, not by the defaults."""
+        return name in self._given
 
     def to_dict(self) -> dict[str, Value]:
         """Return every name with its value, as a new dict."""
@@ -111,9 +118,13 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     places = _flatten(defaults, DEFAULT_FILE)
     values = _check_places(places, places, allowed, DEFAULT_FILE)
     options = _parse_options(argv, values, groups, allowed, description)
+    found: dict[Place, Value] = {}
     if "config_path" in options:
         path = Path(options.pop("config_path"))
-        values |= _check_places(_flatten(read_documents(path)[0], path), values, allowed, path)
+        found = _check_places(_flatten(read_documents(path)[0], path), values, allowed, path)
+        # Files of the model zoo and of earlier versions hold them so for images of any size.
+        found = {place: value for place, value in found.items() if (place[1], value) not in _OLD_SIDES}
+        values |= found
     given = {key: check(text, allowed.get(key), f"option --{key}") for key, text in options.items()}
 
     try:
@@ -124,9 +135,10 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     # A key that stands in both places (batch_size) takes its option in both.
     values |= {(home, key): value for home in ("", section) for key, value in given.items() if (home, key) in values}
     values["", "device_target"] = device
+    given_names = {key for home, key in found if home in ("", section)} | given.keys()
     top = {"export_batch_size" if key == "batch_size" else key: values["", key] for home, key in values if not home}
     own = {key: value for (home, key), value in values.items() if home == section}
-    return Config({**top, **own}, frozenset(own))
+    return Config({**top, **own}, frozenset(own), frozenset(given_names))
 
 
 def _suggest(name: str, known: Iterable[str], prefix: str = "") -> str:

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from src.checkpoints.names import CLASS_NAMES
+from src.metadata.class_list import read_class_list
 
 _IMAGENET = Path(__file__).with_name("imagenet_classes.txt")
 
 
-def find_class_names(num_classes: int, weights: Path, given: Path | None = None) -> list[str]:
-    """Return a name for every class.
+def names_for_people(num_classes: int, class_names: Sequence[str]) -> list[str]:
+    """Return a name for every class, as it is shown.
 
     Args:
         num_classes: Number of classes, 1 or more.
-        weights: File of the network; a `class_names.txt` beside it is used if no other is given. Folders that are named
-            by WordNet ids, as ImageNet's are, get their words.
-        given: File of a name a line.
+        class_names: The names of the classes; none where they are not known. WordNet ids, as ImageNet's folders are
+            named, become their words.
 
     Returns:
-        The names of that file; without one ImageNet's for 1000 classes, else the numbers.
-
-    Raises:
-        ValueError: If a file has another number of names, or is no UTF-8 text.
-        OSError: If it cannot be read.
+        These names; without them ImageNet's for 1000 classes, else the numbers.
     """
-    beside = weights.with_name(CLASS_NAMES)
-    path = given or (beside if beside.exists() else None)
-    if path is None:
-        return list(imagenet_names().values()) if num_classes == 1000 else [str(label) for label in range(num_classes)]
-    names = _read_lines(path)
-    if len(names) != num_classes:
-        raise ValueError(
-            f"{path} has {len(names)} names, but the network has {num_classes} classes: "
-            f"give another file with --class_names"
-        )
     words = imagenet_names()
-    return [words.get(name, name) for name in names]
+    if class_names:
+        return [words.get(name, name) for name in class_names]
+    return list(words.values()) if num_classes == 1000 else [str(label) for label in range(num_classes)]
 
 
 def find_class(name: str, class_names: list[str]) -> int:
@@ -61,13 +49,5 @@ def find_class(name: str, class_names: list[str]) -> int:
 
 def imagenet_names() -> dict[str, str]:
     """Return the words for each WordNet id of ImageNet-1k, in the order of the classes."""
-    lines = (line for line in _read_lines(_IMAGENET) if not line.startswith("#"))
+    lines = (line for line in read_class_list(_IMAGENET) if not line.startswith("#"))
     return {wordnet_id: words for wordnet_id, _, words in (line.partition(" ") for line in lines)}
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text: class names stand in a text file, one a line") from error
-    return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]

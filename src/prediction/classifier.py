@@ -12,8 +12,10 @@ from mindspore import Tensor
 from src.checkpoints.weights import load_network
 from src.export.classifier import fit_classifier
 from src.export.model_file import MODEL_SUFFIXES, ToLogits, load_model_file
+from src.metadata.model_entries import read_model_metadata
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import to_evaluation_precision
+from src.model_utils.weights_settings import Settled, settle
 from src.Xception import Xception
 
 CHECKPOINT = ".ckpt"
@@ -25,48 +27,58 @@ class Classifier:
 
     Args:
         run: Maps images, float32 (batch_size, 3, image_size, image_size), to logits (batch_size, classes).
-        num_classes: Number of classes.
-        image_size: Height and width of the images in pixels.
         batch_size: Images in a batch.
+        settled: What its weights mean, and the configuration that fits them.
         network: The network itself, of a checkpoint only.
     """
 
     run: ToLogits
-    num_classes: int
-    image_size: int
     batch_size: int
+    settled: Settled
     network: Xception | None = None
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return self.settled.config.num_classes
 
-def load_classifier(path: Path, config: Config) -> Classifier:
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images in pixels."""
+        return self.settled.config.image_size
+
+
+def load_classifier(path: Path, config: Config, class_names: Path | None = None) -> Classifier:
     """Load a checkpoint, MINDIR or ONNX file, as its suffix says.
 
     Args:
         path: The file.
-        config: The precision of a checkpoint; image and batch size of one and of a model that takes any.
-
-    Returns:
-        The network. A model file decides its sizes itself.
+        config: What a person has given counts; a model file decides its sizes itself, unless it takes any.
+        class_names: File of class names in the place of those that the weights tell; None for these.
 
     Raises:
-        ValueError: If the file is missing, damaged, or no network for square RGB images.
+        ValueError: If the file is missing, damaged, or no network for square RGB images, or the class names are not as
+            many as its classes.
     """
     if not path.is_file():
         raise ValueError(f"no file {path}: check the path")
     if path.suffix == CHECKPOINT:
-        return _load_checkpoint(path, config)
+        network, metadata = load_network(path)
+        settled = settle(config, path, metadata, class_names).fit(network.num_classes)
+        return Classifier(_to_logits(network, settled.config), settled.config.batch_size, settled, network)
     if path.suffix not in MODEL_SUFFIXES:
         raise ValueError(f"{path} does not end in one of {' '.join((CHECKPOINT, *MODEL_SUFFIXES))}")
+    metadata = read_model_metadata(path)
     model = load_model_file(path, config.device_target, config.device_id)
-    model, sizes = fit_classifier(model, config.batch_size, config.image_size)
-    return Classifier(model.run, sizes.num_classes, sizes.image_size, sizes.batch_size)
+    settled = settle(config, path, metadata, class_names)
+    model, sizes = fit_classifier(model, config.batch_size, settled.config.image_size)
+    return Classifier(model.run, sizes.batch_size, settled.fit(sizes.num_classes, sizes.image_size))
 
 
-def _load_checkpoint(path: Path, config: Config) -> Classifier:
-    network = load_network(path).set_train(False)
-    precise = to_evaluation_precision(config, network)
+def _to_logits(network: Xception, config: Config) -> ToLogits:
+    precise = to_evaluation_precision(config, network.set_train(False))
 
     def run(images: np.ndarray) -> np.ndarray:
         return precise(Tensor(images)).astype(ms.float32).asnumpy()
 
-    return Classifier(run, network.num_classes, config.image_size, config.batch_size, network)
+    return run

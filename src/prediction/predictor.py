@@ -16,7 +16,8 @@ from src.data.image_check import find_bad_images
 from src.dataset import read_image, seen_share
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import workers
-from src.prediction.class_names import find_class, find_class_names
+from src.model_utils.weights_settings import say
+from src.prediction.class_names import find_class, names_for_people
 from src.prediction.classifier import Classifier, load_classifier
 from src.prediction.grad_cam import GradCam
 from src.prediction.image_arguments import named_images
@@ -32,7 +33,7 @@ class Options:
 
     Args:
         topk: Number of classes to name for each image, 1 or more; all where there are fewer.
-        class_names: File of a class name a line; None looks for the names.
+        class_names: File of a class name a line; None takes those of the weights.
         save: Folder for a picture of each image with its top-5 bars; None writes none.
         gradcam: Whether the pictures show the heat map of a class; needs a checkpoint.
         gradcam_class: Number or name of that class; None takes each image's most likely one.
@@ -78,8 +79,9 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     paths, skipped = named_images(words)
     weights = Path(config.checkpoint_path)
     batch_size = max(min(config.batch_size, len(paths)), 1)
-    classifier = load_classifier(weights, config.replace(batch_size=batch_size))
-    names = find_class_names(classifier.num_classes, weights, options.class_names)
+    classifier = load_classifier(weights, config.replace(batch_size=batch_size), options.class_names)
+    names = names_for_people(classifier.num_classes, classifier.settled.metadata.class_names)
+    say((*classifier.settled.notes, *_names_note(classifier)))
     heat_class = find_class(options.gradcam_class, names) if options.gradcam_class else None
     explain = _explainer(classifier, weights, options.gradcam, heat_class)
     threads = workers(config)
@@ -100,6 +102,14 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
                     pictures.draw(ranked, heat, heat_class)
             progress.update(len(batch))
     return Predictions(predictions, names, skipped)
+
+
+def _names_note(classifier: Classifier) -> list[str]:
+    """Tell which class names are assumed where the weights have none."""
+    if classifier.settled.metadata.class_names:
+        return []
+    taken = "those of ImageNet" if classifier.num_classes == 1000 else "numbers: --class_names=FILE gives them"
+    return [f"{classifier.settled.weights} does not tell the names of its classes; they are {taken}"]
 
 
 def _explainer(classifier: Classifier, weights: Path, gradcam: bool, label: int | None) -> Explainer:

@@ -46,7 +46,7 @@ def test_recipe_is_the_published_one_on_every_device(device, batch_size, path):
 
 def test_top_level_defaults_are_those_of_the_model_zoo():
     config = parse()
-    assert (config.device_target, config.export_batch_size, config.width, config.height) == ("CPU", 1, 299, 299)
+    assert (config.device_target, config.export_batch_size, config.image_size) == ("CPU", 1, 299)
     assert (config.file_name, config.file_format, config.amp_level) == ("xception", "MINDIR", "auto")
     assert (config.data_path, config.output_path) == ("/cache/data", "/cache/train")
     assert (config.seed, config.log_steps, config.dataset_sink_mode, config.debug) == (1, 10, True, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.prediction.class_names import find_class, find_class_names, imagenet_names
+from src.prediction.class_names import find_class, imagenet_names, names_for_people
 
 
 def test_imagenets_names_are_in_the_order_of_its_sorted_ids():
@@ -22,20 +22,10 @@ def test_imagenets_names_are_in_the_order_of_its_sorted_ids():
         assert ids[label] == wordnet_id and names[wordnet_id].split(", ")[0] == word
 
 
-def test_class_names_come_from_the_nearest_source(tmp_path):
-    weights = tmp_path / "a.ckpt"
-    assert find_class_names(2, weights) == ["0", "1"]
-    assert find_class_names(1000, weights)[1] == "goldfish, Carassius auratus"
-    (tmp_path / "class_names.txt").write_text("cat\nn01443537\n", encoding="utf-8")
-    assert find_class_names(2, weights) == ["cat", "goldfish, Carassius auratus"]
-    given = tmp_path / "given.txt"
-    given.write_text("\ufeffKatze\r\n猫 \u2028 b", encoding="utf-8")
-    assert find_class_names(2, weights, given) == ["Katze", "猫 \u2028 b"]
-    with pytest.raises(ValueError, match=r"class_names.txt has 2 names, but the network has 3 classes"):
-        find_class_names(3, weights)
-    given.write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"given.txt is no UTF-8 text"):
-        find_class_names(1, weights, given)
+def test_names_are_those_of_the_weights_then_imagenets_then_numbers():
+    assert names_for_people(2, []) == ["0", "1"]
+    assert names_for_people(1000, [])[1] == "goldfish, Carassius auratus"
+    assert names_for_people(2, ["cat", "n01443537"]) == ["cat", "goldfish, Carassius auratus"]
 
 
 def test_a_class_is_found_by_name_then_by_number():

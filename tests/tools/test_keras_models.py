@@ -28,7 +28,7 @@ def models(tmp_path_factory) -> Path:
 
 def probabilities(checkpoint: Path, raw: np.ndarray) -> np.ndarray:
     images = (raw - 127.5) / 127.5
-    network = load_network(checkpoint).set_train(False)
+    network = load_network(checkpoint).network.set_train(False)
     powers = np.exp(network(Tensor(images.transpose(0, 3, 1, 2).astype(np.float32))).asnumpy())
     return powers / powers.sum(axis=1, keepdims=True)
 

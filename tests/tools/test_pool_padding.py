@@ -7,7 +7,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.checkpoints.training_state import TrainingState, load_training
-from src.checkpoints.weights import load_weights, read_weights, save_weights
+from src.checkpoints.weights import load_weights, read_metadata, save_weights
 from src.Xception import xception
 from tests.helpers.deterministic import set_weights
 from tests.helpers.real_packages import CLASSES, images
@@ -22,7 +22,7 @@ def test_the_pool_padding_goes_with_the_checkpoint(tmp_path, small):
     load_weights(other, tmp_path / "a.ckpt")
     assert other.pool_padding == "symmetric"
     save_weights(tmp_path / "b.ckpt", other)
-    assert read_weights(tmp_path / "b.ckpt").pool_padding == "symmetric"
+    assert read_metadata(tmp_path / "b.ckpt").pool_padding == "symmetric"
     load_weights(other, small)
     assert other.pool_padding == "same"
     load_training(TrainingState(other, nn.Momentum(other.trainable_params(), 0.1, 0.9)), tmp_path / "b.ckpt")

@@ -127,4 +127,4 @@ def export_weights(source: Path, layout: str, out: Path) -> Converted:
     weights = read_values({name: StoredTensor.of(stored.values[name]) for name in names}, source)
     atomic_write(out, write(weights, out))
     notes = ("took the moving average of the weights, which the checkpoint holds too",) if stored.are_averaged else ()
-    return Converted(len(weights["fc.bias"]), stored.pool_padding, notes)
+    return Converted(len(weights["fc.bias"]), stored.metadata.pool_padding if stored.metadata else "same", notes)

@@ -1,0 +1,141 @@
+"""The settings that weights decide: what a person gives comes first, then what the weights say, then the defaults."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from src.metadata.class_list import read_class_list
+from src.metadata.metadata import Metadata
+from src.model_utils.beside import find_beside
+from src.model_utils.config import Config, ConfigError
+
+_SETTINGS = ("image_size", "crop_pct", "interpolation")  # of the metadata and the configuration, by the same names
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What counts for weights.
+
+    Args:
+        weights: Their file.
+        config: The configuration, with the settings that the weights decide.
+        metadata: What the weights mean, with what is beside them.
+        notes: What a person should know: differences and assumptions, one line each.
+        names_file: The file that the class names are from.
+    """
+
+    weights: Path
+    config: Config
+    metadata: Metadata
+    notes: tuple[str, ...]
+    names_file: Path
+
+    def fit(self, num_classes: int, image_size: int | None = None) -> Settled:
+        """Return the same for weights whose network is known.
+
+        Args:
+            num_classes: Its number of classes.
+            image_size: Side of the images that it takes, where only one will do.
+
+        Raises:
+            ConfigError: If another number of classes is given.
+            ValueError: If the weights have names for another number of classes.
+        """
+        if self.config.is_given("num_classes") and self.config.num_classes != num_classes:
+            raise ConfigError(
+                f"num_classes is {self.config.num_classes}, but {self.weights} has {num_classes} classes: use "
+                f"--num_classes={num_classes}, or leave it out"
+            )
+        names = len(self.metadata.class_names)
+        if names not in (0, num_classes):
+            raise ValueError(
+                f"{self.names_file} has {names} class names, but {self.weights} has {num_classes} classes: they do not "
+                "belong together"
+            )
+        config = self.config.replace(num_classes=num_classes, image_size=image_size or self.config.image_size)
+        return replace(self, config=config, notes=(*self.notes, *self._size_notes(image_size)))
+
+    def _size_notes(self, image_size: int | None) -> list[str]:
+        """Tell what differs from the only size that a model takes."""
+        given, trained = self.config.image_size, self.metadata.image_size
+        notes = []
+        if image_size and self.config.is_given("image_size") and given != image_size:
+            notes.append(f"image_size is {image_size}, not {given} as given: {self.weights} takes no other")
+        if image_size and trained not in (None, image_size):
+            notes.append(f"{self.weights} takes images of {image_size} pixels, but was trained with {trained}")
+        return notes
+
+
+def settle(config: Config, weights: Path, metadata: Metadata | None, class_names: Path | None = None) -> Settled:
+    """Find the settings for weights.
+
+    Args:
+        config: The configuration; what a person has given wins, and a note tells the difference.
+        weights: The file of the weights.
+        metadata: What it says of them; None for nothing.
+        class_names: File of class names in the place of those that the weights tell; None for these.
+
+    Returns:
+        The configuration with `image_size`, `crop_pct`, `interpolation` and, where the training computed in float32,
+        `amp_level`; and the metadata, filled from the files beside the weights.
+
+    Raises:
+        ValueError: If a file beside the weights is damaged, or describes others.
+        OSError: If a file cannot be read.
+    """
+    metadata, notes = metadata or Metadata(), []
+    if class_names:
+        names = tuple(read_class_list(class_names))
+        if metadata.class_names not in ((), names):
+            notes.append(f"the class names are those of {class_names}, as given, though {weights} has others")
+        metadata = replace(metadata, class_names=names)
+    beside = _look_beside(weights, metadata)
+    notes += [beside.note] if beside.note else []
+    known, changes, assumed = beside.metadata, {}, []
+    for name in _SETTINGS:
+        value, given = getattr(known, name), getattr(config, name)
+        if config.is_given(name):
+            if value not in (None, given):
+                notes.append(f"{name} is {given}, as given, though {weights} says {value}")
+        elif value is not None:
+            changes[name] = value
+        else:
+            assumed.append(f"{name} {given}")
+    if assumed:
+        notes.append(f"{weights} does not tell how its images are made, so this is assumed: {', '.join(assumed)}")
+    if config.is_given("amp_level") and config.amp_level != "auto" and known.amp_level == "O0" != config.amp_level:
+        notes.append(f"amp_level is {config.amp_level}, as given, though {weights} was trained in float32")
+    # A training in float32 is not computed in float16 only because a device does so by itself.
+    if known.amp_level == "O0" and config.amp_level == "auto":
+        changes["amp_level"] = "O0"
+    return Settled(weights, config.replace(**changes), known, tuple(notes), class_names or beside.names_file)
+
+
+def say(notes: Iterable[str]) -> None:
+    """Tell a person, on stderr."""
+    for note in notes:
+        print(note, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Metadata with what is beside the weights, a note that says so, and the file of the class names."""
+
+    metadata: Metadata
+    note: str
+    names_file: Path
+
+
+def _look_beside(weights: Path, metadata: Metadata) -> _Beside:
+    """Fill what metadata does not tell from the files beside the weights."""
+    missing = [name for name in ("class_names", *_SETTINGS, "amp_level") if not getattr(metadata, name)]
+    beside, files = find_beside(weights) if missing else (Metadata(), [])
+    found = {name: value for name in missing if (value := getattr(beside, name))}
+    if not found:
+        return _Beside(metadata, "", weights)
+    parts = ", ".join(name.replace("_", " ") for name in found)
+    note = f"{weights} does not tell its {parts}: taken from {' and '.join(map(str, files))}"
+    return _Beside(replace(metadata, **found), note, files[-1] if "class_names" in found else weights)
