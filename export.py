@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.metadata.metadata import Metadata
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -41,10 +40,11 @@ def run_export(config: Config) -> None:
     from src.checkpoints.weights import load_network  # MindSpore takes seconds to import: --help does without
     from src.export.exporter import ExportForm, export_network
 
+    if config.width == config.height > 0:
+        config = config.give(image_size=config.width)
     network, metadata = load_network(config.ckpt_file)
     settled = settle(config, Path(config.ckpt_file), metadata).fit(network.num_classes)
     config = settled.config
-    say(settled.notes)
     form = ExportForm(
         file_format=config.file_format,
         batch_size=config.export_batch_size,
@@ -54,9 +54,14 @@ def run_export(config: Config) -> None:
         dynamic_batch=config.dynamic_batch,
         precision=config.onnx_precision,
     )
-    say(_size_notes(form, settled.metadata))
-    described = replace(settled.metadata, crop_pct=config.crop_pct, interpolation=config.interpolation)
+    described = replace(
+        settled.metadata,
+        crop_pct=config.crop_pct,
+        interpolation=config.interpolation,
+        pool_padding=network.pool_padding,
+    )
     exported = export_network(network, config.file_name, form, config.device_target, described)
+    say((*settled.notes, *_size_notes(form, config)))
     size = exported.path.stat().st_size / 1e6
     shape = f"{'any number' if form.dynamic_batch else form.batch_size} x 3 x {form.height} x {form.width}"
     print(f"wrote {exported.path}: {size:.1f} MB, input {shape}{', float16' if form.precision == 'float16' else ''}")
@@ -69,12 +74,11 @@ def run_export(config: Config) -> None:
         print(f"checked: loaded back, its logits for {images} images differ by {exported.difference:.1e} at most")
 
 
-def _size_notes(form: ExportForm, metadata: Metadata) -> list[str]:
-    """Tell if a file takes other images than the training had."""
-    trained = metadata.image_size
-    if trained is None or (form.width, form.height) == (trained, trained):
+def _size_notes(form: ExportForm, config: Config) -> list[str]:
+    """Tell if a file takes other images than --image_size or the training says."""
+    if form.width == form.height == config.image_size:
         return []
-    return [f"the file takes images of {form.height} x {form.width}, but the training had {trained} x {trained}"]
+    return [f"the file takes images of {form.height} x {form.width}, as given, not {config.image_size} squared"]
 
 
 if __name__ == "__main__":

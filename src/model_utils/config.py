@@ -67,6 +67,11 @@ class Config(Settings):
                 raise ConfigError(f"unknown key {name}{_suggest(name, self._values)}")
         return Config({**self._values, **changes}, self._section_keys, self._given)
 
+    def give(self, **changes: Value) -> Config:
+        """Copy the configuration with values that a person has given in another way."""
+        changed = self.replace(**changes)
+        return Config(changed._values, self._section_keys, self._given | changes.keys())
+
     def is_given(self, name: str) -> bool:
         """Tell whether the value that a name had at first was given by a person, not by the defaults."""
         return name in self._given

@@ -9,4 +9,5 @@ from tests.helpers.training_run import options
 
 
 def configuration(data: Path, checkpoint: Path) -> Config:
-    return parse_config([*options(data, Path("unused")), f"--checkpoint_path={checkpoint}"], lambda device: device)
+    words = [word for word in options(data, Path("unused")) if not word.startswith("--num_classes")]
+    return parse_config([*words, f"--checkpoint_path={checkpoint}"], lambda device: device)
