@@ -23,6 +23,8 @@ _SHARED = {
     "device_id": "index of the device, from 0 (default: 0)",
     "amp_level": "mixed precision of a checkpoint: auto, O0, O2 or O3",
     "image_size": "side of the images in pixels, for a checkpoint: that of its training",
+    "crop_pct": "side of the centre crop as a share of the resized shorter side: that of its training",
+    "interpolation": "how images are resized, bilinear or bicubic: as in its training's validation",
     "batch_size": "images in a batch; a MINDIR or ONNX file has its own, unless it takes any",
     "num_parallel_workers": "threads that read images; 0 takes all cores",
 }

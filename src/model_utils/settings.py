@@ -18,6 +18,8 @@ class Settings:
     train_data_dir: str
     test_data_dir: str
     image_size: int
+    crop_pct: float
+    interpolation: str
     crop_min_area: float
     flip_probability: float
     num_parallel_workers: int
