@@ -84,7 +84,7 @@ size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const
   const size_t ahead = kBatchesAhead * models.size() * model.batch_size();
   size_t skipped = 0;
   ImageLoader loader(
-      paths, [size](const fs::path &path) { return LoadImage(path, size); }, threads, threads + ahead);
+      paths, [size](const fs::path &path) { return LoadImage(path, size, Resizing{}); }, threads, threads + ahead);
   Batcher batcher([&] { return loader.Next(); }, model.batch_size(), size.elements(), [&](const LoadedImage &image) {
     ++skipped;
     std::cerr << "skipped " << paths[image.index].string() << ": " << image.error << std::endl;
