@@ -56,6 +56,12 @@ Models LoadAndTell(const Options &options) {
   const ImageSize size = model.image_size();
   std::cout << "loaded " << options.model_path.string() << ": " << model.batch_size() << " x 3 x " << size.height
             << " x " << size.width << ", " << model.classes() << " classes" << std::endl;
+  if (model.scores() == Scores::kProbabilities) {
+    std::cerr << options.model_path.string() << " gives probabilities, not logits: they are taken as such" << std::endl;
+  } else if (model.scores() == Scores::kShares) {
+    std::cerr << options.model_path.string()
+              << " gives values from 0 to 1 that do not sum to 1: they are taken for logits" << std::endl;
+  }
   return models;
 }
 
@@ -116,7 +122,7 @@ bool Classify(const Options &options) {
 
   const Clock::time_point start = Clock::now();
   const size_t skipped = PredictImages(paths, options.threads, models, [&](const PredictedBatch &batch) {
-    results.Write(batch, classes, class_names);
+    results.Write(batch, classes, class_names, models.front()->scores());
   });
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const size_t predicted = images.size() - skipped;
