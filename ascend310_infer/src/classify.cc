@@ -56,6 +56,12 @@ Models LoadAndTell(const Options &options) {
   const ImageSize size = model.image_size();
   std::cout << "loaded " << options.model_path.string() << ": " << model.batch_size() << " x 3 x " << size.height
             << " x " << size.width << ", " << model.classes() << " classes" << std::endl;
+  if (model.scores() == Scores::kProbabilities) {
+    std::cerr << options.model_path.string() << " gives probabilities, not logits: they are taken as such" << std::endl;
+  } else if (model.scores() == Scores::kShares) {
+    std::cerr << options.model_path.string()
+              << " gives values from 0 to 1 that do not sum to 1: they are taken for logits" << std::endl;
+  }
   return models;
 }
 
@@ -84,7 +90,7 @@ size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const
   const size_t ahead = kBatchesAhead * models.size() * model.batch_size();
   size_t skipped = 0;
   ImageLoader loader(
-      paths, [size](const fs::path &path) { return LoadImage(path, size); }, threads, threads + ahead);
+      paths, [size](const fs::path &path) { return LoadImage(path, size, Resizing{}); }, threads, threads + ahead);
   Batcher batcher([&] { return loader.Next(); }, model.batch_size(), size.elements(), [&](const LoadedImage &image) {
     ++skipped;
     std::cerr << "skipped " << paths[image.index].string() << ": " << image.error << std::endl;
@@ -116,7 +122,7 @@ bool Classify(const Options &options) {
 
   const Clock::time_point start = Clock::now();
   const size_t skipped = PredictImages(paths, options.threads, models, [&](const PredictedBatch &batch) {
-    results.Write(batch, classes, class_names);
+    results.Write(batch, classes, class_names, models.front()->scores());
   });
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const size_t predicted = images.size() - skipped;
