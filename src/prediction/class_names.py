@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from src.checkpoints.names import CLASS_NAMES
-
-_IMAGENET = Path(__file__).with_name("imagenet_classes.txt")
+from src.data.class_names import imagenet_names, read_class_names
 
 
 def find_class_names(num_classes: int, weights: Path, given: Path | None = None) -> list[str]:
@@ -29,7 +28,7 @@ def find_class_names(num_classes: int, weights: Path, given: Path | None = None)
     path = given or (beside if beside.exists() else None)
     if path is None:
         return list(imagenet_names().values()) if num_classes == 1000 else [str(label) for label in range(num_classes)]
-    names = _read_lines(path)
+    names = read_class_names(path)
     if len(names) != num_classes:
         raise ValueError(
             f"{path} has {len(names)} names, but the network has {num_classes} classes: "
@@ -57,17 +56,3 @@ def find_class(name: str, class_names: list[str]) -> int:
     if name.isdecimal() and int(name) < len(class_names):
         return int(name)
     raise ValueError(f"there is no class {name}: give a number from 0 to {len(class_names) - 1}, or a class name")
-
-
-def imagenet_names() -> dict[str, str]:
-    """Return the words for each WordNet id of ImageNet-1k, in the order of the classes."""
-    lines = (line for line in _read_lines(_IMAGENET) if not line.startswith("#"))
-    return {wordnet_id: words for wordnet_id, _, words in (line.partition(" ") for line in lines)}
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text: class names stand in a text file, one a line") from error
-    return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
