@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from src.data.image_source import open_images
-from src.data.usable_images import usable_images
 from src.evaluation.counting import Result
 from src.evaluation.engines import by_onnx, image_loss
-from src.evaluation.evaluation_set import evaluate_test_images
+from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_set
+from src.evaluation.model_classes import classes_of
 from src.evaluation.report import write_report
 from src.export.classifier import Sizes, fit_classifier
 from src.export.model_file import ModelFile, load_onnx
@@ -34,17 +34,11 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     model = load_onnx(Path(config.onnx_path), config.device_target, config.device_id)
     model, sizes = _fit_square(config, model)
     source = open_images(config.test_data_dir)
-    folders = len(source.class_names)
-    if folders != sizes.num_classes:
-        raise ValueError(
-            f"{model.path} has {sizes.num_classes} classes, but {config.test_data_dir} has {folders} class folders: "
-            "use another of both"
-        )
     config = config.replace(**asdict(sizes))
-    images = usable_images(config, source, ALONE)
+    evaluated = open_evaluation_set(config, source, classes_of(model.path, sizes.num_classes), ALONE)
     engine = by_onnx(model, image_loss(config), config.batch_size)
-    result = evaluate_test_images(config, engine, images, ALONE)
-    return result, write_report(config, model.path, result, images), model.provider
+    result = evaluate_test_images(config, engine, evaluated, ALONE)
+    return result, write_report(config, model.path, result, evaluated), model.provider
 
 
 def _fit_square(config: Config, model: ModelFile) -> tuple[ModelFile, Sizes]:
