@@ -48,10 +48,10 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
     """Check a folder and, if bad images are to be skipped, find them; every rank calls this and gets the same.
 
     Args:
-        config: With `bad_images`, `num_classes` and `num_parallel_workers`; for training with the size of a step.
+        config: With `bad_images` and `num_parallel_workers`; for training with `num_classes` and the size of a step.
         source: The images of the folder.
         group: The processes that share the check, and then the images.
-        do_train: Whether each of them needs a whole step of images.
+        do_train: Whether there must be all classes, and each process needs a whole step of images.
 
     Returns:
         What is to be read.
@@ -59,9 +59,10 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
     Raises:
         ValueError: If the folder does not fit, without its bad images, or differs between ranks.
     """
-    check = partial(check_folder, source, config.num_classes)
+    check = partial(check_folder, source, None)
     if do_train:
-        check = partial(check, config.batch_size, group.size, micro_batches=config.gradient_accumulation)
+        check = partial(check_folder, source, config.num_classes, config.batch_size, group.size)
+        check = partial(check, micro_batches=config.gradient_accumulation)
     count = check()
     if config.bad_images == "error":
         return UsableImages(source, count)
@@ -81,7 +82,7 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
 
 def check_folder(
     source: ImageSource,
-    num_classes: int,
+    num_classes: int | None,
     batch_size: int = 1,
     device_num: int = 1,
     excluded: Collection[str] = (),
@@ -92,7 +93,7 @@ def check_folder(
 
     Args:
         source: The images.
-        num_classes: Number of classes that there should be.
+        num_classes: Number of classes that there should be; None for any.
         batch_size: Images in a batch of one device.
         device_num: Number of devices, each of which needs one step.
         excluded: Paths of images that are going to be left out, as image_files gives them.
@@ -106,7 +107,7 @@ def check_folder(
     """
     counts = source.counts(excluded)
     images = "readable images" if excluded else "images"
-    if len(counts) != num_classes:
+    if num_classes not in (None, len(counts)):
         raise ValueError(
             f"{source.path} has {len(counts)} classes, but num_classes is {num_classes}: "
             f"use --num_classes={len(counts)} or another folder"

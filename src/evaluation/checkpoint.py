@@ -5,26 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from src.checkpoints.weights import load_weights
+from src.checkpoints.weights import load_network
 from src.data.image_source import open_images
-from src.data.usable_images import usable_images
 from src.evaluation.counting import Result
 from src.evaluation.engines import by_mindspore, by_onnx, image_loss
-from src.evaluation.evaluation_set import evaluate_test_images
+from src.evaluation.evaluation_set import classes_of, evaluate_test_images, open_evaluation_set
 from src.evaluation.report import write_report
 from src.export.exporter import ExportForm, write_unchecked
 from src.export.model_file import ModelFile, has_gpu, import_onnxruntime, load_onnx
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level, to_evaluation_precision
 from src.model_utils.local_adapter import Group
-from src.Xception import Xception, xception
+from src.model_utils.weights_settings import say, settle
+from src.Xception import Xception
 
 
 def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path]]:
     """Evaluate the configured checkpoint on the configured test images.
 
     Args:
-        config: The configuration; the device is set already. `eval_engine` computes the logits.
+        config: The configuration; the device is set already. `eval_engine` computes the logits. What is not given, the
+            checkpoint decides.
         group: The processes that share the images.
 
     Returns:
@@ -34,19 +35,24 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
         ValueError: If the checkpoint or the images do not fit, or the engine is missing or cannot do what is asked.
         OSError: If the report cannot be written.
     """
+    weights = Path(config.checkpoint_path)
+    source = open_images(config.test_data_dir)
+    network, metadata = load_network(weights)
+    settled = settle(config, weights, metadata).fit(network.num_classes)
+    config = settled.config
     is_onnx = config.eval_engine == "onnx"
     if is_onnx:
         _check_onnx_possible(config)
-    images = usable_images(config, open_images(config.test_data_dir), group)
-    network = xception(config.num_classes)
-    load_weights(network, config.checkpoint_path)
+    evaluated = open_evaluation_set(config, source, classes_of(settled), group)
+    if group.rank == 0:
+        say(settled.notes)
     loss = image_loss(config)
     if is_onnx:
         engine = by_onnx(_as_onnx(network, config), loss, config.batch_size)
     else:
         engine = by_mindspore(to_evaluation_precision(config, network), loss, config.batch_size)
-    result = evaluate_test_images(config, engine, images, group)
-    return result, [] if group.rank else write_report(config, Path(config.checkpoint_path), result, images)
+    result = evaluate_test_images(config, engine, evaluated, group)
+    return result, [] if group.rank else write_report(config, weights, result, evaluated)
 
 
 def _check_onnx_possible(config: Config) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -62,7 +62,13 @@ class Result:
         return f"result: {figures}"
 
 
-def evaluate(engine: Engine, dataset: Dataset | None, images: int, group: Group = ALONE) -> Result:
+def evaluate(
+    engine: Engine,
+    dataset: Dataset | None,
+    images: int,
+    group: Group = ALONE,
+    classes: Sequence[int] | None = None,
+) -> Result:
     """Evaluate every image of a data set and show the progress.
 
     Args:
@@ -71,6 +77,7 @@ def evaluate(engine: Engine, dataset: Dataset | None, images: int, group: Group 
             last one may be smaller. None where there are fewer images than processes and this one has none.
         images: Number of images that all processes should see together, 1 or more.
         group: The processes that share the images.
+        classes: The engine's class of each label of the data set; None where these are the engine's own.
 
     Returns:
         The result of all processes.
@@ -80,10 +87,12 @@ def evaluate(engine: Engine, dataset: Dataset | None, images: int, group: Group 
     """
     accuracy = Accuracy(engine.num_classes)
     mistakes = ConfidentMistakes()
+    numbers = None if classes is None else np.array(classes, np.int32)
     loss_sum = np.zeros(1)
     seen = 0
     with Progress(share(images, group), "evaluate") as progress:
         for image, label in dataset.create_tuple_iterator(num_epochs=1, output_numpy=True) if dataset else ():
+            label = label if numbers is None else numbers[label]
             count = len(label)
             padded = _pad(image, engine.batch_size), _pad(label, engine.batch_size)
             logits, losses = (values[:count] for values in engine.run(*padded))

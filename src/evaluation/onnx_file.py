@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from src.data.image_source import open_images
-from src.data.usable_images import usable_images
 from src.evaluation.counting import Result
 from src.evaluation.engines import by_onnx, image_loss
-from src.evaluation.evaluation_set import evaluate_test_images
+from src.evaluation.evaluation_set import classes_of, evaluate_test_images, open_evaluation_set
 from src.evaluation.report import write_report
 from src.export.classifier import Sizes, fit_classifier
 from src.export.model_file import ModelFile, load_onnx
+from src.metadata.model_entries import read_model_metadata
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import ALONE
+from src.model_utils.weights_settings import say, settle
 
 
 def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
@@ -31,20 +31,18 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
         ValueError: If the file or the images do not fit, or ONNX Runtime is missing.
         OSError: If the report cannot be written.
     """
-    model = load_onnx(Path(config.onnx_path), config.device_target, config.device_id)
-    model, sizes = _fit_square(config, model)
-    source = open_images(config.test_data_dir)
-    folders = len(source.class_names)
-    if folders != sizes.num_classes:
-        raise ValueError(
-            f"{model.path} has {sizes.num_classes} classes, but {config.test_data_dir} has {folders} class folders: "
-            "use another of both"
-        )
-    config = config.replace(**asdict(sizes))
-    images = usable_images(config, source, ALONE)
+    path = Path(config.onnx_path)
+    metadata = read_model_metadata(path) if path.is_file() else None
+    model = load_onnx(path, config.device_target, config.device_id)
+    settled = settle(config, path, metadata)
+    model, sizes = _fit_square(settled.config, model)
+    settled = settled.fit(sizes.num_classes, sizes.image_size)
+    config = settled.config.replace(batch_size=sizes.batch_size)
+    evaluated = open_evaluation_set(config, open_images(config.test_data_dir), classes_of(settled), ALONE)
+    say(settled.notes)
     engine = by_onnx(model, image_loss(config), config.batch_size)
-    result = evaluate_test_images(config, engine, images, ALONE)
-    return result, write_report(config, model.path, result, images), model.provider
+    result = evaluate_test_images(config, engine, evaluated, ALONE)
+    return result, write_report(config, path, result, evaluated), model.provider
 
 
 def _fit_square(config: Config, model: ModelFile) -> tuple[ModelFile, Sizes]:

@@ -14,10 +14,11 @@ from src.checkpoints.names import BAD_IMAGES, CURVES
 from src.common.files import atomic_write, to_csv
 from src.common.plotting import has_matplotlib, new_figure, printable_names, to_png
 from src.data.encoded_image import EncodedImage
-from src.data.usable_images import UsableImages, write_bad_images
+from src.data.usable_images import write_bad_images
 from src.dataset import readable_errors
 from src.evaluation.confusion import CONFUSION_MATRIX, confused_rows, per_class_rows, write_confusion
 from src.evaluation.counting import Result
+from src.evaluation.evaluation_set import EvaluationSet
 from src.evaluation.html_report import build_page, to_image, to_table
 from src.evaluation.mistakes import Mistake
 from src.model_utils.config import Config
@@ -76,14 +77,14 @@ def write_full_report(folder: Path, evaluated: Evaluated) -> list[Path]:
     return written
 
 
-def write_report(config: Config, weights: Path, result: Result, images: UsableImages) -> list[Path]:
+def write_report(config: Config, weights: Path, result: Result, evaluated: EvaluationSet) -> list[Path]:
     """Write the files of the configured `eval_report`, none if there is none, and return their paths.
 
     Args:
         config: With `eval_report` and `test_data_dir`.
         weights: The file that was evaluated; the curves of its training are beside it.
         result: What the evaluation found.
-        images: The test images.
+        evaluated: The test images and their classes.
 
     Raises:
         OSError: If a file cannot be written.
@@ -91,12 +92,13 @@ def write_report(config: Config, weights: Path, result: Result, images: UsableIm
     if not config.eval_report:
         return []
     folder = Path(config.eval_report)
-    written = write_full_report(folder, _evaluated(config, weights, result, images))
-    return written + write_bad_images(folder / BAD_IMAGES, images)
+    written = write_full_report(folder, _evaluated(config, weights, result, evaluated))
+    return written + write_bad_images(folder / BAD_IMAGES, evaluated.images)
 
 
-def _evaluated(config: Config, weights: Path, result: Result, images: UsableImages) -> Evaluated:
+def _evaluated(config: Config, weights: Path, result: Result, evaluated: EvaluationSet) -> Evaluated:
     """Return what the report is about."""
+    images, classes = evaluated.images, evaluated.classes
     with readable_errors(images.source):
         mistaken = images.source.read([each.image for each in result.mistakes], images.excluded)
     figures = {
@@ -105,11 +107,13 @@ def _evaluated(config: Config, weights: Path, result: Result, images: UsableImag
         "top-1": f"{result.top_1:.2%}",
         "top-5": f"{result.top_5:.2%}",
     }
+    if classes.absent:
+        figures["classes without images"] = f"{len(classes.absent)} of {len(classes.names)}"
     return Evaluated(
         name=f"{weights.name} on {config.test_data_dir}",
         figures=figures,
         confusion=result.confusion,
-        class_names=images.class_names,
+        class_names=classes.names,
         mistakes=result.mistakes,
         images=mistaken,
         curves=weights.with_name(CURVES),

@@ -69,7 +69,7 @@ def local_config(config: Config) -> Config:
         config: The configuration as the user gave it; its paths are relative to the folders below, absolute ones stay.
 
     Returns:
-        The configuration with train_data_dir and test_data_dir below the images (data_path, or
+        The configuration with train_data_dir, test_data_dir and class_map below the images (data_path, or
         folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained and resume below
         load_path; save_checkpoint_path, eval_report and file_name below output_path.
 
@@ -82,6 +82,8 @@ def local_config(config: Config) -> Config:
     if config.eval_while_train and not config.test_data_dir:
         raise ConfigError(f"eval_while_train needs its own images: add --test_data_dir, a folder below {images}")
     local = {key: str(images / getattr(config, key)) for key in ("train_data_dir", "test_data_dir")}
+    if config.class_map:
+        local["class_map"] = str(images / config.class_map)
     for key in _CHECKPOINTS:
         if getattr(config, key) not in ("", "auto"):  # a word that resume knows
             local[key] = str(Path(config.load_path) / getattr(config, key))

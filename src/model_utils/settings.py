@@ -48,6 +48,7 @@ class Settings:
 
     checkpoint_path: str
     onnx_path: str
+    class_map: str
     eval_report: str
     eval_engine: str
 

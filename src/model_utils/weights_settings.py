@@ -25,6 +25,7 @@ class Settled:
         metadata: What the weights mean, with what is beside them.
         notes: What a person should know: differences and assumptions, one line each.
         names_file: The file that the class names are from.
+        names_are_given: Whether a person has given it.
     """
 
     weights: Path
@@ -32,6 +33,7 @@ class Settled:
     metadata: Metadata
     notes: tuple[str, ...]
     names_file: Path
+    names_are_given: bool = False
 
     def fit(self, num_classes: int, image_size: int | None = None) -> Settled:
         """Return the same for weights whose network is known.
@@ -51,9 +53,9 @@ class Settled:
             )
         names = len(self.metadata.class_names)
         if names not in (0, num_classes):
+            way_out = "give another file with --class_names" if self.names_are_given else "it belongs to other weights"
             raise ValueError(
-                f"{self.names_file} has {names} class names, but {self.weights} has {num_classes} classes: they do not "
-                "belong together"
+                f"{self.names_file} has {names} names, but the network has {num_classes} classes: {way_out}"
             )
         config = self.config.replace(num_classes=num_classes, image_size=image_size or self.config.image_size)
         return replace(self, config=config, notes=(*self.notes, *self._size_notes(image_size)))
@@ -111,7 +113,14 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
     # A training in float32 is not computed in float16 only because a device does so by itself.
     if known.amp_level == "O0" and config.amp_level == "auto":
         changes["amp_level"] = "O0"
-    return Settled(weights, config.replace(**changes), known, tuple(notes), class_names or beside.names_file)
+    return Settled(
+        weights,
+        config.replace(**changes),
+        known,
+        tuple(notes),
+        class_names or beside.names_file,
+        class_names is not None,
+    )
 
 
 def say(notes: Iterable[str]) -> None:

@@ -20,13 +20,14 @@ from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.cpu.compile_once import CompileOnce, compiled_once
 from src.cpu.operators import use_cpu_operators
+from src.data.class_matching import ModelClasses
 from src.data.image_source import open_images
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.dataset import create_dataset, readable_errors
 from src.evaluation.counting import Result
 from src.evaluation.engines import by_mindspore, image_loss
-from src.evaluation.evaluation_set import evaluate_test_images
-from src.model_utils.config import Config, ConfigError
+from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images, open_evaluation_set
+from src.model_utils.config import Config
 from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import Group, copy_from_first
 from src.training.dropout import DropoutMasks, ReplayableDropout
@@ -122,7 +123,7 @@ def _dropout_masks(training: _Training) -> DropoutMasks:
 
 @contextmanager
 def _open_folder(
-    training: _Training, train_images: UsableImages, test_images: UsableImages | None
+    training: _Training, train_images: UsableImages, test_images: EvaluationSet | None
 ) -> Iterator[tuple[MetricsLog | None, CheckpointKeeper | None]]:
     """Keep the folder for this training, and begin its files; only the first rank writes any."""
     if training.group.rank != 0:
@@ -132,7 +133,7 @@ def _open_folder(
     with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
         print(f"configuration:\n{config.to_yaml()}", flush=True)
         prepare_folder(folder, config, train_images.class_names, start.checkpoint)
-        for path in write_bad_images(folder / BAD_IMAGES, train_images, *filter(None, [test_images])):
+        for path in write_bad_images(folder / BAD_IMAGES, train_images, *([test_images.images] if test_images else [])):
             print(f"the bad images are listed in {path}", flush=True)
         yield MetricsLog(folder / METRICS, start.position.global_step), _keeper(training)
 
@@ -154,7 +155,7 @@ def _compiled_once(training: _Training, library: Path | None) -> AbstractContext
     return compiled_once(training.config, training.group, facts)
 
 
-def _validation(training: _Training, images: UsableImages) -> Callable[[], Result]:
+def _validation(training: _Training, images: EvaluationSet) -> Callable[[], Result]:
     """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
     config, group, state = training.config, training.group, training.state
     network = state.network if state.averaged is None else to_evaluation_precision(config, state.averaged)
@@ -189,18 +190,13 @@ def _run(
         position = Position(last)
 
 
-def _check_data(config: Config, group: Group) -> tuple[UsableImages, UsableImages | None]:
+def _check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSet | None]:
     """Check the folders of a training; return its images, and those of its validation if there is one."""
     train_images = usable_images(config, open_images(config.train_data_dir), group, do_train=True)
     test_images = None
     if config.eval_while_train:
-        test_images = usable_images(config, open_images(config.test_data_dir), group)
-        different = sorted(set(train_images.class_names) ^ set(test_images.class_names))
-        if different:
-            raise ConfigError(
-                f"class folder {different[0]} is in only one of {config.train_data_dir} and {config.test_data_dir}: "
-                f"both need the same classes"
-            )
+        model = ModelClasses(config.train_data_dir, config.num_classes, tuple(train_images.class_names))
+        test_images = open_evaluation_set(config, open_images(config.test_data_dir), model, group)
     return train_images, test_images
 
 

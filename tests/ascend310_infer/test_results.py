@@ -13,7 +13,8 @@ from PIL import Image
 import postprocess
 import predict
 from src.model_utils.command import run_command
-from src.prediction.class_names import find_class_names
+from src.model_utils.weights_settings import settle
+from tests.helpers.configuration import parse
 from tests.helpers.inference import Flat, Overflowing, Sigmoid, Softmax, run_program, write_model
 
 pytestmark = pytest.mark.slow
@@ -154,6 +155,11 @@ def lines(count: int) -> str:
     return "".join(f"name {number}\n" for number in range(count))
 
 
+def names_of(model: Path, names: Path) -> tuple[str, ...]:
+    """Return the class names as predict.py takes them from a file."""
+    return settle(parse(), model, None, names).fit(CLASSES).metadata.class_names
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -173,7 +179,7 @@ def test_class_names_are_those_that_predict_reads(flat, images, tmp_path, conten
     assert result.returncode == 0, result.stderr
     with (tmp_path / "result_Files" / "predictions.csv").open(encoding="utf-8", newline="") as stream:
         written = {int(row["class"]): row["name"] for row in csv.DictReader(stream)}
-    assert [written[label] for label in range(CLASSES)] == find_class_names(CLASSES, flat, names)
+    assert [written[label] for label in range(CLASSES)] == list(names_of(flat, names))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +198,7 @@ def test_class_names_that_predict_refuses_are_refused(flat, images, tmp_path, co
     names = tmp_path / "names.txt"
     names.write_bytes(content)
     with pytest.raises(ValueError) as refusal:  # noqa: PT011 - compared below
-        find_class_names(CLASSES, flat, names)
+        names_of(flat, names)
     assert str(refusal.value).startswith(message.format(names=names))
     result = run_program(flat, images, tmp_path, f"--class_names={names}")
     assert result.returncode == 2

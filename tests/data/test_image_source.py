@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from mindspore import nn
 
 from src.data import image_source
+from src.data.class_matching import ModelClasses
 from src.data.image_folders import class_names
 from src.data.image_source import open_images
 from src.data.record_set import find_records
-from src.data.usable_images import usable_images
 from src.dataset import create_dataset
 from src.evaluation.engines import by_mindspore, image_loss
-from src.evaluation.evaluation_set import evaluate_test_images
+from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_set
 from src.evaluation.report import write_report
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE
@@ -43,13 +43,13 @@ def test_a_set_is_opened_once_for_all_epochs_and_evaluations(few_digits, records
     config = parse_config([*words, f"--test_data_dir={folder}", f"--eval_report={tmp_path}"], lambda _: "CPU")
     network = nn.SequentialCell(nn.Flatten(), nn.Dense(3 * SIZE * SIZE, 3))
 
-    images = usable_images(config, open_images(folder), ALONE, do_train=True)
+    evaluated = open_evaluation_set(config, open_images(folder), ModelClasses("x.ckpt", 3), ALONE)
     engine = by_mindspore(network, image_loss(config), config.batch_size)
     for seed in range(2):
-        assert len(batches(images.source, True, 8, seed=seed)) == 4
-        result = evaluate_test_images(config, engine, images, ALONE)
+        assert len(batches(evaluated.images.source, True, 8, seed=seed)) == 4
+        result = evaluate_test_images(config, engine, evaluated, ALONE)
     assert result.images == 37
-    assert write_report(config, Path("x.ckpt"), result, images)
+    assert write_report(config, Path("x.ckpt"), result, evaluated)
     assert asked == {"folders": ["find_records", "class_names"], "records": ["find_records"]}[form]
 
 

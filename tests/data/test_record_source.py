@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mindspore import nn
 
+from src.data.class_matching import MatchedClasses
 from src.data.image_source import open_images
 from src.data.share import Share
 from src.data.usable_images import UsableImages, check_folder, usable_images
 from src.dataset import create_dataset
 from src.evaluation.counting import Result, evaluate
 from src.evaluation.engines import by_mindspore
+from src.evaluation.evaluation_set import EvaluationSet
 from src.evaluation.mistakes import Mistake
 from src.evaluation.report import write_report
 from src.loss import CrossEntropySmooth
@@ -104,7 +106,9 @@ def test_reports_of_both_forms_show_the_same_pictures(folders, records, tmp_path
     for form, folder in (("folders", folders), ("records", records)):
         words = ["--checkpoint_path=x.ckpt", f"--test_data_dir={folder}", f"--eval_report={tmp_path / form}"]
         config = parse_config(words, lambda _: "CPU")
-        written.append(write_report(config, Path("x.ckpt"), evaluated, UsableImages(open_images(str(folder)), 37)))
+        images = UsableImages(open_images(str(folder)), 37)
+        classes = MatchedClasses((0, 1, 2), ("0", "1", "2"))
+        written.append(write_report(config, Path("x.ckpt"), evaluated, EvaluationSet(images, classes)))
     assert [path.name for path in written[0]] == [path.name for path in written[1]]
     left, right = (tmp_path / "folders", tmp_path / "records")
     assert (left / "mistakes.png").read_bytes() == (right / "mistakes.png").read_bytes()

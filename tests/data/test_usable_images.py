@@ -124,7 +124,7 @@ def test_too_few_good_images_are_an_error_before_training(data, spoilt, batch_si
 
 def test_errors_of_the_folder_come_before_the_check(data, capsys):
     with pytest.raises(ValueError, match="has 3 classes, but num_classes is 5"):
-        usable_images(configuration("--num_classes=5"), open_images(str(data / "train")), Group())
+        usable_images(configuration("--num_classes=5"), open_images(str(data / "train")), Group(), do_train=True)
     assert "check" not in capsys.readouterr().err
 
 

@@ -14,11 +14,13 @@ from mindspore import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.data.class_matching import ModelClasses
 from src.data.image_source import open_images
 from src.data.usable_images import usable_images
 from src.dataset import create_dataset
 from src.evaluation import counting
 from src.evaluation.engines import by_mindspore, image_loss
+from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_set
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
 from src.model_utils.local_adapter import Group, copy_from_first, join_group, sum_over_ranks
@@ -34,6 +36,7 @@ OPTIONS = (
     "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--lr_init=1", "--lr_max=1",
 )  # fmt: skip
 OPTIONS_STEPS = 1  # two micro-batches on each rank
+CLASS_NAMES = ("2", "none", "0", "1")  # of a model that is evaluated on the folders 0, 1 and 2
 IMAGES = range(1, 8)  # of the evaluations: fewer than, as many as and more than there are ranks
 
 
@@ -95,6 +98,27 @@ def evaluate(images: int, group: Group) -> np.ndarray:
     return np.array([result.images, result.loss, result.top_1, result.top_5, *result.confusion.ravel()])
 
 
+def evaluate_classes(train_folder: str, group: Group) -> np.ndarray:
+    """Evaluate real images whose classes the model numbers in another way; return the figures as one array."""
+    folder = Path(train_folder).with_name("val")
+    config = configuration("--num_classes=4", "--image_size=71", f"--test_data_dir={folder}")
+    model = ModelClasses("the model", len(CLASS_NAMES), CLASS_NAMES)
+    evaluated = open_evaluation_set(config, open_images(str(folder)), model, group)
+    engine = by_mindspore(Logits(len(CLASS_NAMES)), image_loss(config), config.batch_size)
+    result = evaluate_test_images(config, engine, evaluated, group)
+    return np.array([result.loss, result.top_1, *result.confusion.ravel()])
+
+
+def refused_classes(train_folder: str, group: Group) -> str:
+    """Let the ranks know the classes by different names, as with other files beside the weights; return the error."""
+    names = ("0", "1", "2") if group.rank == 0 else ("1", "0", "2")
+    try:
+        open_evaluation_set(configuration(), open_images(train_folder), ModelClasses("the model", 3, names), group)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def values_of(rank: int) -> dict[str, np.ndarray]:
     """Return arrays to add up, different on every rank."""
     random = np.random.default_rng(rank)
@@ -137,6 +161,8 @@ def main(folder: str, out: str) -> None:
     found |= {f"evaluation {images}": evaluate(images, group) for images in IMAGES}
 
     found["refusal"] = np.array(refusal(folder, group))
+    found["classes"] = evaluate_classes(folder, group)
+    found["refused classes"] = np.array(refused_classes(folder, group))
 
     network = build_network()
     optimizer = build_optimizer(config, network, build_schedule(config, STEPS))

@@ -20,6 +20,7 @@ def configure(**values: object) -> Config:
     [
         ("train_data_dir", "", "/c/data"), ("train_data_dir", "train", "/c/data/train"),
         ("train_data_dir", "/mine", "/mine"), ("test_data_dir", "", "/c/data"), ("test_data_dir", "val", "/c/data/val"),
+        ("class_map", "", ""), ("class_map", "map.csv", "/c/data/map.csv"),
         ("checkpoint_path", "", ""), ("checkpoint_path", "a.ckpt", "/c/load/a.ckpt"),
         ("ckpt_file", "/a.ckpt", "/a.ckpt"),
         ("resume", "sub/a.ckpt", "/c/load/sub/a.ckpt"), ("resume", "auto", "auto"), ("resume", "", ""),

@@ -28,6 +28,7 @@ from tests.helpers.two_ranks import (
     build_small,
     configuration,
     evaluate,
+    evaluate_classes,
     values_of,
 )
 
@@ -63,6 +64,21 @@ def test_an_evaluation_on_two_ranks_equals_one_process_for_any_number_of_images(
         assert figures[0] == images
         assert np.array_equal(np.delete(figures, 1), np.delete(expected, 1))
         assert figures[1] == pytest.approx(expected[1], rel=1e-12)
+
+
+def test_two_ranks_count_real_images_for_the_models_classes_like_one(both, few_digits):
+    expected = evaluate_classes(str(few_digits / "train"), Group())
+    confusion = expected[2:].reshape(4, 4)
+    assert confusion.sum(1).tolist() == [13, 0, 12, 12]
+    for found in both:
+        assert np.array_equal(found["classes"][1:], expected[1:])
+        assert found["classes"][0] == pytest.approx(expected[0], rel=1e-6)
+
+
+def test_ranks_that_know_other_names_of_the_classes_are_refused_on_both(both, few_digits):
+    for found in both:
+        message = str(found["refused classes"])
+        assert message.startswith(f"rank 1 sees other classes in {few_digits / 'train'} than rank 0: copy the images")
 
 
 def test_bad_images_are_not_looked_for_in_folders_that_differ_between_ranks(both):

@@ -137,7 +137,7 @@ def test_weights_alone_warm_start_a_new_training_and_the_old_files_move_aside(ow
         (["--train_data_dir="], 1, "cannot read the data set folder (none given)"),
         (["--batch_size=99"], 1, "has 21 images, less than one batch of 99"),
         (["--warmup_epochs=3"], 1, "warmup_epochs must be in [0, 2] (total_epochs), but got 3"),
-        (["--test_data_dir={other}", "--eval_while_train"], 2, "class folder 2 is in only one of"),
+        (["--test_data_dir={other}", "--eval_while_train"], 2, "train has no class x, a class folder of"),
         (["--save_checkpoint_path={file}"], 1, "Not a directory"),
     ],
 )
