@@ -18,10 +18,13 @@
 #include "errors.h"
 #include "file_list.h"
 #include "image_loader.h"
+#include "metadata.h"
+#include "model_entries.h"
 #include "model_runner.h"
 #include "prediction_queue.h"
 #include "preprocess.h"
 #include "result_files.h"
+#include "settle.h"
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
@@ -57,6 +60,18 @@ Models LoadAndTell(const Options &options) {
   std::cout << "loaded " << options.model_path.string() << ": " << model.batch_size() << " x 3 x " << size.height
             << " x " << size.width << ", " << model.classes() << " classes" << std::endl;
   return models;
+}
+
+Settled SettleAndTell(const Options &options, const Metadata &metadata, const ModelRunner &model) {
+  std::vector<std::string> given;
+  if (!options.class_names.empty()) {
+    given = ReadClassNames(options.class_names, model.classes());
+  }
+  Settled settled = Settle({options.model_path, model.image_size(), model.classes()}, metadata, given);
+  for (const std::string &remark : settled.remarks) {
+    std::cerr << "note: " << remark << std::endl;
+  }
+  return settled;
 }
 
 std::vector<fs::path> PathsIn(const fs::path &folder, const std::vector<std::string> &names) {
@@ -105,22 +120,19 @@ size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const
 
 bool Classify(const Options &options) {
   const std::vector<std::string> images = FindImages(options.dataset_path);
+  const Metadata metadata = ReadModelMetadata(options.model_path);
   ResultFiles results(images, options.result_path, options.time_path, options.topk);
   const Models models = LoadAndTell(options);
-  const size_t classes = models.front()->classes();
-  std::vector<std::string> class_names;
-  if (!options.class_names.empty()) {
-    class_names = ReadClassNames(options.class_names, classes);
-  }
+  const Settled settled = SettleAndTell(options, metadata, *models.front());
   const std::vector<fs::path> paths = PathsIn(options.dataset_path, images);
 
   const Clock::time_point start = Clock::now();
   const size_t skipped = PredictImages(paths, options.threads, models, [&](const PredictedBatch &batch) {
-    results.Write(batch, classes, class_names);
+    results.Write(batch, models.front()->classes(), settled.class_names);
   });
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const size_t predicted = images.size() - skipped;
-  results.Commit(predicted, models.front()->batch_size());
+  results.Commit(predicted, models.front()->batch_size(), settled.description);
 
   std::printf("predicted %zu images in %.2f s, %.1f images/s; skipped %zu\nresults in %s, times in %s\n", predicted,
               seconds, static_cast<double>(predicted) / seconds, skipped, options.result_path.c_str(),
