@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from src.metadata.class_list import read_class_list
-
-_IMAGENET = Path(__file__).with_name("imagenet_classes.txt")
+from src.data.class_names import imagenet_names
 
 
 def names_for_people(num_classes: int, class_names: Sequence[str]) -> list[str]:
@@ -45,9 +42,3 @@ def find_class(name: str, class_names: list[str]) -> int:
     if name.isdecimal() and int(name) < len(class_names):
         return int(name)
     raise ValueError(f"there is no class {name}: give a number from 0 to {len(class_names) - 1}, or a class name")
-
-
-def imagenet_names() -> dict[str, str]:
-    """Return the words for each WordNet id of ImageNet-1k, in the order of the classes."""
-    lines = (line for line in read_class_list(_IMAGENET) if not line.startswith("#"))
-    return {wordnet_id: words for wordnet_id, _, words in (line.partition(" ") for line in lines)}
