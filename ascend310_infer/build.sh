@@ -25,6 +25,7 @@ PACKAGES=(
     CLI/CLI.hpp:libcli11-dev
     gtest/gtest.h:libgtest-dev
     jpeglib.h:libjpeg-dev
+    nlohmann/json.hpp:nlohmann-json3-dev
     opencv2/imgcodecs.hpp:libopencv-imgcodecs-dev
 )
 

@@ -7,8 +7,10 @@ usage() {
 usage: bash scripts/run_infer_310.sh MINDIR_PATH DATA_PATH LABEL_FILE [DEVICE_ID] [option...]
 
 Runs the model on every image below DATA_PATH with the program of ascend310_infer/, which is built first, and prints
-the accuracy. The model is exported with --mindir_version 1, LABEL_FILE is written by tools/imgid2label.py.
-DEVICE_ID is 0 if not given. The options go to the program, such as --device_type CPU, --threads 4 or --class_names FILE.
+the accuracy. The model is exported with --mindir_version 1; LABEL_FILE is written by tools/imgid2label.py DATA_PATH
+LABEL_FILE --model MINDIR_PATH. DEVICE_ID is 0 if not given. The options go to the program, such as --device_type CPU,
+--threads 4 or --class_names FILE. What the program notes of the model, as an image size other than its training's, is
+shown too.
 
 The current folder receives result_Files/, time_Result/, build.log, infer.log and acc.log; those of an earlier run are
 moved to earlier-1, earlier-2 and so on.
@@ -70,6 +72,7 @@ run "inference" infer.log "$ROOT/ascend310_infer/out/main" --model_path "$model"
     --device_id "$device_id" --result_path result_Files --time_path time_Result "$@" || status=$?
 [[ $status -eq 0 || $status -eq 3 ]] || stop "$status" infer.log "inference failed with status $status"
 
+grep -a '^note: ' infer.log >&2 || true
 scoring=0
 run "scoring" acc.log "$python" "$ROOT/postprocess.py" --result_path result_Files --label_file "$labels" || scoring=$?
 if [[ $status -eq 3 ]]; then

@@ -130,5 +130,5 @@ def test_the_commands_for_cpu_run_as_they_stand(tmp_path):
     shutil.copytree(ROOT / ".lite", work / ".lite")
     outputs = [run("bash", "-c", command) for command in tested[2][1].splitlines()]
     assert "wrote xception310.mindir" in outputs[1]
-    assert "labels.txt: 10 images in 10 classes" in outputs[2]
+    assert "labels.txt: 10 images in 10 of the model's 10 classes" in outputs[2]
     assert "scored 10 images of 10 in the label file" in outputs[3]

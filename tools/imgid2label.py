@@ -1,64 +1,158 @@
-"""Write the label file of a data set of class folders: a line 'class folder/image:label' for every image."""
+"""Write the label file of a data set of class folders: a line 'class folder/image:label' for every image.
+
+The labels are a model's numbers, found by the names of its classes, where --model or --class_names tells these; else
+the positions of the class folders.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.common.files import atomic_write
+from src.common.files import atomic_write, printable
+from src.data.class_map import ClassMap, read_class_map
+from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes
 from src.data.image_folders import IMAGE_SUFFIXES, class_names, find_images
 from src.data.record_set import find_records
 from src.evaluation.label_file import format_labels
+from src.export.model_file import MODEL_SUFFIXES
+from src.metadata.class_list import read_class_list
+from src.metadata.metadata import Metadata
+from src.metadata.model_entries import read_model_metadata
+from src.model_utils.beside import find_beside
 from src.model_utils.command import run_command
+from src.model_utils.config import ConfigError
+
+_CHECKPOINT = ".ckpt"
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name.
 
     Raises:
-        ValueError: If the folder has no class folders, or no images in them, or a name that no label file can hold.
-        OSError: If a folder cannot be read or the file cannot be written.
+        ConfigError: If the model has no names, or a class folder is no class of it.
+        ValueError: If the folder has no class folders, or no images in them, or a name that no label file can hold; or
+            the model is damaged.
+        OSError: If a folder or file cannot be read or the label file cannot be written.
     """
-    parser = argparse.ArgumentParser(prog="imgid2label.py", description=__doc__)
-    parser.add_argument("data_dir", type=Path, metavar="DATA_DIR", help="the folder with one sub-folder per class")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the label file to write")
-    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
-    args = parser.parse_args(argv)
-    labels = label_images(args.data_dir)
+    args = _parse(argv)
+    class_map = read_class_map(args.class_map) if args.class_map else None
+    model = _find_model(args.model, args.class_names)
+    if class_map and not model:
+        raise ConfigError("--class_map says which class of a model a folder is: give --model or --class_names too")
+    folders = class_folders(args.data_dir)
+    matched = _match(folders, args.data_dir, model, class_map)
+    labels = label_images(args.data_dir, dict(zip(folders, matched.labels, strict=True)))
     atomic_write(args.out, os.fsencode(format_labels(labels)))
-    print(f"wrote {args.out}: {len(labels)} images in {len(set(labels.values()))} classes")
+    for note in matched.notes:
+        print(printable(note), file=sys.stderr)
+    present = set(labels.values())
+    count = f"{len(present)} of the model's {model.count}" if model else str(len(present))
+    print(f"wrote {args.out}: {len(labels)} images in {count} classes")
+    absent = [name for label, name in enumerate(matched.names) if label not in present] if model else []
+    if absent:
+        print(f"classes without an image: {printable(first_of(absent))}")
 
 
-def label_images(folder: Path) -> dict[str, int]:
-    """Return the class of every image, numbered as in training.
-
-    Args:
-        folder: The folder with one sub-folder per class.
-
-    Returns:
-        The position of the class folder in sorted order, by the image's path relative to the folder.
+def class_folders(folder: Path) -> list[str]:
+    """Return the names of the class folders, as training and evaluation number them.
 
     Raises:
-        ValueError: If there is no image in a class folder, or a part of the MindRecord files is missing.
-        OSError: If a folder cannot be read.
+        ValueError: If there are none, or a part of the MindRecord files is missing.
+        OSError: If the folder cannot be read.
     """
     # Training takes MindRecord files, with the classes that they have, before the class folders beside them.
     records = find_records(str(folder))
-    names = records.class_names if records else class_names(str(folder))
+    return records.class_names if records else class_names(str(folder))
+
+
+def label_images(folder: Path, numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return the class of every image, by the image's path relative to the folder.
+
+    Args:
+        folder: The folder with one sub-folder per class.
+        numbers: The class of each sub-folder's images, by its name.
+
+    Raises:
+        ValueError: If there is no image in a class folder.
+        OSError: If a folder cannot be read.
+    """
     labels = {}
-    for label, name in enumerate(names):
+    for name, label in numbers.items():
         for path in find_images(folder / name):
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 labels[path.relative_to(folder).as_posix()] = label
     if not labels:
         raise ValueError(f"no images in the class folders of {folder}: they need files {' '.join(IMAGE_SUFFIXES)}")
     return labels
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="imgid2label.py", description=__doc__)
+    parser.add_argument("data_dir", type=Path, metavar="DATA_DIR", help="the folder with one sub-folder per class")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the label file to write")
+    names = parser.add_mutually_exclusive_group()
+    names.add_argument(
+        "--model", type=Path, metavar="FILE", help="the .mindir, .onnx or .ckpt file whose classes the labels number"
+    )
+    names.add_argument(
+        "--class_names", type=Path, metavar="FILE", help="a UTF-8 text with the name of class 0, 1, ... on its lines"
+    )
+    parser.add_argument(
+        "--class_map",
+        type=Path,
+        metavar="FILE",
+        help="CSV of folder,class for folders that have another name than their class",
+    )
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    return parser.parse_args(argv)
+
+
+def _find_model(model: Path | None, names: Path | None) -> ModelClasses | None:
+    """Return the classes that a model file or a text file tells, None without either."""
+    if names:
+        found = tuple(read_class_list(names))
+        return ModelClasses(str(names), len(found), found)
+    if not model:
+        return None
+    found = _read_metadata(model).class_names
+    if not found:
+        beside, files = find_beside(model)
+        found = beside.class_names
+        if found:
+            print(f"{model} does not tell the names of its classes: taken from {files[-1]}", file=sys.stderr)
+    if not found:
+        raise ConfigError(f"{model} does not tell the names of its classes: give a file of them with --class_names")
+    return ModelClasses(str(model), len(found), found)
+
+
+def _read_metadata(model: Path) -> Metadata:
+    if model.suffix in MODEL_SUFFIXES:
+        return read_model_metadata(model) or Metadata()
+    if model.suffix != _CHECKPOINT:
+        raise ConfigError(f"--model is a file {' '.join(MODEL_SUFFIXES)} or {_CHECKPOINT}, not {model}")
+    from src.checkpoints.weights import read_metadata
+
+    return read_metadata(model) or Metadata()
+
+
+def _match(
+    folders: Sequence[str], data_dir: Path, model: ModelClasses | None, class_map: ClassMap | None
+) -> MatchedClasses:
+    """Return the class of each folder, its position where the model is not known."""
+    if model:
+        return match_classes(folders, str(data_dir), model, class_map)
+    note = (
+        f"the labels are the positions of the class folders in {data_dir}: they are right only for a model that was "
+        "trained on the same class folders; --model FILE writes the model's numbers"
+    )
+    return MatchedClasses(tuple(range(len(folders))), tuple(folders), (note,))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ struct Options {
   std::filesystem::path time_path = "time_Result";
   unsigned threads = 1;  // that decode; the parser sets the number of cores
   size_t topk = 5;
-  std::filesystem::path class_names;  // empty: the classes have no names
+  std::filesystem::path class_names;  // empty: the model's own, if it has any
 };
 
 // Returns the options of the command line, or nothing after --help, which is printed.

@@ -11,7 +11,8 @@
 
 namespace infer {
 
-// What the program leaves behind: the logits of every image and predictions.csv in one folder, the times in another.
+// What the program leaves behind: the logits of every image, predictions.csv and metadata.json in one folder, the times
+// in another.
 class ResultFiles {
  public:
   // Makes the folders and opens the tables, so that what prevents them is known before a model is loaded.
@@ -30,9 +31,10 @@ class ResultFiles {
   void Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names,
              Scores scores = Scores::kLogits);
 
-  // Writes the times, and gives both tables their names: without it, only the files of the logits stay.
+  // Writes the times and metadata.json, and gives both tables their names: without it, only the logits' files stay.
   //   predicted: Images in all batches together.
-  void Commit(size_t predicted, size_t batch_size);
+  //   description: What the classes mean, as JSON; empty: there is no metadata.json.
+  void Commit(size_t predicted, size_t batch_size, const std::string &description);
 
  private:
   const std::vector<std::string> images_;

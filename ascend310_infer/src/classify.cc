@@ -18,10 +18,13 @@
 #include "errors.h"
 #include "file_list.h"
 #include "image_loader.h"
+#include "metadata.h"
+#include "model_entries.h"
 #include "model_runner.h"
 #include "prediction_queue.h"
 #include "preprocess.h"
 #include "result_files.h"
+#include "settle.h"
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
@@ -65,6 +68,18 @@ Models LoadAndTell(const Options &options) {
   return models;
 }
 
+Settled SettleAndTell(const Options &options, const Metadata &metadata, const ModelRunner &model) {
+  std::vector<std::string> given;
+  if (!options.class_names.empty()) {
+    given = ReadClassNames(options.class_names, model.classes());
+  }
+  Settled settled = Settle({options.model_path, model.image_size(), model.classes()}, metadata, given);
+  for (const std::string &remark : settled.remarks) {
+    std::cerr << "note: " << remark << std::endl;
+  }
+  return settled;
+}
+
 std::vector<fs::path> PathsIn(const fs::path &folder, const std::vector<std::string> &names) {
   std::vector<fs::path> paths;
   for (const std::string &name : names) {
@@ -83,14 +98,15 @@ std::vector<PredictionQueue::Predict> PredictFunctions(const Models &models) {
 
 // Hands what the models predict to `write`, in the order of the paths; returns the number of skipped images.
 //   threads: That load images.
-size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const Models &models,
+size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const Models &models, Resizing resizing,
                      const std::function<void(const PredictedBatch &)> &write) {
   const ModelRunner &model = *models.front();
   const ImageSize size = model.image_size();
   const size_t ahead = kBatchesAhead * models.size() * model.batch_size();
   size_t skipped = 0;
   ImageLoader loader(
-      paths, [size](const fs::path &path) { return LoadImage(path, size, Resizing{}); }, threads, threads + ahead);
+      paths, [size, resizing](const fs::path &path) { return LoadImage(path, size, resizing); }, threads,
+      threads + ahead);
   Batcher batcher([&] { return loader.Next(); }, model.batch_size(), size.elements(), [&](const LoadedImage &image) {
     ++skipped;
     std::cerr << "skipped " << paths[image.index].string() << ": " << image.error << std::endl;
@@ -111,22 +127,21 @@ size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const
 
 bool Classify(const Options &options) {
   const std::vector<std::string> images = FindImages(options.dataset_path);
+  const Metadata metadata = ReadModelMetadata(options.model_path);
   ResultFiles results(images, options.result_path, options.time_path, options.topk);
   const Models models = LoadAndTell(options);
-  const size_t classes = models.front()->classes();
-  std::vector<std::string> class_names;
-  if (!options.class_names.empty()) {
-    class_names = ReadClassNames(options.class_names, classes);
-  }
+  const Settled settled = SettleAndTell(options, metadata, *models.front());
   const std::vector<fs::path> paths = PathsIn(options.dataset_path, images);
 
   const Clock::time_point start = Clock::now();
-  const size_t skipped = PredictImages(paths, options.threads, models, [&](const PredictedBatch &batch) {
-    results.Write(batch, classes, class_names, models.front()->scores());
-  });
+  const ModelRunner &model = *models.front();
+  const auto write = [&](const PredictedBatch &batch) {
+    results.Write(batch, model.classes(), settled.class_names, model.scores());
+  };
+  const size_t skipped = PredictImages(paths, options.threads, models, settled.resizing, write);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const size_t predicted = images.size() - skipped;
-  results.Commit(predicted, models.front()->batch_size());
+  results.Commit(predicted, model.batch_size(), settled.description);
 
   std::printf("predicted %zu images in %.2f s, %.1f images/s; skipped %zu\nresults in %s, times in %s\n", predicted,
               seconds, static_cast<double>(predicted) / seconds, skipped, options.result_path.c_str(),

@@ -1,16 +1,15 @@
 #include "image.h"
 
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <exception>
-#include <memory>
 #include <opencv2/imgcodecs.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "errors.h"
 #include "jpeg.h"
+#include "read_file.h"
 
 namespace infer {
 namespace {
@@ -65,19 +64,11 @@ cv::Mat DecodeImage(const std::vector<uint8_t> &bytes) {
 }
 
 std::vector<uint8_t> ReadImageFile(const std::filesystem::path &path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) {
-    throw ImageError(std::strerror(errno));
+  try {
+    return ReadFile(path);
+  } catch (const std::system_error &error) {
+    throw ImageError(error.code().message());
   }
-  std::vector<uint8_t> bytes;
-  uint8_t buffer[1 << 16];
-  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), file.get())) {
-    bytes.insert(bytes.end(), buffer, buffer + count);
-  }
-  if (std::ferror(file.get())) {
-    throw ImageError(std::strerror(errno));
-  }
-  return bytes;
 }
 
 }  // namespace infer

@@ -1,7 +1,11 @@
 #include "mindir_version.h"
 
 #include <charconv>
-#include <fstream>
+#include <system_error>
+#include <vector>
+
+#include "protobuf.h"
+#include "read_file.h"
 
 namespace infer {
 namespace {
@@ -9,44 +13,19 @@ namespace {
 // Of the message ModelProto in MindSpore's mind_ir.proto.
 constexpr uint64_t kVersionField = 13;
 
-// Wire types of protobuf's encoding.
-constexpr uint64_t kVarint = 0;
-constexpr uint64_t kLengthDelimited = 2;
-constexpr uint64_t kLargestLength = uint64_t{1} << 31;  // protobuf's own limit
-
-std::optional<uint64_t> ReadVarint(std::istream *file) {
-  uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    const int byte = file->get();
-    if (byte == std::istream::traits_type::eof()) {
-      return std::nullopt;
-    }
-    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) {
-      return value;
-    }
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
-// Walks over the fields of the outermost message; linking protobuf would clash with the one inside the runtime.
 std::optional<uint64_t> ReadMindirVersion(const std::filesystem::path &path) {
-  std::ifstream file(path, std::ios::binary);
-  while (const std::optional<uint64_t> key = ReadVarint(&file)) {
-    const uint64_t wire_type = *key & 7;
-    const std::optional<uint64_t> value = ReadVarint(&file);
-    if (!value || (wire_type != kVarint && wire_type != kLengthDelimited)) {
-      return std::nullopt;
-    }
-    if (wire_type == kLengthDelimited) {
-      if (*value > kLargestLength) {
-        return std::nullopt;
-      }
-      file.seekg(static_cast<std::streamoff>(*value), std::ios::cur);
-    } else if (*key >> 3 == kVersionField) {
-      return value;
+  std::vector<uint8_t> bytes;
+  try {
+    bytes = ReadFile(path);
+  } catch (const std::system_error &) {
+    return std::nullopt;
+  }
+  FieldWalk fields({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
+  while (const std::optional<Field> field = fields.Next()) {
+    if (field->number == kVersionField && field->type == WireType::kVarint) {
+      return field->value;
     }
   }
   return std::nullopt;

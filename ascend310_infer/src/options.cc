@@ -38,13 +38,15 @@ std::optional<Options> ParseOptions(int argc, const char *const *argv) {
   app.add_option("--device_id", options.device_id, "The number of the device")
       ->check(CLI::Range(uint32_t{0}, std::numeric_limits<uint32_t>::max()).description(""));
   app.add_option("--result_path", options.result_path,
-                 "The folder of the logits, a .bin file an image, and of predictions.csv; it may hold none before");
+                 "The folder of the logits, a .bin file an image, predictions.csv and metadata.json; it may hold none "
+                 "before");
   app.add_option("--time_path", options.time_path, "The folder of test_perform_static.txt");
   app.add_option("--threads", options.threads, "Threads that read and decode images, 1 to 1024")
       ->check(CLI::Range(1u, 1024u).description(""));
   app.add_option("--topk", options.topk, "Classes an image in predictions.csv, 1 or more")
       ->check(CLI::Range(size_t{1}, std::numeric_limits<size_t>::max()).description(""));
-  app.add_option("--class_names", options.class_names, "A UTF-8 text with the name of class 0, 1, ... on its lines")
+  app.add_option("--class_names", options.class_names,
+                 "A UTF-8 text with the name of class 0, 1, ... on its lines, in the place of the model's own")
       ->check(CLI::ExistingFile);
   try {
     app.parse(argc, argv);

@@ -16,6 +16,7 @@ namespace infer {
 namespace {
 
 constexpr char kTable[] = "predictions.csv";
+constexpr char kDescription[] = "metadata.json";
 
 fs::path Made(fs::path folder) {
   fs::create_directories(folder);
@@ -27,7 +28,7 @@ fs::path MadeWithoutResults(fs::path folder) {
   fs::create_directories(folder);
   for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (name == kTable || entry.path().extension() == ".bin" || IsBeingWritten(name)) {
+    if (name == kTable || name == kDescription || entry.path().extension() == ".bin" || IsBeingWritten(name)) {
       throw UsageError(folder.string() + " holds results of an earlier run, such as " + name +
                        ": remove them, or give another --result_path");
     }
@@ -73,9 +74,12 @@ void ResultFiles::Write(const PredictedBatch &batch, size_t classes, const std::
   }
 }
 
-void ResultFiles::Commit(size_t predicted, size_t batch_size) {
+void ResultFiles::Commit(size_t predicted, size_t batch_size, const std::string &description) {
   times_.Write(LatencyReport(milliseconds_, predicted, batch_size));
   times_.Commit();
+  if (!description.empty()) {
+    WriteWhole(result_path_ / kDescription, description.data(), description.size());
+  }
   table_.Commit();
   FlushFolder(result_path_);
   FlushFolder(time_path_);

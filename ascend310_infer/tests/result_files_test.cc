@@ -33,13 +33,14 @@ TEST_F(ResultFilesTest, HoldLogitsRowsAndTimesOfEveryImage) {
   ResultFiles files({"a/1.jpg", "b/2.jpg", "c/3.jpg"}, results_, times_, 1);
   files.Write({{0, 2}, {1, 2, 4, 3}, 10}, 2, {"cat", "dog"});
   files.Write({{1}, {6, 5, 0, 0}, 30}, 2, {"cat", "dog"});  // a batch of two, of which one is padding
-  files.Commit(3, 2);
+  files.Commit(3, 2, "{\"format\": 1}");
   EXPECT_EQ(ReadValues(results_ / "a__1_0.bin"), (std::vector<float>{1, 2}));
   EXPECT_EQ(ReadValues(results_ / "b__2_0.bin"), (std::vector<float>{6, 5}));
   EXPECT_EQ(ReadValues(results_ / "c__3_0.bin"), (std::vector<float>{4, 3}));
   EXPECT_EQ(Read(results_ / "predictions.csv"),
             "path,rank,class,name,probability\n"
             "a/1.jpg,1,1,dog,0.731059\nc/3.jpg,1,0,cat,0.731059\nb/2.jpg,1,0,cat,0.731059\n");
+  EXPECT_EQ(Read(results_ / "metadata.json"), "{\"format\": 1}");
   EXPECT_EQ(Read(times_ / "test_perform_static.txt"),
             "count: 2\nimages: 3\nbatch_size: 2\naverage_ms: 20.000\np50_ms: 10.000\np95_ms: 30.000\np99_ms: 30.000\n");
 }
@@ -60,7 +61,7 @@ TEST_F(ResultFilesTest, ThatCannotBeWrittenAreNamedAtOnce) {
 }
 
 TEST_F(ResultFilesTest, OfAnotherRunAreRefusedAndStay) {
-  for (const std::string name : {"old_0.bin", "predictions.csv", ".writing-1.csv"}) {
+  for (const std::string name : {"old_0.bin", "predictions.csv", "metadata.json", ".writing-1.csv"}) {
     const fs::path old = Write("new/results/" + name, "old");
     EXPECT_THROW(ResultFiles({"1.jpg"}, results_, times_, 1), UsageError) << name;
     EXPECT_EQ(Read(old), "old");
@@ -69,7 +70,8 @@ TEST_F(ResultFilesTest, OfAnotherRunAreRefusedAndStay) {
     EXPECT_FALSE(fs::exists(times_));
   }
   Write("new/results/notes.txt");
-  ResultFiles({"1.jpg"}, results_, times_, 1).Commit(0, 1);
+  ResultFiles({"1.jpg"}, results_, times_, 1).Commit(0, 1, "");
+  EXPECT_FALSE(fs::exists(results_ / "metadata.json"));
   EXPECT_THROW(ResultFiles({"1.jpg"}, results_, times_, 1), UsageError);
 }
 

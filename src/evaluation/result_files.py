@@ -14,8 +14,10 @@ import numpy as np
 from src.data.image_folders import IMAGE_SUFFIXES
 from src.evaluation.accuracy import Accuracy
 from src.evaluation.label_file import Labels
+from src.metadata.metadata import Metadata, parse_metadata
 
 _TABLE = "predictions.csv"
+_DESCRIPTION = "metadata.json"
 _SUFFIX = ".bin"
 _ENDING = f"_0{_SUFFIX}"
 _LOGIT_BYTES = 4
@@ -99,6 +101,23 @@ def score_results(folder: Path, labels: Labels) -> Scored:
         "malformed results or lines": malformed,
     }
     return Scored(accuracy, {kind: messages for kind, messages in problems.items() if messages})
+
+
+def read_description(folder: Path) -> Metadata:
+    """Return what the inference program says of the model whose results lie in a folder.
+
+    Args:
+        folder: Where the result files are. Programs other than this project's write no metadata.json: nothing is known
+            then.
+
+    Raises:
+        ValueError: If metadata.json is damaged, or of a newer format.
+        OSError: If it cannot be read.
+    """
+    path = folder / _DESCRIPTION
+    if not path.exists():
+        return Metadata()
+    return parse_metadata(path.read_text("utf-8", errors="surrogateescape"), str(path))
 
 
 def _listed_images(folder: Path) -> list[str] | None:

@@ -84,16 +84,16 @@ class _Entry(NamedTuple):
     end: int
 
 
-def _entries(content: bytes) -> Iterator[_Entry]:
-    """Yield the entries of a file; what is no protobuf ends the walk, as its loader will say so."""
+def _entries(content: bytes) -> list[_Entry]:
+    """Return the entries of a file; what is no protobuf to its end has none, as its loader will say."""
+    entries = []
+    end = 0
     for start, number, begin, end in _fields(content, 0, len(content)):
-        if number != _FIELD:
-            continue
-        pair = {inner: content[first:last] for _, inner, first, last in _fields(content, begin, end)}
-        try:
-            yield _Entry(pair.get(1, b"").decode(), pair.get(2, b"").decode(), start, end)
-        except UnicodeDecodeError:
-            continue
+        if number == _FIELD:
+            pair = {inner: content[first:last] for _, inner, first, last in _fields(content, begin, end)}
+            key, value = (pair.get(part, b"").decode(errors="surrogateescape") for part in (1, 2))
+            entries.append(_Entry(key, value, start, end))
+    return entries if end == len(content) else []
 
 
 def _fields(content: bytes, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:

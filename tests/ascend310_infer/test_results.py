@@ -12,9 +12,8 @@ from PIL import Image
 
 import postprocess
 import predict
+from src.metadata.class_list import read_class_list
 from src.model_utils.command import run_command
-from src.model_utils.weights_settings import settle
-from tests.helpers.configuration import parse
 from tests.helpers.inference import Flat, Overflowing, Sigmoid, Softmax, run_program, write_model
 
 pytestmark = pytest.mark.slow
@@ -155,11 +154,6 @@ def lines(count: int) -> str:
     return "".join(f"name {number}\n" for number in range(count))
 
 
-def names_of(model: Path, names: Path) -> tuple[str, ...]:
-    """Return the class names as predict.py takes them from a file."""
-    return settle(parse(), model, None, names).fit(CLASSES).metadata.class_names
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -179,28 +173,43 @@ def test_class_names_are_those_that_predict_reads(flat, images, tmp_path, conten
     assert result.returncode == 0, result.stderr
     with (tmp_path / "result_Files" / "predictions.csv").open(encoding="utf-8", newline="") as stream:
         written = {int(row["class"]): row["name"] for row in csv.DictReader(stream)}
-    assert [written[label] for label in range(CLASSES)] == list(names_of(flat, names))
+    assert [written[label] for label in range(CLASSES)] == read_class_list(names)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "content",
     [
-        (lines(CLASSES).encode("utf-16"), "{names} is no UTF-8 text: class names stand in a text file, one a line"),
-        (lines(CLASSES).replace("name 7", "Kühe").encode("latin-1"), "{names} is no UTF-8 text: "),
-        (lines(CLASSES).replace("7", "\udc80").encode("utf-8", "surrogatepass"), "{names} is no UTF-8 text: "),
-        (lines(CLASSES + 1).encode(), "{names} has 193 names, but the network has 192 classes: give another file with"),
-        (b"\n" + lines(CLASSES).encode(), "{names} has 193 names, but the network has 192 classes: "),
-        (b"", "{names} has 1 names, but the network has 192 classes: "),
+        lines(CLASSES).encode("utf-16"),
+        lines(CLASSES).replace("name 7", "Kühe").encode("latin-1"),
+        lines(CLASSES).replace("7", "\udc80").encode("utf-8", "surrogatepass"),
     ],
-    ids=["UTF-16", "Latin-1", "surrogates", "one more", "blank begin", "empty"],
+    ids=["UTF-16", "Latin-1", "surrogates"],
 )
-def test_class_names_that_predict_refuses_are_refused(flat, images, tmp_path, content, message):
+def test_class_names_that_predict_refuses_are_refused(flat, images, tmp_path, content):
     names = tmp_path / "names.txt"
     names.write_bytes(content)
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - compared below
-        names_of(flat, names)
-    assert str(refusal.value).startswith(message.format(names=names))
-    result = run_program(flat, images, tmp_path, f"--class_names={names}")
+    with pytest.raises(ValueError, match="is no UTF-8 text: class names stand in a text file, one a line") as refusal:
+        read_class_list(names)
+    assert refuse(flat, images, tmp_path, names) == f"error: {refusal.value}"
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [(lines(CLASSES + 1).encode(), 193), (b"\n" + lines(CLASSES).encode(), 193), (b"", 1)],
+    ids=["one more", "blank begin", "empty"],
+)
+def test_another_number_of_class_names_is_refused(flat, images, tmp_path, content, count):
+    names = tmp_path / "names.txt"
+    names.write_bytes(content)
+    assert len(read_class_list(names)) == count
+    assert refuse(flat, images, tmp_path, names) == (
+        f"error: {names} has {count} names, but the network has 192 classes: give another file with --class_names"
+    )
+
+
+def refuse(flat: Path, images: Path, folder: Path, names: Path) -> str:
+    """Run the program with class names that it refuses before it writes anything; return its last line."""
+    result = run_program(flat, images, folder, f"--class_names={names}")
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1] == f"error: {refusal.value}"
-    assert list((tmp_path / "result_Files").iterdir()) == []
+    assert list((folder / "result_Files").iterdir()) == []
+    return result.stderr.splitlines()[-1]

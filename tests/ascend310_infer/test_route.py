@@ -15,6 +15,7 @@ import pytest
 import eval as eval_door
 import export as export_door
 from src.checkpoints.weights import save_weights
+from src.metadata.metadata import Metadata, parse_metadata
 from src.model_utils.command import run_command
 from src.Xception import xception
 from tests.helpers.deterministic import set_weights
@@ -23,6 +24,7 @@ from tools import imgid2label
 
 pytestmark = pytest.mark.slow
 
+NAMES = tuple("0123456789")
 BATCH = 8  # 359 images: the last batch holds 7
 
 
@@ -32,11 +34,12 @@ def route(digits, built, tmp_path_factory) -> tuple[Path, subprocess.CompletedPr
     folder = tmp_path_factory.mktemp("a route")
     network = xception(10)
     set_weights(network)  # whose guesses differ from image to image
-    save_weights(folder / "net.ckpt", network)
+    metadata = Metadata(class_names=NAMES, image_size=71, crop_pct=299 / 320, interpolation="bilinear")
+    save_weights(folder / "net.ckpt", network, metadata)
     words = [f"--ckpt_file={folder}/net.ckpt", f"--file_name={folder}/net", "--num_classes=10", "--mindir_version=1"]
     words += [f"--batch_size={BATCH}", "--width=71", "--height=71", "--device_target=CPU"]
     assert run_command(export_door.main, words) == 0
-    imgid2label.main([str(digits / "val"), str(folder / "labels.txt")])
+    imgid2label.main([str(digits / "val"), str(folder / "labels.txt"), f"--model={folder}/net.mindir"])
     result = subprocess.run(
         [
             "bash", ROOT / "scripts" / "run_infer_310.sh", "net.mindir", digits / "val", "labels.txt", "0",
@@ -58,6 +61,7 @@ def test_the_accuracy_is_that_of_the_evaluation_to_the_last_image(route, digits,
     line = capsys.readouterr().out
     expected = [float(re.search(rf"'{name}': ([\d.]+)", line)[1]) for name in ("Top_1_Acc", "Top_5_Acc")]
     assert 0.01 < expected[0] < expected[1] < 0.99
+    assert result.stderr == ""
     assert (top_1, top_5) == tuple(round(100 * value, 3) for value in expected)
     with (tmp_path / "confusion_matrix.csv").open(newline="") as stream:
         confusion = np.array([row[1:] for row in csv.reader(stream)][1:], int)
@@ -83,6 +87,44 @@ def test_every_image_has_its_logits_and_its_rows_in_the_table(route):
     first = [row for row in rows if row["path"] == rows[0]["path"]]
     logits = np.fromfile(results / (rows[0]["path"].replace("/", "__").removesuffix(".jpg") + "_0.bin"), np.float32)
     assert [int(row["class"]) for row in first] == np.argsort(-logits, kind="stable")[:5].tolist()
+
+
+def test_the_model_tells_its_names_and_scoring_knows_them(route):
+    results = route[0] / "result_Files"
+    with (results / "predictions.csv").open(newline="") as stream:
+        assert all(row["name"] == row["class"] for row in csv.DictReader(stream))
+    assert parse_metadata((results / "metadata.json").read_text(), "metadata.json").class_names == NAMES
+
+
+def test_labels_of_a_folder_without_the_first_class_are_refused_until_they_are_the_models(route, digits, tmp_path):
+    folder, _ = route
+    data = tmp_path / "data"
+    right = []
+    for label in NAMES[1:]:
+        (data / label).mkdir(parents=True)
+        for path in sorted((digits / "val" / label).iterdir())[:4]:
+            shutil.copy(path, data / label)
+            logits = np.fromfile(folder / "result_Files" / f"{label}__{path.stem}_0.bin", np.float32)
+            right.append(logits.argmax() == int(label))
+    labels = tmp_path / "labels.txt"
+    command = ["bash", ROOT / "scripts" / "run_infer_310.sh", folder / "net.mindir", data, labels]
+    command += ["--device_type", "CPU"]
+    imgid2label.main([str(data), str(labels)])
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "Top_1_Acc" not in refused.stdout + refused.stderr
+    assert (
+        "error: the label file gives images of the folder '1' the label 0 (and 8 more such), but the model's class 0 "
+        "is '0' and '1' is 1: write it again by tools/imgid2label.py --model FILE"
+    ) in refused.stderr.splitlines()
+    imgid2label.main([str(data), str(labels), f"--model={folder}/net.mindir"])
+    scored = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert scored.returncode == 0, scored.stderr
+    assert f"Top_1_Acc: {100 * np.mean(right):.3f}%" in scored.stdout
+    assert scored.stdout.splitlines()[-2:] == [
+        "scored 36 images of 36 in the label file",
+        "1 of 10 classes have no image in the label file: 0 (0)",
+    ]
 
 
 def test_the_times_count_every_batch(route):

@@ -175,7 +175,7 @@ def test_classes_without_an_image_are_told(results, capsys, labels, absent):
     assert run(results) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == f"scored {len(labels) or 8} images of {len(labels) or 8} in the label file"
-    hint = "; if a class folder was missing where the labels were made, they are not the model's numbers"
+    hint = "; labels made without one of the class folders are not the model's: use tools/imgid2label.py --model FILE"
     assert lines[2:] == ([f"{absent}{hint}"] if absent else [])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mindspore.train.mind_ir_pb2 import ModelProto
 
@@ -38,6 +38,7 @@ def test_a_file_without_metadata_says_nothing(tmp_path):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0), st.integers(0, 7))
+@example(298, 0)  # the length of the entry with the metadata, which takes the start of the digest's then
 def test_a_flipped_bit_anywhere_in_what_the_digest_covers_is_noticed(tmp_path, place, bit):
     content = bytearray(add_metadata(model_file(), METADATA))
     covered = bytes(content).index(DIGEST_KEY.encode()) - 6  # the tags and lengths of the last entry stand before it
@@ -61,4 +62,14 @@ def test_what_is_appended_is_noticed(tmp_path, change):
     path = tmp_path / "a.mindir"
     path.write_bytes(change(add_metadata(model_file(), METADATA)))
     with pytest.raises(ValueError, match=r"a\.mindir is damaged, or was changed by another program"):
+        read_model_metadata(path)
+
+
+@pytest.mark.parametrize("key", [METADATA_KEY, DIGEST_KEY])
+def test_an_entry_that_is_no_utf_8_is_noticed(tmp_path, key):
+    path = tmp_path / "a.mindir"
+    value = b'{"format": 1, "colour_order": "\xe9"}'
+    inner = bytes([1 << 3 | 2, len(key)]) + key.encode() + bytes([2 << 3 | 2, len(value)]) + value
+    path.write_bytes(model_file() + bytes([14 << 3 | 2, len(inner)]) + inner)
+    with pytest.raises(ValueError, match=r"a\.mindir is damaged"):
         read_model_metadata(path)

@@ -22,8 +22,8 @@ cp "$(dirname "$0")"/*.bin result_Files
 """
 # Both images have the label 0.
 ABSENT = (
-    "1 of 2 classes have no image in the label file: 1; "
-    "if a class folder was missing where the labels were made, they are not the model's numbers"
+    "1 of 2 classes have no image in the label file: 1"
+    "; labels made without one of the class folders are not the model's: use tools/imgid2label.py --model FILE"
 )
 BUILD = """#!/usr/bin/env bash
 echo "building in $(dirname -- "$0")"
@@ -93,6 +93,15 @@ def test_all_steps_run_from_another_folder_and_leave_their_logs(project, work):
         "--time_path",
         "time_Result",
     ]
+
+
+def test_what_the_program_notes_of_the_model_is_shown(project, work):
+    notes = ["note: the model takes 299 x 299, its weights were trained at 71", "note: another"]
+    program = project / "ascend310_infer" / "out" / "main"
+    program.write_text(PROGRAM + "".join(f"echo '{note}' >&2\n" for note in notes) + "echo 'loaded a note: no' >&2\n")
+    result = run(project, work, *INPUTS)
+    assert result.returncode == 0
+    assert result.stderr.splitlines() == notes
 
 
 def test_device_and_options_reach_the_program(project, work):
