@@ -1,9 +1,12 @@
-"""MindSpore Hub's entry point builds the network, and names what it has."""
+"""MindSpore Hub's entry point builds the network, with the weights of a checkpoint, and names what it has."""
 
+import numpy as np
 import pytest
 
 from mindspore_hub_conf import create_network
-from src.Xception import Xception
+from src.checkpoints.weights import save_weights
+from src.metadata.metadata import Metadata
+from src.Xception import Xception, xception
 
 
 @pytest.mark.parametrize(("arguments", "options"), [((7,), {}), ((), {"num_classes": 7})])
@@ -20,3 +23,38 @@ def test_the_default_is_imagenet():
 def test_another_name_is_an_error_that_names_what_exists():
     with pytest.raises(NotImplementedError, match="resnet is not in this repository, which has: xception"):
         create_network("resnet")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("hub") / "a.ckpt"
+    network = xception(3, "symmetric")
+    save_weights(path, network, Metadata(tuple("abc"), 71))
+    return path, network
+
+
+@pytest.mark.parametrize("options", [{}, {"num_classes": 3}, {"pool_padding": "symmetric"}])
+def test_a_checkpoint_gives_weights_classes_and_padding(checkpoint, options):
+    path, expected = checkpoint
+    network = create_network("xception", checkpoint_path=path, **options)
+    assert (network.num_classes, network.pool_padding) == (3, "symmetric")
+    for left, right in zip(network.get_parameters(), expected.get_parameters(), strict=True):
+        assert left.name == right.name and np.array_equal(left.asnumpy(), right.asnumpy()), left.name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((1000,), {}, r"num_classes is 1000, but .*a\.ckpt has 3: leave it out"),
+        ((), {"num_classes": 4}, r"num_classes is 4, but .*a\.ckpt has 3: leave it out"),
+        ((), {"pool_padding": "same"}, r"pool_padding is same, but .*a\.ckpt has symmetric: leave it out"),
+    ],
+)
+def test_a_checkpoint_of_another_network_is_an_error(checkpoint, arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        create_network("xception", *arguments, checkpoint_path=checkpoint[0], **options)
+
+
+def test_an_option_that_does_not_exist_is_an_error_with_a_checkpoint_too(checkpoint):
+    with pytest.raises(TypeError, match="in_channels"):
+        create_network("xception", checkpoint_path=checkpoint[0], in_channels=3)

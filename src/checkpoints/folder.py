@@ -37,6 +37,8 @@ def checkpoint_folder(config: Config) -> Path:
 def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path | None) -> None:
     """Move an earlier run's files aside, unless it is this one that goes on, and write what describes the run.
 
+    Class names that are there stay as they are while the checkpoints do, which they may be the names of.
+
     Args:
         folder: The folder, which this process alone writes to.
         config: The configuration.
@@ -58,5 +60,6 @@ def prepare_folder(folder: Path, config: Config, names: list[str], resumed: Path
     aside = move_aside(stale, folder)
     if aside:
         print(f"files of an earlier run are in {aside} now", flush=True)
-    atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
+    if not (folder / CLASS_NAMES).exists():
+        atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
     atomic_write(folder / CONFIG, config.to_yaml())

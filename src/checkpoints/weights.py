@@ -51,6 +51,18 @@ class StoredNetwork(NamedTuple):
     metadata: Metadata | None
 
 
+class Description(NamedTuple):
+    """What a checkpoint says of its weights.
+
+    Args:
+        metadata: What they mean; None where the file says nothing.
+        num_classes: Number of classes of its classifier; None where it has none.
+    """
+
+    metadata: Metadata | None
+    num_classes: int | None
+
+
 def save_weights(path: Path, network: nn.Cell, metadata: Metadata | None = None) -> None:
     """Write the weights and batch-norm statistics of a network, with a checksum; the file appears whole or not at all.
 
@@ -99,13 +111,14 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
     _load(network, weights_of(network), _averages_or_weights(path), Path(path))
 
 
-def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
+def load_pretrained(network: nn.Cell, path: str | Path, head: str, *, keep_head: bool = True) -> bool:
     """Load the weights of a checkpoint for a new training, without the classifier where that has another size.
 
     Args:
         network: Receives the weights.
         path: A checkpoint of any number of classes, or without a classifier.
         head: How the names of the classifier's parameters begin.
+        keep_head: Whether to take the classifier where it fits.
 
     Returns:
         Whether the classifier was left as it is.
@@ -116,7 +129,8 @@ def load_pretrained(network: nn.Cell, path: str | Path, head: str) -> bool:
     """
     stored = _averages_or_weights(path)
     weights = weights_of(network)
-    fits = all(shape_of(stored.get(name, "")) == shape_of(weights[name]) for name in weights if name.startswith(head))
+    heads = [name for name in weights if name.startswith(head)]
+    fits = keep_head and all(shape_of(stored.get(name, "")) == shape_of(weights[name]) for name in heads)
     if not fits:
         stored = {name: value for name, value in stored.items() if not name.startswith(head)}
         weights = {name: value for name, value in weights.items() if not name.startswith(head)}
@@ -148,7 +162,23 @@ def read_metadata(path: str | Path) -> Metadata | None:
     Raises:
         ValueError: If the file is missing or damaged.
     """
-    return stored_metadata(read_checkpoint(Path(path)), Path(path))
+    return read_description(path).metadata
+
+
+def read_description(path: str | Path, whole: bool = False) -> Description:
+    """Return what a checkpoint says of its weights, and their number of classes.
+
+    Args:
+        path: A checkpoint.
+        whole: Whether to take it only with its checksum, which a file that was cut lacks.
+
+    Raises:
+        DamagedCheckpoint: If the file is damaged.
+        ValueError: If it is missing, or its metadata is damaged or of a newer format.
+    """
+    stored = read_checkpoint(Path(path), whole)
+    shape = shape_of(stored.get("fc.bias", ""))
+    return Description(stored_metadata(stored, Path(path)), shape[0] if len(shape) == 1 else None)
 
 
 def _averages_or_weights(path: str | Path) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,15 @@ class FolderSource:
     def image_files(self) -> list[str]:
         """Return the paths of the images, in the order of MindSpore's numbers."""
         return [path for images in list_images(self.path, self.class_names).values() for path in images]
+
+    def digest(self, excluded: Collection[str] = ()) -> str:
+        """Return the SHA-256 of the images' names, relative to the folder and in one form of Unicode."""
+        left_out = frozenset(excluded)
+        digest = hashlib.sha256()
+        for images in list_images(self.path, self.class_names).values():
+            names = [path[len(self.path) :].lstrip("/") for path in images if path not in left_out]
+            digest.update(os.fsencode(unicodedata.normalize("NFC", "".join(f"{name}\0" for name in names))))
+        return f"folders:{digest.hexdigest()}"
 
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
         """Read single images."""

@@ -50,6 +50,19 @@ class ImageSource(Protocol):
             ValueError: If a class folder cannot be read or holds a hidden image.
         """
 
+    def digest(self, excluded: Collection[str] = ()) -> str:
+        """Identify the images of a training by what is cheap to know of them: no file of an image is opened.
+
+        Args:
+            excluded: Images that do not count, of those that image_files names.
+
+        Returns:
+            `folders:` and the SHA-256 of the images' names, or `mindrecord:` and that of what the set's own file tells.
+
+        Raises:
+            ValueError: If a class folder cannot be read or holds a hidden image, or images of records are excluded.
+        """
+
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
         """Read single images.
 

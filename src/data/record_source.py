@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ class RecordSource:
 
     def image_files(self) -> None:
         """Return None: the images are in no files of their own."""
+
+    def digest(self, excluded: Collection[str] = ()) -> str:
+        """Return the SHA-256 of the counts, the sizes of the files and the names of what was left out."""
+        self._check_none_excluded(excluded)
+        return f"mindrecord:{hashlib.sha256(self.records.to_json().encode()).hexdigest()}"
 
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
         """Read single images."""

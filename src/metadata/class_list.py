@@ -1,8 +1,13 @@
-"""Files of class names, one a line."""
+"""Lists of class names: files of them, one a line, and in which class two lists differ."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
+
+_SHOWN = 60
 
 
 def read_class_list(path: Path) -> list[str]:
@@ -21,3 +26,21 @@ def read_class_list(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text: class names stand in a text file, one a line") from error
     return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
+
+
+def describe_difference(theirs: Sequence[str], ours: Sequence[str]) -> str:
+    """Tell the first class in which two lists differ, "" if they are equal in whatever form Unicode writes them.
+
+    Args:
+        theirs: Name of each class there.
+        ours: Name of each class here.
+    """
+    for label, pair in enumerate(zip_longest(theirs, ours)):
+        there, here = (None if name is None else unicodedata.normalize("NFC", name) for name in pair)
+        if there != here:
+            return f"class {label} is {_shown(there)} there and {_shown(here)} here"
+    return ""
+
+
+def _shown(name: str | None) -> str:
+    return "missing" if name is None else f"{name!r:.{_SHOWN}}"

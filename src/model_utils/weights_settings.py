@@ -12,7 +12,7 @@ from src.metadata.metadata import Metadata
 from src.model_utils.beside import find_beside
 from src.model_utils.config import Config, ConfigError
 
-_SETTINGS = ("image_size", "crop_pct", "interpolation")  # of the metadata and the configuration, by the same names
+SETTINGS = ("image_size", "crop_pct", "interpolation")  # of the metadata and the configuration, by the same names
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
     beside = _look_beside(weights, metadata)
     notes += [beside.note] if beside.note else []
     known, changes, assumed = beside.metadata, {}, []
-    for name in _SETTINGS:
+    for name in SETTINGS:
         value, given = getattr(known, name), getattr(config, name)
         if config.is_given(name):
             if value not in (None, given):
@@ -140,7 +140,7 @@ class _Beside:
 
 def _look_beside(weights: Path, metadata: Metadata) -> _Beside:
     """Fill what metadata does not tell from the files beside the weights."""
-    missing = [name for name in ("class_names", *_SETTINGS, "amp_level") if not getattr(metadata, name)]
+    missing = [name for name in ("class_names", *SETTINGS, "amp_level") if not getattr(metadata, name)]
     beside, files = find_beside(weights) if missing else (Metadata(), [])
     found = {name: value for name in missing if (value := getattr(beside, name))}
     if not found:

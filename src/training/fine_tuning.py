@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mindspore import nn
 
 from src.checkpoints.weights import load_pretrained
+from src.metadata.class_list import describe_difference
 from src.model_utils.config import Config, ConfigError
+from src.training.origin import Origin
 from src.Xception import Xception
 
 _HEAD = "fc."
 _ALIASES = {"none": r"(?!)", "features": rf"(?!{re.escape(_HEAD)})"}  # patterns that match no name, all but the head
 
 
-def prepare_fine_tuning(config: Config, network: Xception) -> None:
+def prepare_fine_tuning(config: Config, network: Xception, origin: Origin | None, class_names: Sequence[str]) -> None:
     """Load pretrained weights and freeze what is to stay as it is, before the optimizer is built.
 
     Args:
         config: With `pretrained` and `freeze`.
-        network: Receives both; a checkpoint to resume may replace the weights afterwards.
+        network: Receives both.
+        origin: The checkpoint that training begins with; one to resume is loaded later. None for random weights.
+        class_names: Names of the classes to train; a classifier of others is not taken.
 
     Raises:
         ValueError: If the checkpoint does not fit, or the options do not fit each other.
     """
     if config.freeze != "none" and not (config.pretrained or config.resume):
         raise ConfigError(f"freeze is {config.freeze}, but the weights are random: add --pretrained=FILE.ckpt")
-    if config.pretrained and config.resume not in ("", "auto"):
-        raise ConfigError(
-            f"both pretrained ({config.pretrained}) and resume ({config.resume}) are given: pretrained weights start a "
-            f"new training, resume goes on with one"
-        )
-    if config.pretrained:
-        dropped = load_pretrained(network, config.pretrained, _HEAD)
-        new = f", all but the classifier, which is new with {config.num_classes} classes" if dropped else ""
-        print(f"pretrained weights from {config.pretrained}{new}", flush=True)
+    if origin and not origin.is_resumed:
+        print(f"pretrained weights from {origin.path}{_load(network, origin, class_names)}", flush=True)
     freeze(network, config.freeze)
+
+
+def _load(network: Xception, origin: Origin, class_names: Sequence[str]) -> str:
+    """Load pretrained weights, and tell what was not taken."""
+    difference = describe_difference(origin.class_names, class_names) if origin.class_names else ""
+    is_new = load_pretrained(network, origin.path, _HEAD, keep_head=not difference)
+    if not is_new:
+        return ""
+    new = f", all but the classifier, which is new with {len(class_names)} classes"
+    return f"{new}: {difference}" if origin.num_classes == len(class_names) else new
 
 
 def freeze(network: nn.Cell, names: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a training starts: at the beginning, at a given checkpoint, or at the newest good one."""
+"""Where a training starts: at the beginning, or where the one that it goes on with was."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checkpoints.file import DamagedCheckpoint
-from src.checkpoints.names import BEST_CHECKPOINT, numbered_checkpoints
 from src.checkpoints.position import Position
 from src.checkpoints.training_state import TrainingState, load_training, set_global_step
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks
-
-AUTO = "auto"
+from src.training.origin import AUTO, Origin
 
 
 @dataclass(frozen=True)
@@ -30,14 +27,14 @@ class Start:
     checkpoint: Path | None = None
 
 
-def restore(config: Config, state: TrainingState, steps_per_epoch: int, folder: Path, group: Group) -> Start:
+def restore(config: Config, state: TrainingState, steps_per_epoch: int, origin: Origin | None, group: Group) -> Start:
     """Load the checkpoint to resume from, if any, and find where training starts.
 
     Args:
         config: With `resume`, `finish_epoch` and `epoch_size`.
         state: Receives weights and moving average, momentum and step.
         steps_per_epoch: Steps of an epoch of this run.
-        folder: Where `resume: auto` looks for checkpoints.
+        origin: The checkpoint that training begins with; None for random weights.
         group: The processes that train together, all of which must start at the same place.
 
     Returns:
@@ -49,10 +46,8 @@ def restore(config: Config, state: TrainingState, steps_per_epoch: int, folder: 
     if config.finish_epoch and not config.resume:
         raise ConfigError(f"finish_epoch is {config.finish_epoch}, but no checkpoint is given: add --resume CKPT")
     start = Start(Position(config.finish_epoch, 0, steps_per_epoch))
-    if config.resume == AUTO:
-        start = _resume_newest(config, state, steps_per_epoch, folder)
-    elif config.resume:
-        start = _resume(config, state, steps_per_epoch, Path(config.resume))
+    if origin and origin.is_resumed:
+        start = _resume(config, state, steps_per_epoch, origin.path)
     if start.position.epoch >= config.epoch_size and config.resume != AUTO:
         raise ConfigError(
             f"nothing to train: {start.position.epoch} of {config.epoch_size} epochs are done; raise --epoch_size to "
@@ -63,27 +58,9 @@ def restore(config: Config, state: TrainingState, steps_per_epoch: int, folder: 
     return start
 
 
-def _resume_newest(config: Config, state: TrainingState, steps_per_epoch: int, folder: Path) -> Start:
-    """Resume the newest checkpoint of a folder that is whole, and name those that are not."""
-    best = folder / BEST_CHECKPOINT
-    candidates = [*reversed(numbered_checkpoints(folder)), *([best] if best.exists() else [])]
-    if not candidates:
-        print(f"no checkpoint in {folder} yet: training starts at the beginning", flush=True)
-        return Start(Position(config.finish_epoch, 0, steps_per_epoch))
-    for path in candidates:
-        try:
-            return _resume(config, state, steps_per_epoch, path, whole=True)
-        except DamagedCheckpoint as error:
-            print(f"skipping {path}: {error}", flush=True)
-    raise ValueError(
-        f"none of the {len(candidates)} checkpoints in {folder} can be read: remove them to start at the beginning, "
-        f"or name another one with --resume=FILE"
-    )
-
-
-def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Path, whole: bool = False) -> Start:
+def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Path) -> Start:
     """Load a checkpoint and say how exactly training goes on from it."""
-    position, has_momentum = load_training(state, path, whole)
+    position, has_momentum = load_training(state, path, whole=config.resume == AUTO)
     if position and position.steps_per_epoch == steps_per_epoch:
         print(f"resuming {path} after epoch {position.epoch}, step {position.step}", flush=True)
         return Start(position, path)

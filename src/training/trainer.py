@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,12 +30,14 @@ from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images, o
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import Group, copy_from_first
+from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
 from src.training.epoch_end import EpochEnd
 from src.training.fine_tuning import prepare_fine_tuning
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
 from src.training.model import build_augmentation, build_average, build_model, build_optimizer, build_schedule
+from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
 from src.training.resume import Start, restore
 from src.training.stop import StopOnSignal, StopSignal
@@ -70,13 +72,16 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         OSError: If a file cannot be written.
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
+    config, origin = settle_origin(config, group)
     train_images, test_images = _check_data(config, group)
     new_dataset = partial(_train_dataset, config, group, train_images)
-    training = _build(config, group, new_dataset(Position()).get_dataset_size())
-    state, plan, start = training.state, training.plan, training.start.position
-    if start.epoch >= config.epoch_size:
+    training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images.class_names)
+    if training.start.position.epoch >= config.epoch_size:
         print(f"all {config.epoch_size} epochs are done already", flush=True)
         return training.folder
+    metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
+    training = replace(training, state=replace(training.state, metadata=metadata))
+    state, plan, start = training.state, training.plan, training.start.position
     if library:
         for network in state.networks:
             use_cpu_operators(network, library)
@@ -99,17 +104,19 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     return training.folder
 
 
-def _build(config: Config, group: Group, steps_per_epoch: int) -> _Training:
+def _build(
+    config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, class_names: Sequence[str]
+) -> _Training:
     """Build what is trained, with the weights and the momentum that training starts with."""
     ms.set_seed(config.seed)
     network = xception(config.num_classes)
-    prepare_fine_tuning(config, network)
+    prepare_fine_tuning(config, network, origin, class_names)
     images_per_step = config.batch_size * config.gradient_accumulation * group.size
     plan = TrainingPlan(build_schedule(config, steps_per_epoch), steps_per_epoch, images_per_step)
     optimizer = build_optimizer(config, network, plan.schedule)
     state = TrainingState(network, optimizer, build_average(config, network))
     folder = checkpoint_folder(config)
-    start = restore(config, state, steps_per_epoch, folder, group)
+    start = restore(config, state, steps_per_epoch, origin, group)
     return _Training(config=config, group=group, state=state, plan=plan, start=start, folder=folder)
 
 

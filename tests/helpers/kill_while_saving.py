@@ -19,6 +19,7 @@ from src.checkpoints.training_state import TrainingState
 from src.common.files import is_temporary
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE
+from src.training.origin import find_origin
 from src.training.resume import restore
 from tests.helpers.small_network import build
 
@@ -58,7 +59,7 @@ def main(folder: Path, tries: int) -> None:
     good = unfinished = 0
     for _ in range(tries):
         reported = kill_one(keeper, position)
-        position = restore(config, state, STEPS, folder, ALONE).position
+        position = restore(config, state, STEPS, find_origin(config, folder, ALONE), ALONE).position
         good += position.epoch >= reported
         left = [path for path in folder.iterdir() if is_temporary(path)]
         unfinished += bool(left)

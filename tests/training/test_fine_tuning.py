@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from src.checkpoints.position import Position
+from src.checkpoints.training_state import save_training
 from src.checkpoints.weights import load_pretrained, save_weights
+from src.metadata.metadata import Metadata
 from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.local_adapter import ALONE
 from src.training.fine_tuning import freeze, prepare_fine_tuning
 from src.training.model import build_optimizer
-from tests.helpers.small_network import Small, assert_same, build, values
+from src.training.origin import find_origin
+from tests.helpers.small_network import Small, assert_same, build, build_state, values
 
 
 def configuration(*words: str):
@@ -33,6 +38,44 @@ def test_pretrained_weights_are_taken_without_a_classifier_of_another_size(tmp_p
     taken = values(source)
     for name, value in values(network).items():
         assert np.array_equal(value, before[name] if dropped and name.startswith("fc.") else taken[name]), name
+
+
+@pytest.mark.parametrize(
+    ("theirs", "names", "is_kept", "said"),
+    [
+        ("abcd", "abcd", True, "pretrained weights from {}\n"),
+        ("", "abcd", True, "pretrained weights from {}\n"),
+        (("a", "caf\u00e9", "y", "z"), ("a", "cafe\u0301", "y", "z"), True, "pretrained weights from {}\n"),
+        ("abcd", "abce", False, "is new with 4 classes: class 3 is 'd' there and 'e' here\n"),
+        ("abcd", "badc", False, "is new with 4 classes: class 0 is 'a' there and 'b' here\n"),
+        ("abcde", "abcd", False, "all but the classifier, which is new with 4 classes\n"),
+        ("", "abc", False, "all but the classifier, which is new with 3 classes\n"),
+    ],
+)
+def test_the_classifier_is_kept_where_its_classes_have_the_same_names_in_the_same_order(
+    tmp_path, capsys, *, theirs, names, is_kept, said
+):
+    path = tmp_path / "body.ckpt"
+    source, _ = build(num_classes=len(theirs) or 4)
+    save_weights(path, source, Metadata(tuple(theirs)))
+    network, _ = build(num_classes=len(names))
+    before = values(network)
+    config = configuration(f"--pretrained={path}")
+    prepare_fine_tuning(config, network, find_origin(config, tmp_path, ALONE), names)
+    assert capsys.readouterr().out.endswith(said.format(path))
+    for name, value in values(network).items():
+        is_theirs = is_kept or not name.startswith("fc.")
+        assert np.array_equal(value, (values(source) if is_theirs else before)[name]), name
+
+
+def test_a_checkpoint_to_resume_leaves_pretrained_weights_out(tmp_path, capsys):
+    save_training(tmp_path / "Xception-rank0-1_4.ckpt", build_state(), Position(1, 0, 4))
+    network, _ = build()
+    before = values(network)
+    config = configuration(f"--pretrained={tmp_path}/absent.ckpt", "--resume=auto")
+    prepare_fine_tuning(config, network, find_origin(config, tmp_path, ALONE), "abcd")
+    assert_same(before, values(network))
+    assert capsys.readouterr().out == ""
 
 
 def test_a_body_that_does_not_fit_is_an_error_that_changes_nothing(tmp_path):
@@ -81,9 +124,10 @@ def test_frozen_batch_norm_keeps_its_statistics_in_training(frozen):
         (["--pretrained=a.ckpt", "--resume=b.ckpt"], "both pretrained (a.ckpt) and resume (b.ckpt) are given"),
     ],
 )
-def test_options_that_do_not_fit_are_one_line(words, message):
+def test_options_that_do_not_fit_are_one_line(tmp_path, words, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        prepare_fine_tuning(configuration(*words), build()[0])
+        config = configuration(*words)
+        prepare_fine_tuning(config, build()[0], find_origin(config, tmp_path, ALONE), "abcd")
 
 
 @pytest.mark.parametrize("freeze_names", ["none", "features"])

@@ -13,6 +13,7 @@ from src.checkpoints.position import Position
 from src.checkpoints.training_state import save_training
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE
+from src.training.origin import find_origin
 from src.training.resume import Start, restore
 from tests.helpers.small_network import assert_same, build_state, values
 
@@ -23,7 +24,8 @@ def resume(folder, *words):
     """Resume a small network; return it and its start."""
     config = parse_config(["--epoch_size=9", *words], lambda _: "CPU")
     state = build_state()
-    return state.network, state.optimizer, restore(config, state, STEPS, folder, ALONE)
+    origin = find_origin(config, folder, ALONE)
+    return state.network, state.optimizer, restore(config, state, STEPS, origin, ALONE)
 
 
 @pytest.fixture(scope="module")
