@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.metadata.class_list import same_name
 from src.model_utils.config import ConfigError
 
 _HEADER = ["folder", "class"]
@@ -41,11 +41,6 @@ class ClassMap:
 
     path: str
     folders: Mapping[str, MappedFolder]
-
-
-def same_name(name: str) -> str:
-    """Return the form in which names are compared: Unicode writes "é" as one character, or as two."""
-    return unicodedata.normalize("NFC", name)
 
 
 def read_class_map(path: str | Path) -> ClassMap:

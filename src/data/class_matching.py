@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from src.data.class_map import ClassMap, MappedFolder, same_name
+from src.data.class_map import ClassMap, MappedFolder
 from src.data.imagenet import imagenet_names
+from src.metadata.class_list import same_name
 from src.model_utils.config import ConfigError
 
 _SHOWN = 5  # names in a message

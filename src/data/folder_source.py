@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import mindspore.dataset as ds
 from src.data.encoded_image import EncodedImage
 from src.data.image_folders import SUFFIX_FORMS, image_names, list_images
 from src.data.share import Share
+from src.metadata.class_list import same_name
 
 # What MindSpore says of a file, and why. The path ends with its suffix, as ". " may stand inside it.
 _BAD_FILE = re.compile(
@@ -59,7 +59,7 @@ class FolderSource:
         digest = hashlib.sha256()
         for images in list_images(self.path, self.class_names).values():
             names = [path[len(self.path) :].lstrip("/") for path in images if path not in left_out]
-            digest.update(os.fsencode(unicodedata.normalize("NFC", "".join(f"{name}\0" for name in names))))
+            digest.update(os.fsencode(same_name("".join(f"{name}\0" for name in names))))
         return f"folders:{digest.hexdigest()}"
 
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:

@@ -1,4 +1,4 @@
-"""Lists of class names: files of them, one a line, and in which class two lists differ."""
+"""Class names: files of them, one a line, when two are one name, and in which class two lists differ."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def read_class_list(path: Path) -> list[str]:
     return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
 
 
+def same_name(name: str) -> str:
+    """Return the form in which names are compared: Unicode writes "é" as one character, or as two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def describe_difference(theirs: Sequence[str], ours: Sequence[str]) -> str:
     """Tell the first class in which two lists differ, "" if they are equal in whatever form Unicode writes them.
 
@@ -36,7 +41,7 @@ def describe_difference(theirs: Sequence[str], ours: Sequence[str]) -> str:
         ours: Name of each class here.
     """
     for label, pair in enumerate(zip_longest(theirs, ours)):
-        there, here = (None if name is None else unicodedata.normalize("NFC", name) for name in pair)
+        there, here = (None if name is None else same_name(name) for name in pair)
         if there != here:
             return f"class {label} is {_shown(there)} there and {_shown(here)} here"
     return ""
