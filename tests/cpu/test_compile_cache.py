@@ -24,8 +24,9 @@ KEY = "0" * 64
 # What the graph of training does not follow from.
 FREE = {
     "train_data_dir", "test_data_dir", "save_checkpoint_path", "pretrained", "resume", "checkpoint_path", "onnx_path",
-    "eval_report", "ckpt_file", "file_name", "data_url", "train_url", "checkpoint_url", "data_path", "output_path",
-    "load_path", "modelarts_dataset_unzip_name", "folder_name_under_zip_file", "compile_cache", "log_steps", "debug",
+    "class_map", "eval_report", "ckpt_file", "file_name", "data_url", "train_url", "checkpoint_url", "data_path",
+    "output_path", "load_path", "modelarts_dataset_unzip_name", "folder_name_under_zip_file", "compile_cache",
+    "log_steps", "debug",
 }  # fmt: skip
 
 
