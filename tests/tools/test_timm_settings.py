@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 
@@ -64,6 +65,10 @@ def test_what_cannot_be_done_here_is_told(tmp_path, args, said, note):
         ({"img_size": "large"}, "has img_size large, which is none of timm's"),
         ({"img_size": [299, 299, 3, 3, 0]}, "has img_size [299, 299, 3, 3, 0]"),
         ({"img_size": True}, "has img_size True"),
+        ({"img_size": 10**5000}, "has img_size a number of very many digits"),
+        ({"img_size": 65537}, "has img_size 65537"),
+        ({"mean": functools.reduce(lambda inner, _: [inner], range(10**5), [])}, "has mean ["),
+        ({"crop_pct": 5e-324}, "has crop_pct 5e-324"),
         ({"crop_pct": -1}, "has crop_pct -1"),
         ({"crop_pct": "0.9"}, "has crop_pct 0.9"),
         ({"mean": 0.5}, "has mean 0.5"),

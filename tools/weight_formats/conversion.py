@@ -19,10 +19,12 @@ from src.model_utils.weights_settings import look_beside
 from src.Xception import xception
 from tools.weight_formats import keras_files, mindcv_files, timm_settings
 from tools.weight_formats.keras_files import read_keras, to_keras
-from tools.weight_formats.layers import Weights, as_two_classes, refuse_differences, xception_layers
+from tools.weight_formats.layers import Weights, as_two_classes, refuse_differences, shown, xception_layers
 from tools.weight_formats.mindcv_files import read_mindcv
 from tools.weight_formats.tensors import Read, StoredTensor, check_values, read_values
 from tools.weight_formats.torch_files import read_torch, to_torch
+
+_SHOWN = 40  # of a class name in a message
 
 
 @dataclass(frozen=True)
@@ -193,4 +195,7 @@ def _check_names(names: Sequence[str], classes: int, where: Path) -> None:
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(value[:3]) + (", ..." if len(value) > 3 else "") if isinstance(value, tuple) else str(value)
+    """Return a value for a message; of names the first ones, without what would break a line."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return ", ".join(shown(name[:_SHOWN].strip()) for name in value[:3]) + (", ..." if len(value) > 3 else "")

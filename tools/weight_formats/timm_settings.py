@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ MEAN = STD = (0.5, 0.5, 0.5)  # of that configuration, of values from 0 to 1
 
 _HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # as timm calls them, with config.json beside
 _HUB_CONFIG = "config.json"
+_LARGEST_SIDE = 1 << 16  # pixels
+_LEAST_SHARE = 0.01
 _POOLINGS = ("avg", "fast")  # by two programs, the average of all places
 
 
@@ -100,7 +103,7 @@ def _find(path: Path, content: Any) -> tuple[str, Mapping[Any, Any]]:
 def _side(size: Any, where: str, notes: list[str]) -> int | None:
     """Return the side of square images, None for others."""
     sides = size[-2:] if isinstance(size, list | tuple) else [size, size]
-    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= _LARGEST_SIDE for side in sides):
         raise _no_setting(where, "img_size", size)
     if sides[0] != sides[1]:
         notes.append(f"{where} has images of {sides[0]} x {sides[1]}; here they are square: add --image_size")
@@ -112,7 +115,7 @@ def _crop_pct(told: Mapping[Any, Any], where: str, notes: list[str]) -> float | 
     share = told.get("crop_pct")
     if not share:
         return None
-    if not _is_number(share) or share < 0:
+    if not _is_number(share) or share < _LEAST_SHARE:
         raise _no_setting(where, "crop_pct", share)
     if share > 1:
         notes.append(f"{where} has crop_pct {share:g}, a margin around the image: here the whole of it is taken")
@@ -163,4 +166,8 @@ def _no_setting(where: str, name: str, value: Any) -> ValueError:
 
 
 def _told(value: Any) -> str:
-    return shown(str(value))[:80]
+    """Return a value of a file for a message: short, and on one line."""
+    try:
+        return shown(value if isinstance(value, str) else reprlib.repr(value))[:80]
+    except ValueError:  # a number of more digits than Python writes
+        return "a number of very many digits"
