@@ -94,7 +94,7 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
         if metadata.class_names not in ((), names):
             notes.append(f"the class names are those of {class_names}, as given, though {weights} has others")
         metadata = replace(metadata, class_names=names)
-    beside = _look_beside(weights, metadata)
+    beside = look_beside(weights, metadata)
     notes += [beside.note] if beside.note else []
     known, changes, assumed = beside.metadata, {}, []
     for name in SETTINGS:
@@ -130,21 +130,26 @@ def say(notes: Iterable[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """Metadata with what is beside the weights, a note that says so, and the file of the class names."""
+class Beside:
+    """Metadata with what is beside the weights, a note that says so, or none, and the file of the class names."""
 
     metadata: Metadata
     note: str
     names_file: Path
 
 
-def _look_beside(weights: Path, metadata: Metadata) -> _Beside:
-    """Fill what metadata does not tell from the files beside the weights."""
+def look_beside(weights: Path, metadata: Metadata) -> Beside:
+    """Fill what metadata does not tell from the files beside the weights.
+
+    Raises:
+        ValueError: If such a file is damaged, or describes other weights.
+        OSError: If it cannot be read.
+    """
     missing = [name for name in ("class_names", *SETTINGS, "amp_level") if not getattr(metadata, name)]
     beside, files = find_beside(weights) if missing else (Metadata(), [])
     found = {name: value for name in missing if (value := getattr(beside, name))}
     if not found:
-        return _Beside(metadata, "", weights)
+        return Beside(metadata, "", weights)
     parts = ", ".join(name.replace("_", " ") for name in found)
     note = f"{weights} does not tell its {parts}: taken from {' and '.join(map(str, files))}"
-    return _Beside(replace(metadata, **found), note, files[-1] if "class_names" in found else weights)
+    return Beside(replace(metadata, **found), note, files[-1] if "class_names" in found else weights)

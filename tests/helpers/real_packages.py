@@ -4,12 +4,15 @@ Usage: python tests/helpers/real_packages.py PACKAGE make|run|models FOLDER SIZE
 
 `make` gives the package's Xception of 7 classes random weights and statistics, and saves it in every format there is;
 `run` loads the files called back.* instead. Both write the logits of the images of each size, as made-<size>.npy or
-<file>-<size>.npy, and `make` those of photo.jpg through the package's own preprocessing, as photo.npy. `models` writes
-Keras's models with an Xception inside, and their probabilities for the raw images photo.npy as <file>.npy.
+<file>-<size>.npy, and `make` those of photo.jpg through the package's own preprocessing, as photo.npy, and what that is
+as figures.json. `models` writes Keras's models with an Xception inside, and their probabilities for the raw images
+raw.npy as <file>.npy.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import sys
 from pathlib import Path
@@ -60,7 +63,12 @@ def use_keras(command: str, folder: Path, sizes: list[int]) -> None:
     keras.Model(model.inputs, model.layers[-3].output).save_weights(folder / "no_top.weights.h5")
     save_legacy(model, folder / "legacy.h5")
     run(model, "made")
-    image = keras.utils.img_to_array(keras.utils.load_img(folder / "photo.jpg", target_size=(299, 299)))
+    options = inspect.signature(keras.utils.image_dataset_from_directory).parameters
+    figures = {name: options[name].default for name in ("interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio")}
+    figures |= {"sides": model.input_shape[1:3], "version": keras.__version__}
+    (folder / "figures.json").write_text(json.dumps(figures))
+    image = keras.utils.img_to_array(keras.utils.load_img(folder / "photo.jpg"))
+    image = np.array(keras.ops.image.resize(image, (299, 299), figures["interpolation"]))
     np.save(folder / "photo.npy", model.predict(keras.applications.xception.preprocess_input(image[None]), verbose=0))
 
 
@@ -171,14 +179,35 @@ def use_timm(command: str, folder: Path, sizes: list[int]) -> None:
     save_file(state, folder / "plain.safetensors")
     save_file({name: tensor.bfloat16() for name, tensor in state.items()}, folder / "half.safetensors")
     run("made")
-    transform = timm.data.create_transform(**timm.data.resolve_data_config({}, model=model))
-    with torch.no_grad(), Image.open(folder / "photo.jpg") as image:
-        np.save(folder / "photo.npy", model(transform(image)[None]).numpy())
+    (folder / "figures.json").write_text(json.dumps(model.pretrained_cfg))
+    save_photo_logits(model, {}, folder / "photo.npy")
     save_as_timm_trains(model, folder)
+    save_for_the_hub(model, folder / "hub")
+
+
+def save_photo_logits(model, settings: dict, path: Path) -> None:
+    """Write the logits of photo.jpg through timm's own preprocessing under settings of its training program."""
+    import timm
+    import torch
+
+    transform = timm.data.create_transform(**timm.data.resolve_data_config(settings, model=model))
+    with torch.no_grad(), Image.open(path.parent / "photo.jpg") as image:
+        np.save(path, model(transform(image)[None]).numpy())
+
+
+def save_for_the_hub(model, folder: Path) -> None:
+    """Save what timm puts on its hub: weights, and a configuration with names and another preprocessing."""
+    from timm.models import save_for_hf
+
+    names = [f"name {number}" for number in range(CLASSES)]
+    config = {"input_size": (3, 96, 96), "crop_pct": 0.9, "interpolation": "bilinear", "mean": (0.4,) * 3}
+    save_for_hf(model, str(folder), {"label_names": names}, safe_serialization="both", data_config=config)
 
 
 def save_as_timm_trains(model, folder: Path) -> None:
-    """Save a checkpoint by timm's own class: settings, optimiser, a metric of NumPy's, a moving average of zeros."""
+    """Save checkpoints by timm's own class: one with optimiser, a metric of NumPy's and a moving average of zeros, and
+    tuned/last.pth.tar, of images with other settings, and the logits of photo.jpg under these.
+    """
     from argparse import Namespace
 
     import torch
@@ -193,6 +222,14 @@ def save_as_timm_trains(model, folder: Path) -> None:
     saver = CheckpointSaver(model, optimizer, args, average, checkpoint_dir=str(folder), recovery_dir=str(folder))
     saver.save_checkpoint(3, np.float64(79.5))
     torch.save(average.module.state_dict(), folder / "average.pth")
+    settings = {"img_size": 256, "crop_pct": 0.95, "interpolation": "bilinear", "mean": [0.485, 0.456, 0.406]}
+    settings |= {"std": [0.229, 0.224, 0.225]}
+    args = Namespace(model="legacy_xception", gp=None, input_size=None, **settings)
+    tuned = folder / "tuned"
+    tuned.mkdir()
+    saver = CheckpointSaver(model, optimizer, args, checkpoint_dir=str(tuned), recovery_dir=str(tuned))
+    saver.save_checkpoint(1)
+    save_photo_logits(model, settings, folder / "tuned.npy")
 
 
 if __name__ == "__main__":

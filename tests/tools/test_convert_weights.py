@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.checkpoints.weights import read_weights
+from src.checkpoints.weights import read_metadata, read_weights
+from src.metadata.metadata import Metadata, Provenance
 from src.model_utils.config import ConfigError
 from tests.helpers.deterministic import set_weights
 from tests.helpers.real_packages import CLASSES, images
@@ -33,6 +35,27 @@ def test_logits_are_those_of_mindcv(tmp_path):
     assert relative_error(logits(path, 96), network(Tensor(theirs.astype(np.float32))).asnumpy()) < 1e-4
 
 
+def test_a_checkpoint_says_what_mindcv_does_with_images(tmp_path):
+    need("mindcv")
+    from mindcv.data.transforms_factory import transforms_imagenet_eval
+    from mindcv.models.xception import Xception
+
+    ms.save_checkpoint(Xception(num_classes=CLASSES), str(tmp_path / "mindcv.ckpt"))
+    options = inspect.signature(transforms_imagenet_eval).parameters
+    assert (list(MEAN), list(STD)) == (options["mean"].default, options["std"].default)
+    side = int(299 / options["crop_pct"].default)
+    found = read_metadata(convert(tmp_path / "mindcv.ckpt", tmp_path / "ours.ckpt"))
+    assert found == Metadata(
+        image_size=299,
+        crop_pct=299 / side,
+        interpolation=options["interpolation"].default,
+        provenance=Provenance("mindcv"),
+    )
+    assert round(found.image_size / found.crop_pct) == side
+    other = read_metadata(convert(tmp_path / "mindcv.ckpt", tmp_path / "other.ckpt", "--image_size", "224"))
+    assert (other.image_size, other.crop_pct) == (224, options["crop_pct"].default)
+
+
 def test_a_jpeg_through_mindcvs_own_preprocessing_is_predicted_alike(tmp_path):
     need("mindcv")
     from mindcv.data import create_transforms
@@ -45,7 +68,7 @@ def test_a_jpeg_through_mindcvs_own_preprocessing_is_predicted_alike(tmp_path):
     for operation in create_transforms("imagenet", image_resize=299, is_training=False):
         pixels = operation(pixels)
     path = convert(tmp_path / "mindcv.ckpt", tmp_path / "ours.ckpt")
-    assert_same_prediction(path, tmp_path / "photo.jpg", network(Tensor(pixels[None])).asnumpy())
+    assert_same_prediction(path, tmp_path / "photo.jpg", network(Tensor(pixels[None])).asnumpy(), 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +78,9 @@ def test_a_jpeg_through_mindcvs_own_preprocessing_is_predicted_alike(tmp_path):
 def test_weights_come_back_from_every_format(small, tmp_path, name, layout, module):
     need(module)
     there = convert(small, tmp_path / name, "--to", layout)
-    found, padding, _ = read_weights(convert(there, tmp_path / "ours.ckpt", "--pool_padding", "same"))
+    found, metadata, _ = read_weights(convert(there, tmp_path / "ours.ckpt"))
     expected = read_weights(small).values
-    assert found.keys() == expected.keys() and padding == "same"
+    assert found.keys() == expected.keys() and metadata == Metadata()
     assert all(np.allclose(found[key], value, rtol=1e-6, atol=0) for key, value in expected.items())
 
 
@@ -96,7 +119,10 @@ def test_an_existing_file_stays_unless_overwriting_is_asked_for(small, tmp_path)
         (["x.unknown", "a.ckpt"], "say whose it is, as --from="),
         (["x.h5", "a.pth"], "OUT must end in .ckpt"),
         (["x.ckpt", "a.keras", "--to", "keras"], "OUT must end in .h5"),
-        (["x.ckpt", "a.h5", "--to", "keras", "--pool_padding", "same"], "leave them out with --to"),
+        (["x.ckpt", "a.h5", "--to", "keras", "--pool_padding", "same"], "--pool_padding is for weights that come in"),
+        (["x.ckpt", "a.h5", "--to", "keras", "--image_size", "99"], "--image_size is for weights that come in"),
+        (["x.ckpt", "a.h5", "--to", "keras", "--class_names", "x"], "--class_names is for weights that come in"),
+        (["x.h5", "a.ckpt", "--image_size", "70"], "--image_size must be 71 to 65536, got 70"),
         (["x.h5", "a.ckpt", "--num_classes", "0"], "--num_classes must be at least 1"),
         (["x.h5", "a.ckpt", "--raw"], "--raw is for files of PyTorch that come in"),
         (["x.ckpt", "x.ckpt", "--overwrite"], "SRC and OUT are the same file"),

@@ -144,7 +144,8 @@ def test_safetensors_of_every_type_are_told_by_shape_and_type(tmp_path):
     header = {"a": entry(), "b": entry(dtype="F8_E5M2", shape=[8]), "__metadata__": {"format": "pt"}}
     path = tmp_path / "a.safetensors"
     path.write_bytes(packed(json.dumps(header).encode(), np.float32([1, 2]).tobytes()))
-    found = read_safetensors(path)
+    found, texts = read_safetensors(path)
+    assert texts == {"format": "pt"}
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in found.items()} == {
         "a": ((2,), "float32"),
         "b": ((8,), "F8_E5M2"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.checkpoints.weights import load_network, read_weights
+from src.checkpoints.weights import load_network, read_metadata, read_weights
 from tests.helpers.weight_files import PACKAGES, assert_same_weights, convert, need, run_package
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,43 @@ def test_what_a_file_of_weights_does_not_tell_is_said(models, tmp_path, capsys):
     convert(models / "plain.weights.h5", tmp_path / "ours.ckpt")
     assert "note: a file of weights does not tell what follows its classifier: taken for" in capsys.readouterr().out
     convert(models / "plain.keras", tmp_path / "other.ckpt")
-    assert "note" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "a file of weights does not tell" not in printed
+    assert "note: Keras resizes a whole image to a square; here its middle square is taken" in printed
+
+
+@pytest.mark.parametrize("name", ["plain.keras", "plain.h5", "plain_row.keras", "plain_row.h5"])
+def test_the_size_of_the_images_is_the_models(models, tmp_path, capsys, name):
+    found = read_metadata(convert(models / name, tmp_path / "ours.ckpt"))
+    assert (found.image_size, found.crop_pct, found.interpolation) == (96, 1, "bilinear")
+    other = read_metadata(convert(models / name, tmp_path / "other.ckpt", "--image_size", "128"))
+    assert other.image_size == 128
+    assert f"note: --image_size=128 counts, though {models / name} says 96" in capsys.readouterr().out
+
+
+def test_images_that_are_no_squares_are_told(models, tmp_path, capsys):
+    shape = r'("batch_shape": \[null, 96), 96'
+    path = with_description(models / "plain.keras", tmp_path, shape, r"\1, 128")
+    assert read_metadata(convert(path, tmp_path / "ours.ckpt")).image_size is None
+    assert "note: the model takes images of 96 x 128; here they are square: add --image_size" in capsys.readouterr().out
+
+
+def test_a_crop_of_the_model_itself_is_refused(models, tmp_path):
+    path = with_description(models / "one.keras", tmp_path, '"class_name": "RandomFlip"', '"class_name": "RandomCrop"')
+    with pytest.raises(ValueError, match=r"\(RandomCrop\): it stands before the first convolution"):
+        convert(path, tmp_path / "ours.ckpt")
+
+
+def with_description(source: Path, folder: Path, pattern: str, replacement: str) -> Path:
+    """Write a .keras file with another description of its model."""
+    path = folder / "a.keras"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                content = re.sub(pattern, replacement, content.decode()).encode()
+            new.writestr(name, content)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -86,13 +122,7 @@ def test_a_model_that_computes_something_else_is_refused(models, tmp_path, name,
     ],
 )
 def test_a_description_with_another_setting_is_refused(models, tmp_path, pattern, replacement, message):
-    path = tmp_path / "a.keras"
-    with zipfile.ZipFile(models / "plain.keras") as old, zipfile.ZipFile(path, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "config.json":
-                content = re.sub(pattern, replacement, content.decode()).encode()
-            new.writestr(name, content)
+    path = with_description(models / "plain.keras", tmp_path, pattern, replacement)
     if message is None:
         convert(path, tmp_path / "ours.ckpt")
         return

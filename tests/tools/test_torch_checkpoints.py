@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from src.checkpoints.weights import read_weights
+from src.metadata.metadata import Metadata
 from tests.helpers.weight_files import assert_same_weights, convert, need
 from tools.weight_formats.torch_archive import read_torch_file
 from tools.weight_formats.torch_files import to_torch
@@ -28,7 +29,7 @@ def state(small, tmp_path_factory) -> dict:
     import torch
 
     path = tmp_path_factory.mktemp("state") / "state.pth"
-    path.write_bytes(to_torch(read_weights(small).values, path))
+    path.write_bytes(to_torch(read_weights(small).values, path, Metadata()))
     return torch.load(path, weights_only=True)
 
 

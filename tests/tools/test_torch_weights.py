@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.checkpoints.weights import read_weights
+from src.checkpoints.weights import read_metadata, read_weights
+from src.metadata.metadata import Metadata, Provenance
 from tests.helpers.project import ROOT
 from tests.helpers.real_packages import CLASSES, images
 from tests.helpers.weight_files import (
@@ -24,6 +26,7 @@ from tests.helpers.weight_files import (
     run_package,
     save_photo,
 )
+from tools.weight_formats.layers import fold_normalization
 
 pytestmark = pytest.mark.slow
 
@@ -48,8 +51,40 @@ def test_logits_are_those_of_timm(timm_files, from_timm, size):
     assert relative_error(logits(from_timm, size), expected) < 1e-4
 
 
+def test_a_checkpoint_says_what_timm_does_with_images(timm_files, from_timm):
+    figures = json.loads((timm_files / "figures.json").read_text())
+    assert figures["mean"] == figures["std"] == [0.5] * 3 and figures["crop_mode"] == "center"
+    assert read_metadata(from_timm) == Metadata(
+        image_size=figures["input_size"][2],
+        crop_pct=figures["crop_pct"],
+        interpolation=figures["interpolation"],
+        pool_padding="symmetric",
+        provenance=Provenance("timm"),
+    )
+
+
+def test_settings_of_timms_training_program_count_and_are_folded(timm_files, tmp_path, capsys):
+    found = read_metadata(convert(timm_files / "tuned" / "last.pth.tar", tmp_path / "ours.ckpt"))
+    assert (found.image_size, found.crop_pct, found.interpolation) == (256, 0.95, "bilinear")
+    assert (found.mean, found.std) == ((127.5,) * 3, (127.5,) * 3)
+    note = "note: folded the images' mean (0.485, 0.456, 0.406) and deviation (0.229, 0.224, 0.225) into conv1 and bn1"
+    assert note in capsys.readouterr().out
+    assert_same_prediction(tmp_path / "ours.ckpt", timm_files / "photo.jpg", np.load(timm_files / "tuned.npy"), 1e-3)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_the_configuration_of_timms_hub_counts(timm_files, tmp_path, name):
+    found = read_metadata(convert(timm_files / "hub" / name, tmp_path / "ours.ckpt"))
+    assert found.class_names == tuple(f"name {number}" for number in range(CLASSES))
+    assert (found.image_size, found.interpolation) == (96, "bilinear")
+    assert round(found.image_size / found.crop_pct) == int(96 / 0.9)
+    weights = read_weights(tmp_path / "ours.ckpt").values
+    expected = fold_normalization(read_weights(timm_files / "ours.ckpt").values, [255 * 0.4] * 3, [127.5] * 3)
+    assert all(np.array_equal(weights[name], value) for name, value in expected.items())
+
+
 def test_a_jpeg_through_timms_own_preprocessing_is_predicted_alike(timm_files, from_timm):
-    assert_same_prediction(from_timm, timm_files / "photo.jpg", np.load(timm_files / "photo.npy"))
+    assert_same_prediction(from_timm, timm_files / "photo.jpg", np.load(timm_files / "photo.npy"), 1e-3)
 
 
 def test_the_moving_average_in_a_checkpoint_of_timms_training_is_taken_and_said(timm_files, tmp_path, capsys):
@@ -85,6 +120,7 @@ def test_every_file_of_pytorch_gives_the_same_weights(timm_files, from_timm, tmp
 def test_timm_loads_what_is_written_for_it(timm_files, from_timm, tmp_path):
     convert(from_timm, tmp_path / "back.pth", "--to", "timm")
     convert(from_timm, tmp_path / "back.safetensors", "--to", "safetensors")
+    (tmp_path / "back.pth.json").rename(tmp_path / "json")  # what is beside is not timm's
     run_package("timm", "run", tmp_path, 256)
     for name in ("back.pth", "back.safetensors"):
         assert relative_error(np.load(tmp_path / f"{name}-256.npy"), np.load(timm_files / "made-256.npy")) < 1e-4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import zipfile
 import zlib
 from collections import Counter, defaultdict
@@ -11,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from src.metadata.metadata import Metadata, Provenance, parse_metadata
 from src.Xception import BATCH_NORM_EPSILON
-from tools.weight_formats.keras_hdf5 import StoredLayer, import_h5py, read_layers
-from tools.weight_formats.keras_model import read_model, refuse_untold
+from tools.weight_formats.keras_hdf5 import StoredLayer, import_h5py, read_layers, write_metadata
+from tools.weight_formats.keras_model import Model, read_model, refuse_untold
 from tools.weight_formats.layers import (
     Layer,
     Weights,
@@ -25,6 +28,8 @@ from tools.weight_formats.layers import (
 )
 from tools.weight_formats.tensors import Read, StoredTensor, open_archive, read_values, refuse_swelling
 
+# What keras.applications.Xception and Keras's functions that load images do; they keep no shape of an image.
+IMAGES = Metadata(image_size=299, crop_pct=1.0, interpolation="bilinear", provenance=Provenance("keras"))
 KERAS_EPSILON = 1e-3  # of Keras's batch norms
 # What Keras calls the class of a layer and its variables.
 _CLASSES = {
@@ -50,45 +55,61 @@ def read_keras(path: Path) -> Read:
         path: The file.
 
     Returns:
-        The weights, without those of the classifier where the model has none, and what was assumed of them.
+        The weights, without those of the classifier where the model has none, and what is told of them and assumed.
 
     Raises:
         ValueError: If h5py is missing, the file is damaged, is no Xception, or computes what an Xception cannot.
     """
     h5py = import_h5py()
     stream: Path | io.BytesIO = path
-    size, model = path.stat().st_size, None
+    size, text, version = path.stat().st_size, None, ""
     try:
         if path.suffix == ".keras":
             with open_archive(path) as archive:
                 content = archive.read("model.weights.h5")
-                model = archive.read("config.json").decode()
+                text, version = archive.read("config.json").decode(), _version(archive)
             stream, size = io.BytesIO(content), len(content)
         with h5py.File(stream, "r") as file:
             stored = read_layers(file, path)
             refuse_swelling(sum(layer.bytes for layer in stored.layers), size, path)
-            model = model or stored.model
-            scaling = read_model(model, path) if model else None
+            text = text or stored.model
+            model = read_model(text, path) if text else None
             if not model:
                 refuse_untold(stored.names, path)
             weights = change_epsilon(read_values(_match(stored.layers, path), path), KERAS_EPSILON, BATCH_NORM_EPSILON)
     except (OSError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read {path} as a Keras file: {error}") from error
-    notes = []
-    if scaling:
-        weights = fold_normalization(weights, *scaling.mean_and_std)
-        notes.append(f"folded the model's own scaling of images of 0 to 255, {scaling}, into conv1 and bn1")
-    if not model and len(weights.get("fc.bias", ())) > 1:
+    if stored.metadata is not None:
+        return Read(weights, metadata=parse_metadata(stored.metadata, str(path)))
+    return _as_told(weights, model, version or stored.version)
+
+
+def _as_told(weights: Weights, model: Model | None, version: str) -> Read:
+    """Return weights for images as this project normalises them, with what Keras tells of them."""
+    notes = ["Keras resizes a whole image to a square; here its middle square is taken, without distortion"]
+    said: dict[str, Any] = {}
+    if re.fullmatch(r"[0-9][\w.+-]{0,40}", version, re.ASCII):
+        said["provenance"] = Provenance("keras", {"keras": version})
+    if model is None and len(weights.get("fc.bias", ())) > 1:
         notes.append("a file of weights does not tell what follows its classifier: taken for a softmax")
-    return Read(weights, tuple(notes))
+    if model and model.scaling:
+        weights = fold_normalization(weights, *model.scaling.mean_and_std)
+        notes.append(f"folded the model's own scaling of images of 0 to 255, {model.scaling}, into conv1 and bn1")
+    if model and model.sides:
+        height, width = model.sides
+        said["image_size"] = height if height == width else None
+        if height != width:
+            notes.append(f"the model takes images of {height} x {width}; here they are square: add --image_size")
+    return Read(weights, tuple(notes), said=said)
 
 
-def to_keras(weights: Weights, path: Path) -> bytes:
+def to_keras(weights: Weights, path: Path, metadata: Metadata) -> bytes:
     """Return the content of a file for load_weights of keras.applications.Xception.
 
     Args:
         weights: All weights.
         path: Its future name: .weights.h5 is in the layout of Keras 3, any other .h5 in the legacy one.
+        metadata: What the weights mean.
 
     Raises:
         ValueError: If h5py is missing.
@@ -99,7 +120,17 @@ def to_keras(weights: Weights, path: Path) -> bytes:
     with h5py.File(buffer, "w") as file:
         write = _write_keras_3 if path.name.endswith(".weights.h5") else _write_legacy
         write(file, weights)
+        write_metadata(file, metadata)
     return buffer.getvalue()
+
+
+def _version(archive: zipfile.ZipFile) -> str:
+    """Return the version of Keras that wrote an archive; empty where that is not told."""
+    try:
+        version = json.loads(archive.read("metadata.json"))["keras_version"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return ""
+    return version if isinstance(version, str) else ""
 
 
 def _match(stored: list[StoredLayer], path: Path) -> dict[str, StoredTensor]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from src.metadata.metadata import Metadata
+from src.metadata.model_entries import METADATA_KEY
 from tools.weight_formats.layers import shown, xception_layers
 from tools.weight_formats.tensors import StoredTensor
 
@@ -45,11 +47,15 @@ class Stored:
         layers: The layers with weights, those of a kind in the order of their computation.
         names: The names, or those of the classes, of all layers that the file mentions.
         model: Keras's description of the whole model in JSON; None where the file has weights alone.
+        metadata: The JSON text that this project writes beside its weights; None in other files.
+        version: Keras's version; empty where the file does not tell.
     """
 
     layers: list[StoredLayer]
     names: list[str]
     model: str | None
+    metadata: str | None = None
+    version: str = ""
 
 
 def import_h5py() -> ModuleType:
@@ -74,17 +80,33 @@ def read_layers(file: Any, path: Path) -> Stored:
     Raises:
         ValueError: If it is none of Keras, or refers to other files.
     """
+    metadata = _read_text(file, METADATA_KEY, path) if METADATA_KEY in file else None
     root = _inside(file, "model_weights", path) if "model_weights" in file else file
     if "layer_names" not in root.attrs and "layer_names0" not in root.attrs:
         names: list[str] = []
         layers = list(_walk(file, path, set(), names))
         if not layers:
             raise ValueError(f"{path} holds neither a group 'layers' nor 'layer_names': it is no file of Keras weights")
-        return Stored(layers, names, None)
+        return Stored(layers, names, None, metadata)
     names = _attribute(root, "layer_names")
     layers = [layer for name in names for layer in _listed(_inside(root, name, path), name, path)]
     model = file.attrs.get("model_config")
-    return Stored(layers, names, None if model is None else _text(model))
+    version = _text(root.attrs.get("keras_version", ""))
+    return Stored(layers, names, None if model is None else _text(model), metadata, version)
+
+
+def write_metadata(file: Any, metadata: Metadata) -> None:
+    """Write what weights mean into an open file of h5py: as a text of its own, for an attribute ends at 64 KiB."""
+    file[METADATA_KEY] = np.bytes_(metadata.to_json())
+
+
+def _read_text(file: Any, name: str, path: Path) -> str:
+    """Return a text of the file itself."""
+    dataset = _inside(file, name, path)
+    stored = _declared(dataset, path)
+    if stored.shape != () or dataset.dtype.kind != "S":
+        raise ValueError(f"{path} holds no text under {name}")
+    return bytes(stored.read()).decode("ascii", "replace")
 
 
 def _walk(group: Any, path: Path, seen: set[int], names: list[str]) -> Iterator[StoredLayer]:

@@ -71,7 +71,20 @@ class Scaling:
         return f"multiplied by {factor}, {offset} added"
 
 
-def read_model(text: str, path: Path) -> Scaling | None:
+@dataclass(frozen=True)
+class Model:
+    """What a model does that its network does not tell.
+
+    Args:
+        scaling: What it does to images first; None if it takes them as keras.applications.Xception does, from -1 to 1.
+        sides: Height and width of the images that it is made for; None if it takes any.
+    """
+
+    scaling: Scaling | None
+    sides: tuple[int, int] | None
+
+
+def read_model(text: str, path: Path) -> Model:
     """Check that a model computes what this project's network can.
 
     Args:
@@ -79,13 +92,14 @@ def read_model(text: str, path: Path) -> Scaling | None:
         path: Its file, for messages.
 
     Returns:
-        What it does to images first; None if it takes them as keras.applications.Xception does, from -1 to 1.
+        What it does to images first, and their size.
 
     Raises:
         ValueError: If the description is damaged, or a layer is one that the network cannot express.
     """
     try:
-        layers = [layer for layer in _flat(json.loads(text)) if not _does_nothing(layer["class_name"])]
+        every = list(_flat(json.loads(text)))
+        layers = [layer for layer in every if not _does_nothing(layer["class_name"])]
         first = _index_of(layers, "Conv2D", 0)
         pooling = _index_of(layers, _POOLING, len(layers))
         scaling = _read_scaling(layers[:first], path)
@@ -93,7 +107,7 @@ def read_model(text: str, path: Path) -> Scaling | None:
         _check_head(layers[pooling:], path)
     except (KeyError, TypeError, IndexError, AttributeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"cannot read the description of the model in {path}: {error!r}") from error
-    return scaling
+    return Model(scaling, next(filter(None, map(_input_sides, every)), None))
 
 
 def refuse_untold(names: Iterable[str], path: Path) -> None:
@@ -121,7 +135,16 @@ def _flat(model: Any) -> Iterator[dict[str, Any]]:
 
 
 def _does_nothing(kind: str) -> bool:
-    return kind in _NOTHING or kind.startswith("Random")
+    return kind in _NOTHING or (kind.startswith("Random") and kind != "RandomCrop")  # which crops the centre then
+
+
+def _input_sides(layer: dict[str, Any]) -> tuple[int, int] | None:
+    """Return height and width of the images that an input layer takes, if it tells them, with colours last."""
+    shape = layer["config"].get("batch_shape", layer["config"].get("batch_input_shape"))
+    if layer["class_name"] != "InputLayer" or not isinstance(shape, list) or len(shape) != 4 or shape[3] != 3:
+        return None
+    height, width = shape[1:3]
+    return (height, width) if all(type(side) is int and side > 0 for side in (height, width)) else None
 
 
 def _index_of(layers: list[dict[str, Any]], kind: str, otherwise: int) -> int:

@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 from src.checkpoints.weights import read_weights
+from src.metadata.metadata import Metadata, Provenance
 from tools.weight_formats.layers import CLASSIFIER, fold_normalization, is_classifier, rename, xception_layers
 from tools.weight_formats.tensors import Read, StoredTensor, read_values
 
+# What MindCV's recipe of Xception and its own evaluation do; it rounds the resized side down.
+IMAGES = Metadata(image_size=299, crop_pct=0.875, interpolation="bilinear", provenance=Provenance("mindcv"))
 # ImageNet's, of each channel on the scale of 0 to 255: what MindCV gives all its networks.
 MEAN = tuple(255 * value for value in (0.485, 0.456, 0.406))
 STD = tuple(255 * value for value in (0.229, 0.224, 0.225))

@@ -28,8 +28,8 @@ _TYPES = {
 _LONGEST_HEADER = 100_000_000  # the format's own limit
 
 
-def read_safetensors(path: Path) -> dict[str, StoredTensor]:
-    """Return the tensors that a file declares; the package safetensors is not needed.
+def read_safetensors(path: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
+    """Return the tensors that a file declares, and its texts, by name; the package safetensors is not needed.
 
     Raises:
         ValueError: If the file is damaged, or declares a tensor twice or of another size than its shape's.
@@ -44,8 +44,10 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
             header = json.loads(file.read(length), object_pairs_hook=lambda pairs: add_once({}, pairs))
         if not isinstance(header, dict):
             raise ValueError("its header is no JSON object")
-        header.pop("__metadata__", None)
-        return {name: _declared(path, name, entry, (start, size)) for name, entry in header.items()}
+        texts = header.pop("__metadata__", None) or {}
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise ValueError("its __metadata__ is no mapping of names to texts")
+        return {name: _declared(path, name, entry, (start, size)) for name, entry in header.items()}, texts
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"cannot read {path} as safetensors: {error}") from error
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from src.metadata.metadata import Metadata
 from tools.weight_formats.layers import Weights, is_classifier, parameter_shapes, refuse_differences, shown
 
 # How the numbers of the types that are taken lie in a file; NumPy has no bfloat16, the upper half of a float32.
@@ -25,10 +26,14 @@ class Read:
     Args:
         weights: The weights, of which those of the classifier may be missing.
         notes: What a person should know of how they were taken, one line each.
+        metadata: What the weights mean, where this project wrote that with them.
+        said: What the package's own settings with the weights say, by the names of Metadata.
     """
 
     weights: Weights
     notes: tuple[str, ...] = ()
+    metadata: Metadata | None = None
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

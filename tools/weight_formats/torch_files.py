@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tools.weight_formats.layers import Weights, rename, shown, xception_layers
+from src.metadata.json_beside import read_json_beside
+from src.metadata.metadata import Metadata, parse_metadata
+from src.metadata.model_entries import METADATA_KEY
+from tools.weight_formats.layers import Weights, fold_normalization, rename, shown, xception_layers
 from tools.weight_formats.safetensors_files import read_safetensors
 from tools.weight_formats.tensors import Read, StoredTensor, read_values
+from tools.weight_formats.timm_settings import MEAN, STD, read_settings
 from tools.weight_formats.torch_archive import read_torch_file
 from tools.weight_formats.torch_pickle import Placeholder
 
@@ -40,16 +44,20 @@ def read_torch(path: Path, raw: bool = False) -> Read:
         raw: Whether to take the weights themselves where the file holds their moving average too.
 
     Returns:
-        The weights, and a note where they are an average.
+        The weights, what is told of them, and a note where they are an average.
 
     Raises:
         ValueError: If the file is damaged or holds other things than tensors, or is no Xception, or raw is on and there
-            is no average.
+            is no average, or what is told of the weights is damaged or cannot be.
     """
+    content, average = None, ""
     if path.suffix == ".safetensors":
-        tensors, average = read_safetensors(path), ""
+        tensors, texts = read_safetensors(path)
+        metadata = parse_metadata(texts[METADATA_KEY], str(path)) if METADATA_KEY in texts else None
     else:
-        tensors, average = _find_tensors(read_torch_file(path), path, raw)
+        content = read_torch_file(path)
+        tensors, average = _find_tensors(content, path, raw)
+        metadata = read_json_beside(path)
     if raw and not average:
         raise ValueError(f"{path} holds no moving average: leave out --raw")
     names = {theirs: ours for ours, theirs in _torch_names().items()}
@@ -58,16 +66,17 @@ def read_torch(path: Path, raw: bool = False) -> Read:
     weights = {
         name: tensor.as_kernel() if name.endswith("pointwise.weight") else tensor for name, tensor in weights.items()
     }
-    note = f"took {average}, the moving average of the weights: --raw takes the weights themselves"
-    return Read(read_values(weights, path), (note,) if average and not raw else ())
+    notes = [f"took {average}, the moving average of the weights: --raw takes the weights themselves"]
+    return _as_told(read_values(weights, path), notes if average and not raw else [], path, metadata, content)
 
 
-def to_torch(weights: Weights, path: Path) -> bytes:
+def to_torch(weights: Weights, path: Path, metadata: Metadata) -> bytes:
     """Return the content of a file for timm's `legacy_xception`.
 
     Args:
         weights: All weights.
         path: Its future name: .safetensors is written as such, any other as PyTorch's own format, which needs torch.
+        metadata: What the weights mean, for .safetensors; an entry more in the other would pass for a weight.
 
     Raises:
         ValueError: If a package is missing.
@@ -75,11 +84,23 @@ def to_torch(weights: Weights, path: Path) -> bytes:
     names = _torch_names()
     tensors = {names[ours]: np.ascontiguousarray(value) for ours, value in weights.items()}
     if path.suffix == ".safetensors":
-        return _safetensors().save(tensors, metadata={"format": "pt"})
+        return _safetensors().save(tensors, metadata={"format": "pt", METADATA_KEY: metadata.to_json()})
     torch = _torch()
     buffer = io.BytesIO()
     torch.save({name: torch.from_numpy(value.copy()) for name, value in tensors.items()}, buffer)
     return buffer.getvalue()
+
+
+def _as_told(weights: Weights, notes: list[str], path: Path, metadata: Metadata | None, content: Any) -> Read:
+    """Return weights for images as this project normalises them, with what this project or else timm tells of them."""
+    if metadata:
+        return Read(weights, tuple(notes), metadata)
+    settings = read_settings(path, content)
+    if (settings.mean, settings.std) != (MEAN, STD):
+        mean, std = ([255 * value for value in values] for values in (settings.mean, settings.std))
+        weights = fold_normalization(weights, mean, std)
+        notes.append(f"folded the images' mean {settings.mean} and deviation {settings.std} into conv1 and bn1")
+    return Read(weights, (*notes, *settings.notes), said=settings.said)
 
 
 def _torch_names() -> dict[str, str]:

@@ -59,6 +59,18 @@ class Placeholder:
         pass
 
 
+class Namespace(Placeholder):
+    """What stands for an argparse.Namespace, in which programs keep their settings: its values by their names."""
+
+    origin = "argparse.Namespace"
+    values: dict[Any, Any]
+
+    def __new__(cls, *_: Any, **__: Any) -> Namespace:
+        made = object.__new__(cls)
+        made.values = {}
+        return made
+
+
 @dataclass(frozen=True)
 class Storage:
     """Numbers in a row: their type, how many they are, and what reads them."""
@@ -104,8 +116,10 @@ class InertUnpickler(pickle._Unpickler):
         return self.storage(dtype, size, key, numbers)
 
     def load_state(self) -> None:
-        """Leave out what an object is to be changed by: a Placeholder needs nothing, and nothing else may change."""
-        self.stack.pop()
+        """Leave out what an object is to be changed by: nothing but the settings of a program is of use."""
+        state = self.stack.pop()
+        if isinstance(self.stack[-1], Namespace) and isinstance(state, dict):
+            self.stack[-1].values = state
 
     def load_items(self) -> None:
         """Put pairs into a dict."""
@@ -165,6 +179,7 @@ def _of_type(function: Any, _: Any, arguments: Iterable[Any], *__: Any) -> Any:
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "argparse.Namespace": Namespace,
     "collections.OrderedDict": _dict,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
