@@ -12,55 +12,20 @@ import mindspore as ms
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mindspore.train.mind_ir_pb2 import ModelProto
 
 from src.cpu import compile_cache
-from src.cpu.compile_cache import ENTRIES, CompileCache, cache_folder, graph_key, source_digest
+from src.cpu.compile_cache import ENTRIES, CompileCache, graph_key, source_digest
+from src.cpu.own_files import cache_folder
 from src.model_utils.config import parse_config
+from tests.helpers.compile_cache import ENABLE, GRAPH, KEY, PATH, compile_with, graph
 from tests.helpers.training_run import losses, options, run
 
-ENABLE, PATH = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
-GRAPH = "rank_0/graph_cache/compile_cache_0.mindir"
-KEY = "0" * 64
 # What the graph of training does not follow from.
 FREE = {
     "train_data_dir", "test_data_dir", "save_checkpoint_path", "pretrained", "resume", "checkpoint_path", "onnx_path",
     "eval_report", "ckpt_file", "file_name", "data_url", "train_url", "checkpoint_url", "data_path", "output_path",
     "load_path", "modelarts_dataset_unzip_name", "folder_name_under_zip_file", "compile_cache", "log_steps", "debug",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _unused(monkeypatch):
-    """Each test is a program that has not compiled yet; what it sets is undone."""
-    monkeypatch.setattr(sys, "argv", [__file__])
-    for name in (ENABLE, PATH):
-        monkeypatch.setenv(name, "")
-        del os.environ[name]
-
-
-def graph(name: str = "op") -> bytes:
-    """Return a graph as MindSpore writes it."""
-    model = ModelProto()
-    model.graph.node.add(name=name)
-    return model.SerializeToString()
-
-
-def compile_with(folder: Path, compiled: bytes, key: str = KEY) -> bytes | None:
-    """Compile as a process of its own; return the graph that it found, None if it compiled."""
-    cache = CompileCache(folder, key)
-    cache.open()
-    assert os.environ[ENABLE] == "1"
-    path = Path(os.environ[PATH]) / GRAPH
-    found = path.read_bytes() if path.exists() else None
-    if found is None:
-        path.parent.mkdir(parents=True)
-        path.write_bytes(compiled)
-        path.chmod(0o400)
-    cache.close()
-    assert ENABLE not in os.environ
-    del os.environ[PATH]
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +108,9 @@ def test_auto_is_the_users_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder("auto") == tmp_path / ".cache" / "mindspore-xception"
-    assert cache_folder("none") is None
+    for nothing in ("none", "", " "):
+        assert cache_folder(nothing) is None
+    assert parse_config(["--compile_cache="], lambda _: "CPU").compile_cache == ""
     monkeypatch.chdir(tmp_path)
     assert cache_folder("graphs") == tmp_path / "graphs"
 
