@@ -124,7 +124,7 @@ def _problem_of(status: os.stat_result) -> str:
     if status.st_uid not in (0, user):
         return f"it belongs to user {status.st_uid}, not to user {user}, who runs this"
     if status.st_mode & _WRITABLE_BY_OTHERS:
-        return "other users can write to it, which chmod go-w ends"
+        return "other users can write to it"
     return ""
 
 
