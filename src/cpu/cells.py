@@ -35,10 +35,11 @@ class BatchNormParameters(nn.Cell):
         """Return float32 (N, C, H, W) normalised by the moving statistics."""
         return self.infer(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
 
-    def update(self, mean: Tensor, variance: Tensor) -> None:
-        """Replace the moving statistics, (C,) each."""
-        ops.assign(self.moving_mean, mean)
-        ops.assign(self.moving_variance, variance)
+    def update(self, results: tuple[Tensor, ...]) -> None:
+        """Replace the moving statistics by the last two results of an operator, (C,) each."""
+        # Not unpacked: of each name without a use MindSpore says that a node with an effect was eliminated by mistake.
+        ops.assign(self.moving_mean, results[3])
+        ops.assign(self.moving_variance, results[4])
 
 
 class BatchNorm(BatchNormParameters):
@@ -66,9 +67,9 @@ class BatchNorm(BatchNormParameters):
     def construct(self, x: Tensor) -> Tensor:
         if not self.training:
             return self.evaluate(x)
-        y, _, _, mean, variance = self.forward(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
-        self.update(mean, variance)
-        return y
+        results = self.forward(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        self.update(results)
+        return results[0]
 
 
 class Depthwise(nn.Cell):
@@ -132,11 +133,9 @@ class BatchNormReluDepthwise(Depthwise):
         norm = self.batch_norm[0]
         if not self.training:
             return self.forward(norm.evaluate(x), self.weight)
-        y, _, _, mean, variance = self.forward_all(
-            x, norm.gamma, norm.beta, self.weight, norm.moving_mean, norm.moving_variance
-        )
-        norm.update(mean, variance)
-        return y
+        results = self.forward_all(x, norm.gamma, norm.beta, self.weight, norm.moving_mean, norm.moving_variance)
+        norm.update(results)
+        return results[0]
 
 
 class Convolution(nn.Cell):

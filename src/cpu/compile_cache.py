@@ -12,7 +12,9 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import shutil
+import stat
 import sys
 import time
 import zipfile
@@ -20,14 +22,13 @@ from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
-from src.common.files import atomic_write, is_temporary, temporary_path
+from src.common.files import printable, replace_file, temporary_path
+from src.cpu.own_files import close_to_others, open_own_folder, read_own, remove_left
 from src.model_utils.config import DEFAULT_FILE, Config
 
-AUTO, NONE = "auto", "none"
 ENTRIES = 32  # a graph of training has 1 MB
-_SUFFIX = ".graph"
+_ENTRY = r"[0-9a-f]{64}\.graph"
 _ENABLE, _PATH = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
-_DAY = 24 * 60 * 60
 
 # Paths and messages; every other key, also one that is still to come, makes another entry.
 _WITHOUT_EFFECT = {
@@ -36,27 +37,6 @@ _WITHOUT_EFFECT = {
     "data_path", "output_path", "load_path", "modelarts_dataset_unzip_name", "folder_name_under_zip_file",
     "compile_cache", "log_steps", "debug",
 }  # fmt: skip
-
-
-def cache_folder(setting: str) -> Path | None:
-    """Return the folder of the cache.
-
-    Args:
-        setting: A folder, "auto" for one in the user's cache folder, or "none".
-
-    Returns:
-        The folder, which may be missing; None for no cache, also where a user has no home.
-    """
-    if setting == NONE:
-        return None
-    if setting != AUTO:
-        return Path(setting).absolute()
-    parent = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(parent):  # the standard has all others ignored
-        return Path(parent) / "mindspore-xception"
-    with contextlib.suppress(RuntimeError):
-        return Path.home() / ".cache" / "mindspore-xception"
-    return None
 
 
 def graph_key(config: Config, facts: Iterable[object]) -> str:
@@ -99,7 +79,7 @@ class CompileCache:
 
     def __init__(self, folder: Path, key: str):
         self._folder = folder
-        self._entry = folder / f"{key}{_SUFFIX}"
+        self._entry = folder / f"{key}.graph"
         self._source = source_digest()
         self._own: Path | None = None
         self._found: dict[str, bytes] = {}
@@ -111,7 +91,7 @@ class CompileCache:
         if not os.path.isfile(sys.argv[0]):
             return  # MindSpore reads the program's file, which `python -c` and notebooks do not have
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            open_own_folder(self._folder)
             own = temporary_path(self._entry)
             own.mkdir(mode=0o700)
             self._own = own
@@ -134,7 +114,7 @@ class CompileCache:
             files = _read_files(self._own)
             # MindSpore reads the source while it compiles: of a changed one nobody knows which it has read.
             if files != self._found and _is_whole(files) and source_digest() == self._source:
-                atomic_write(self._entry, _pack(files, self._entry.name))
+                self._keep(_pack(files, self._entry.name))
             _remove_old(self._folder)
         except OSError as error:
             self._give_up(error)
@@ -150,14 +130,23 @@ class CompileCache:
     def _read(self) -> dict[str, bytes]:
         """Return the files of the entry; none if it is missing or damaged."""
         try:
-            files = _unpack(self._entry.read_bytes(), self._entry.name)
-        except FileNotFoundError:
-            return {}
-        except ValueError:
-            print(f"{self._entry} is damaged: compiling anew", flush=True)
+            data = read_own(self._entry)
+            if data is None:
+                return {}
+            files = _unpack(data, self._entry.name)
+        except ValueError as error:
+            print(f"{printable(self._entry)} is of no use ({error}): compiling anew", flush=True)
             return {}
         os.utime(self._entry)  # the oldest are removed first
         return files
+
+    def _keep(self, data: bytes) -> None:
+        """Put an entry in its place, whole."""
+        assert self._own is not None
+        temporary = self._own / "entry"  # where nobody else can reach it before it is closed to them
+        temporary.write_bytes(data)
+        close_to_others(temporary)
+        replace_file(temporary, self._entry)
 
     def _give_up(self, error: OSError) -> None:
         problem = f"{error.strerror}: {error.filename}"
@@ -175,12 +164,20 @@ def _pack(files: dict[str, bytes], name: str) -> bytes:
 
 
 def _unpack(data: bytes, name: str) -> dict[str, bytes]:
-    """Return the files of _pack; raise ValueError if one bit has changed."""
+    """Return the files of _pack; raise ValueError if one bit has changed, or a name leads elsewhere."""
     size = hashlib.sha256().digest_size
     if data[:size] != _checksum(data[size:], name):
         raise ValueError("wrong checksum")
-    with zipfile.ZipFile(BytesIO(data[size:])) as archive:
-        return {path: archive.read(path) for path in archive.namelist()}
+    try:
+        with zipfile.ZipFile(BytesIO(data[size:])) as archive:
+            for info in archive.infolist():
+                if set(info.filename.split("/")) & {"", ".", ".."} or "\\" in info.filename or ":" in info.filename:
+                    raise ValueError(f"it has a file named {info.filename!r}")
+                if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+                    raise ValueError(f"{info.filename!r} in it is compressed or encrypted")
+            return {path: archive.read(path) for path in archive.namelist()}
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _checksum(data: bytes, name: str) -> bytes:
@@ -212,13 +209,14 @@ def _is_whole(files: dict[str, bytes]) -> bool:
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove all but the entries that were used last, and what killed processes have left."""
+    """Remove all but the entries that were used last, and what killed processes have left; nothing of anyone else's."""
     ages = {}
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another process is removing it too
-            ages[path] = time.time() - path.stat().st_mtime
-    entries = sorted((path for path in ages if path.suffix == _SUFFIX), key=ages.__getitem__)
-    left = [path for path in ages if is_temporary(path) and ages[path] > _DAY]
-    for path in [*entries[ENTRIES:], *left]:
+            status = path.lstat()
+            if re.fullmatch(_ENTRY, path.name) and stat.S_ISREG(status.st_mode):
+                ages[path] = time.time() - status.st_mtime
+    for path in sorted(ages, key=ages.__getitem__)[ENTRIES:]:
         with contextlib.suppress(OSError):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            path.unlink()
+    remove_left(folder, _ENTRY)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import mindspore as ms
 
-from src.cpu.compile_cache import CompileCache, cache_folder, graph_key
+from src.cpu.compile_cache import CompileCache, graph_key
+from src.cpu.own_files import cache_folder
 from src.model_utils.config import Config
 from src.model_utils.local_adapter import Group
 

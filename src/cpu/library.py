@@ -1,6 +1,8 @@
 """The operators in C++ for training on CPU, compiled once by the machine that runs them.
 
-Without a compiler MindSpore's own operators do the work.
+What MindSpore loads can crash or take over the process. So it is in a folder of the user's own, has the checksum of
+what was compiled at its end, where loaders do not look, and has been loaded by another process before. Where anything
+of this fails, MindSpore's own operators do the work.
 """
 
 from __future__ import annotations
@@ -8,17 +10,27 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shlex
 import shutil
-import subprocess
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
-from src.common.files import replace_file, temporary_path
-from src.cpu.compile_cache import cache_folder
+from src.common.files import printable, replace_file, temporary_path
+from src.common.programs import run_program
+from src.cpu.own_files import cache_folder, close_to_others, is_none, open_own_folder, read_own, remove_left
+from src.model_utils.command import Interrupted
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level
 
 _SOURCES = Path(__file__).with_name("kernels")
+_TRIAL = Path(__file__).with_name("trial.py")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-shared", "-pthread")
+_COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 3 and 0.1
 
 
 def build_cpu_library(config: Config) -> Path | None:
@@ -26,28 +38,58 @@ def build_cpu_library(config: Config) -> Path | None:
 
     Args:
         config: With `cpu_operators`: a folder for the library, "auto" for one in the user's cache folder, or "none".
+
+    Raises:
+        Interrupted: After SIGTERM or SIGHUP before they are ready; nothing is left of what was begun.
     """
-    folder = cache_folder(config.cpu_operators)
-    if folder is None or config.device_target != "CPU" or amp_level(config) != "O0" or platform.system() != "Linux":
+    if config.device_target != "CPU" or amp_level(config) != "O0" or platform.system() != "Linux":
         return None  # MindSpore takes operators of others on Linux only
-    compiler = shutil.which(os.environ.get("CXX") or "c++")
-    if compiler is None:
-        print("without a C++ compiler (on Debian and Ubuntu the package g++) training on CPU is slower", flush=True)
+    if is_none(config.cpu_operators):
         return None
-    library = folder / f"cpu-operators-{_digest(compiler)}.so"
     try:
-        if ":" in str(library.absolute()):
-            raise OSError("MindSpore takes no operators from a path with a colon")
-        if not library.is_file():
-            _compile(compiler, library)
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip() or "it says nothing"
-        print(f"{compiler} cannot make {library}, so training on CPU is slower: {said.splitlines()[0]}", flush=True)
+        compiler = _compiler()
+        if not shutil.which(compiler[0]):
+            print(
+                f"without a C++ compiler ({printable(compiler[0])} is not there; on Debian and Ubuntu the package g++ "
+                "has one) training on CPU is slower",
+                flush=True,
+            )
+            return None
+        library = _folder(config.cpu_operators) / f"cpu-operators-{_digest(compiler)}.so"
+        with _signals_raise():
+            return _whole_library(compiler, library)
+    except (OSError, ValueError) as error:
+        print(f"no operators in C++, so training on CPU is slower: {_text(error)}", flush=True)
         return None
-    return library.absolute()
 
 
-def _digest(compiler: str) -> str:
+def _compiler() -> list[str]:
+    """Return the compiler's command: CXX may hold options, and another program before the compiler."""
+    try:
+        return shlex.split(os.environ.get("CXX", "")) or ["c++"]
+    except ValueError as error:
+        raise ValueError(f"CXX is {os.environ['CXX']!r}: {error}") from error
+
+
+def _folder(setting: str) -> Path:
+    """Return the library's folder; raise OSError if it is not this user's own or no place for a library."""
+    folder = cache_folder(setting)
+    if folder is None:
+        raise OSError("this user has no home to keep them in; choose a --cpu_operators=FOLDER")
+    try:
+        if ":" in str(folder) or printable(folder) != str(folder):
+            raise OSError("MindSpore takes no operators from a path with a colon, or one that is not UTF-8")
+        open_own_folder(folder)
+        if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            raise OSError("nothing can be run from there, as its file system is mounted noexec")
+    except OSError as error:
+        raise OSError(
+            f"{printable(folder)} cannot hold them ({_text(error)}); choose another --cpu_operators=FOLDER"
+        ) from error
+    return folder
+
+
+def _digest(compiler: Sequence[str]) -> str:
     """Return what the library follows from, as 16 hexadecimal digits: a home folder may serve different machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -55,16 +97,86 @@ def _digest(compiler: str) -> str:
         lines = []
     processor = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
     sources = [path.read_bytes() for path in sorted(_SOURCES.iterdir())]
-    everything = (sources, _FLAGS, os.path.realpath(compiler), platform.machine(), processor)
-    return hashlib.sha256(repr(everything).encode()).hexdigest()[:16]
+    programs = [os.path.realpath(shutil.which(word) or word) for word in compiler]
+    everything = (sources, _FLAGS, programs, platform.machine(), processor)
+    return hashlib.sha256(repr(everything).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _compile(compiler: str, library: Path) -> None:
-    library.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_path(library.absolute())
+def _whole_library(compiler: Sequence[str], library: Path) -> Path:
+    """Return the library, compiled if it is missing and once more if it is of no use; raise OSError if it stays so."""
+    problem = _problem_of(library)
+    if not problem:
+        return library
+    if os.path.lexists(library):
+        print(f"{printable(library)} is of no use ({problem}): compiling it anew", flush=True)
     try:
-        command = [compiler, *_FLAGS, str(_SOURCES / "operators.cc"), "-o", str(temporary)]
-        subprocess.run(command, capture_output=True, text=True, check=True)
-        replace_file(temporary, library)
+        _compile(compiler, library)
+    except OSError as error:
+        raise OSError(f"{printable(shlex.join(compiler))} cannot make {printable(library)}: {_text(error)}") from error
+    problem = _problem_of(library)
+    if problem:
+        with suppress(OSError):
+            library.unlink()
+        raise OSError(f"what {printable(shlex.join(compiler))} makes is of no use: {problem}")
+    return library
+
+
+def _problem_of(library: Path) -> str:
+    """Tell why a library cannot be loaded or computes something else; nothing if it can be used."""
+    try:
+        data = read_own(library)
+        if data is None:
+            return "it is missing"
+        size = hashlib.sha256().digest_size
+        if hashlib.sha256(data[:-size]).digest() != data[-size:]:
+            return "it has changed since it was compiled"
+        run_program([sys.executable, "-I", "-S", str(_TRIAL), str(library)], _LOAD_SECONDS)
+    except (OSError, ValueError) as error:
+        return _text(error)
+    return ""
+
+
+def _compile(compiler: Sequence[str], library: Path) -> None:
+    remove_left(library.parent, r"cpu-operators-[0-9a-f]{16}\.so")
+    temporary = temporary_path(library)
+    temporary.mkdir(mode=0o700)
+    try:
+        made, whole = temporary / "made.so", temporary / "whole.so"
+        command = [*compiler, *_FLAGS, str(_SOURCES / "operators.cc"), "-o", str(made)]
+        run_program(command, _COMPILE_SECONDS, {**os.environ, "TMPDIR": str(temporary)})
+        if not made.exists():
+            raise OSError("it ends as if all were well, but has made nothing")
+        data = made.read_bytes()
+        whole.write_bytes(data + hashlib.sha256(data).digest())  # not what was made, which ccache may keep a link to
+        close_to_others(whole)
+        replace_file(whole, library)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Let the signals that end a process at once raise Interrupted instead, so that it cleans up."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def stop(number: int, _: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not end the cleaning
+        raise Interrupted(f"stopped by {signal.Signals(number).name} before the operators in C++ were ready", number)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = [number for number in numbers if is_main and signal.getsignal(number) == signal.SIG_DFL]
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _text(error: OSError | ValueError) -> str:
+    """Return what an error says, and of what, in one line."""
+    said = getattr(error, "strerror", None)
+    name = getattr(error, "filename", None)
+    return f"{said}: {printable(name)}" if said and name else str(said or error)

@@ -8,19 +8,18 @@ import sys
 import time
 from pathlib import Path
 
+import mindspore as ms
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mindspore.train.mind_ir_pb2 import ModelProto
 
 from src.cpu import compile_cache
-from src.cpu.compile_cache import ENTRIES, CompileCache, cache_folder, graph_key, source_digest
+from src.cpu.compile_cache import ENTRIES, CompileCache, graph_key, source_digest
+from src.cpu.own_files import cache_folder
 from src.model_utils.config import parse_config
+from tests.helpers.compile_cache import ENABLE, GRAPH, KEY, PATH, compile_with, graph
 from tests.helpers.training_run import losses, options, run
 
-ENABLE, PATH = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
-GRAPH = "rank_0/graph_cache/compile_cache_0.mindir"
-KEY = "0" * 64
 # What the graph of training does not follow from.
 FREE = {
     "train_data_dir", "test_data_dir", "save_checkpoint_path", "pretrained", "resume", "checkpoint_path", "onnx_path",
@@ -30,55 +29,41 @@ FREE = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _unused(monkeypatch):
-    """Each test is a program that has not compiled yet; what it sets is undone."""
-    monkeypatch.setattr(sys, "argv", [__file__])
-    for name in (ENABLE, PATH):
-        monkeypatch.setenv(name, "")
-        del os.environ[name]
-
-
-def graph(name: str = "op") -> bytes:
-    """Return a graph as MindSpore writes it."""
-    model = ModelProto()
-    model.graph.node.add(name=name)
-    return model.SerializeToString()
-
-
-def compile_with(folder: Path, compiled: bytes, key: str = KEY) -> bytes | None:
-    """Compile as a process of its own; return the graph that it found, None if it compiled."""
-    cache = CompileCache(folder, key)
-    cache.open()
-    assert os.environ[ENABLE] == "1"
-    path = Path(os.environ[PATH]) / GRAPH
-    found = path.read_bytes() if path.exists() else None
-    if found is None:
-        path.parent.mkdir(parents=True)
-        path.write_bytes(compiled)
-        path.chmod(0o400)
-    cache.close()
-    assert ENABLE not in os.environ
-    del os.environ[PATH]
-    return found
-
-
-def test_a_second_training_takes_the_graph_and_gives_the_same_losses_weights_and_accuracy(
-    trained, few_digits, tmp_path
-):
-    folder, first = trained
-    graphs = folder.parents[1] / "graphs"
-    assert "the compiled graph comes from" not in first.stdout
+@pytest.fixture(scope="module")
+def trained_again(trained, few_digits, tmp_path_factory):
+    """The same training with the graph that the first one has kept: its folder and its output."""
+    cwd = tmp_path_factory.mktemp("again")
+    graphs = trained[0].parents[1] / "graphs"
     words = options(few_digits, Path("out"), "--eval_while_train=True", f"--compile_cache={graphs}")
-    second = run("train.py", words, tmp_path)
-    assert second.returncode == 0, second.stderr
-    assert f"the compiled graph comes from {next(graphs.iterdir())}" in second.stdout
-    assert "WARNING" not in second.stderr
+    result = run("train.py", words, cwd)
+    assert result.returncode == 0, result.stderr
+    return cwd / "out" / "model_0", result
+
+
+def test_a_second_training_takes_the_graph_and_gives_the_same_losses_weights_and_accuracy(trained, trained_again):
+    folder, first = trained
+    again, second = trained_again
+    assert "the compiled graph comes from" not in first.stdout
+    assert f"the compiled graph comes from {next((folder.parents[1] / 'graphs').iterdir())}" in second.stdout
     assert losses(second.stdout) == losses(first.stdout)
     results = [[line for line in run.stdout.splitlines() if line.startswith("result:")] for run in (first, second)]
     assert results[0] == results[1]
     for path in folder.glob("*.ckpt"):
-        assert (tmp_path / "out" / "model_0" / path.name).read_bytes() == path.read_bytes()
+        assert (again / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["trained", "trained_again"])
+def test_a_training_prints_no_warning_and_loses_no_update_of_the_moving_statistics(request, name):
+    folder, result = request.getfixturevalue(name)
+    assert "WARNING" not in result.stderr + result.stdout
+    initial = {"moving_mean": 0.0, "moving_variance": 1.0}
+    one, two = (ms.load_checkpoint(str(path)) for path in sorted(folder.glob("Xception-rank0-*.ckpt")))
+    statistics = [parameter for parameter in one if parameter.rpartition(".")[2] in initial]
+    assert len(statistics) == 80
+    for parameter in statistics:
+        after_one, after_two = one[parameter].asnumpy(), two[parameter].asnumpy()
+        assert (after_one != initial[parameter.rpartition(".")[2]]).any(), parameter
+        assert (after_two != after_one).any(), parameter
 
 
 # What a graph is found by
@@ -124,7 +109,9 @@ def test_auto_is_the_users_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder("auto") == tmp_path / ".cache" / "mindspore-xception"
-    assert cache_folder("none") is None
+    for nothing in ("none", "", " "):
+        assert cache_folder(nothing) is None
+    assert parse_config(["--compile_cache="], lambda _: "CPU").compile_cache == ""
     monkeypatch.chdir(tmp_path)
     assert cache_folder("graphs") == tmp_path / "graphs"
 

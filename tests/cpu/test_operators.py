@@ -1,4 +1,4 @@
-"""The operators in C++ for training on CPU: values and gradients are MindSpore's; what happens without a compiler."""
+"""The operators in C++ for training on CPU: values and gradients are MindSpore's."""
 
 from __future__ import annotations
 
@@ -14,26 +14,13 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.cpu.cells import BatchNorm, BatchNormParameters, BatchNormReluDepthwise, Convolution, Depthwise, MaxPool
-from src.cpu.library import build_cpu_library
 from src.cpu.operators import use_cpu_operators
-from src.model_utils.config import parse_config
 from src.training.fine_tuning import freeze
 from src.Xception import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, xception
 from tests.helpers.project import ROOT
 from tests.helpers.training_run import options, run
 
 pytestmark = pytest.mark.slow
-
-
-def configuration(*words: str):
-    return parse_config(["--device_target=CPU", *words], lambda device: device)
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory) -> Path:
-    built = build_cpu_library(configuration(f"--cpu_operators={tmp_path_factory.mktemp('a folder')}"))
-    assert built is not None
-    return built
 
 
 class Gradients(nn.Cell):
@@ -101,7 +88,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 @pytest.mark.parametrize("with_depthwise", [False, True])
 @pytest.mark.parametrize("shape", [(2, 3, 19, 19), (8, 5, 10, 13), (3, 4, 1, 1), (1, 6, 2, 1), (1, 1, 147, 147)])
-def test_batch_norm_its_gradients_and_its_statistics_are_mindspores(library, shape, with_depthwise):
+def test_batch_norm_its_gradients_and_its_statistics_are_mindspores(library, shape, with_depthwise, capfd):
     random = np.random.default_rng(sum(shape))
     x, sens = (random.standard_normal(shape).astype(np.float32) * 3 + offset for offset in (5, 0))
     theirs, replaced, convolution = batch_norm(shape[1]), batch_norm(shape[1]), depthwise(shape[1])
@@ -115,6 +102,7 @@ def test_batch_norm_its_gradients_and_its_statistics_are_mindspores(library, sha
         assert np.linalg.norm(found - value) <= 1e-5 * (np.linalg.norm(value) + np.linalg.norm(sens))
     for name in ("moving_mean", "moving_variance"):
         np.testing.assert_allclose(getattr(replaced, name).asnumpy(), getattr(theirs, name).asnumpy(), rtol=1e-5)
+    assert "WARNING" not in "".join(capfd.readouterr())  # MindSpore's compiler would speak of lost updates
     evaluated = [cell.set_train(False)(Tensor(x)).asnumpy() for cell in (ours, expected)]
     np.testing.assert_allclose(*evaluated, rtol=1e-4, atol=1e-4)
 
@@ -187,39 +175,6 @@ def test_a_training_with_the_operators_uses_all_instructions_and_no_reference_co
     assert ("AVX-512" in instructions) == ("avx512dq" in Path("/proc/cpuinfo").read_text())
 
 
-def test_the_library_is_compiled_once(library):
-    before = library.stat()
-    assert build_cpu_library(configuration(f"--cpu_operators={library.parent}")) == library
-    assert library.stat() == before
-    assert list(library.parent.iterdir()) == [library]
-
-
-@pytest.mark.parametrize("word", ["--cpu_operators=none", "--amp_level=O2", "--device_target=GPU"])
-def test_other_runs_use_mindspores_operators(word):
-    assert build_cpu_library(configuration(word)) is None
-
-
-def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("CXX", str(tmp_path / "no such compiler"))
-    assert build_cpu_library(configuration(f"--cpu_operators={tmp_path}")) is None
-    assert "without a C++ compiler" in capsys.readouterr().out
-
-
-def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path, capsys):
-    compiler = tmp_path / "compiler"
-    compiler.write_text("#!/bin/sh\necho too old >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CXX", str(compiler))
-    assert build_cpu_library(configuration(f"--cpu_operators={tmp_path / 'out'}")) is None
-    assert "so training on CPU is slower: too old" in capsys.readouterr().out
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_a_folder_that_mindspore_could_not_name_is_told(tmp_path, capsys):
-    assert build_cpu_library(configuration(f"--cpu_operators={tmp_path / 'a:b'}")) is None
-    assert "path with a colon" in capsys.readouterr().out
-
-
 SOURCE = ROOT / "src" / "cpu" / "kernels" / "operators.cc"
 
 
@@ -228,13 +183,17 @@ def test_the_source_has_no_warnings():
     subprocess.run([*command, SOURCE], check=True)
 
 
-def test_the_operators_stay_within_their_tensors_and_fill_them(tmp_path):
+def test_the_operators_stay_within_their_tensors_and_fill_them_also_where_no_thread_can_start(tmp_path):
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-D_GLIBCXX_ASSERTIONS"]
     command = ["c++", "-std=c++17", "-O1", "-g", "-fPIC", "-shared", "-pthread", *sanitizers, SOURCE]
     subprocess.run([*command, "-o", tmp_path / "operators.so"], check=True)
-    runtime = subprocess.run(["c++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    # The sanitizer looks for what throws exceptions when the process begins; Python has no such library.
+    runtime = [
+        subprocess.run(["c++", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so")
+    ]
     # Python itself leaks some memory at its end.
-    variables = {**os.environ, "LD_PRELOAD": runtime.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+    variables = {**os.environ, "LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0"}
     script = ROOT / "tests" / "helpers" / "sanitized_operators.py"
     result = subprocess.run(
         [sys.executable, script, tmp_path / "operators.so"], env=variables, capture_output=True, text=True, check=False

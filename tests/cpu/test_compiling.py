@@ -1,0 +1,105 @@
+"""Compilers of the operators in C++: they may be called in many ways, and fail in many."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from src.cpu import library as module
+from tests.helpers.cpu_library import build, is_running, write_compiler, write_program
+from tests.helpers.project import ROOT
+
+
+def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CXX", str(tmp_path / "none"))
+    assert build(tmp_path / "own") is None
+    assert f"without a C++ compiler ({tmp_path / 'none'} is not there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("echo too old >&2\nexit 1", "too old"),
+        ("echo In file included from x:\necho x:1:2: fatal error: too old\nexit 1", "x:1:2: fatal error: too old"),
+        ("echo something > $TMPDIR/left\nkill -SEGV $$", "it says nothing and ends with Segmentation fault"),
+        ("exit 0", "it ends as if all were well, but has made nothing"),
+    ],
+)
+def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path, capsys, text, reason):
+    monkeypatch.setenv("CXX", str(write_program(tmp_path / "compiler", text)))
+    assert build(tmp_path / "own") is None
+    output = capsys.readouterr().out
+    assert output.startswith("no operators in C++, so training on CPU is slower: ") and output.endswith(f": {reason}\n")
+    assert list((tmp_path / "own").iterdir()) == []
+
+
+def test_cxx_may_hold_options_and_what_runs_the_compiler(compiler, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a folder").mkdir()
+    log = tmp_path / "log"
+    before = write_program(tmp_path / "a folder" / "before", f'echo "$@" > {log}\nexec "$@"')
+    monkeypatch.setenv("CXX", shlex.join([str(before), str(compiler), "-m64"]))
+    assert build(tmp_path / "own") is not None
+    assert log.read_text().startswith(f"{compiler} -m64 -std=c++17")
+    monkeypatch.setenv("CXX", "g++ '-m64")
+    assert build(tmp_path / "own") is None
+    assert 'CXX is "g++ \'-m64": No closing quotation' in capsys.readouterr().out
+
+
+def test_what_a_compiler_keeps_a_link_to_stays_as_it_is(library, tmp_path, monkeypatch):
+    made = tmp_path / "made.so"
+    made.write_bytes(library.read_bytes()[:-32])
+    monkeypatch.setenv("CXX", str(write_compiler(tmp_path / "compiler", made, "ln")))
+    assert build(tmp_path / "own").read_bytes() == library.read_bytes()
+    assert made.read_bytes() == library.read_bytes()[:-32]
+
+
+def test_a_compiler_that_never_ends_is_killed_with_all_that_it_has_started(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(module, "_COMPILE_SECONDS", 1)
+    text = f"sleep 1000 &\necho $! > {tmp_path / 'number'}\nwait"
+    monkeypatch.setenv("CXX", str(write_program(tmp_path / "compiler", text)))
+    assert build(tmp_path / "own") is None
+    assert "it takes longer than 1 s\n" in capsys.readouterr().out
+    assert list((tmp_path / "own").iterdir()) == []
+    assert not is_running(tmp_path / "number")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_training_that_is_stopped_while_it_compiles_leaves_nothing(tmp_path, number):
+    begun = tmp_path / "number"
+    text = f'echo half > "$TMPDIR/half"\nsleep 1000 &\necho $! > {begun}.part\nmv {begun}.part {begun}\nwait'
+    compiler = write_program(tmp_path / "compiler", text)
+    words = ["--device_target=CPU", f"--cpu_operators={tmp_path / 'own'}", "--compile_cache=none"]
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "train.py", *words],
+        env={**os.environ, "CXX": str(compiler), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not begun.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert errors.count("\n") == 1 and ("interrupted" in errors or f"stopped by {number.name} before" in errors)
+    assert list((tmp_path / "own").iterdir()) == [] and not is_running(begun)
+    assert {path.name for path in tmp_path.iterdir()} == {"own", "compiler", "number"}
+
+
+def test_what_a_killed_process_has_left_is_removed_after_a_day_and_nothing_else(compiler, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    names = [f".cpu-operators-{'0' * 16}.so.{letter * 32}.tmp" for letter in "abc"]
+    others = [f".thesis.{'a' * 32}.tmp", "cpu-operators-notes.so"]
+    for name in [*names, *others]:
+        (folder / name).mkdir()
+        (folder / name / "half").write_text("")
+        if name != names[0]:
+            os.utime(folder / name, (0, 0))
+    path = build(folder)
+    assert {path.name for path in folder.iterdir()} == {path.name, names[0], *others}
