@@ -58,8 +58,8 @@ evaluate() {
 }
 
 export_model() {
-    "$VENV_PYTHON" "$ROOT/export.py" "${options[@]}" --ckpt_file "$(newest_checkpoint)" --file_name "$folder/xception" \
-        --batch_size 1 --width 71 --height 71
+    "$VENV_PYTHON" "$ROOT/export.py" --device_target CPU --ckpt_file "$(newest_checkpoint)" \
+        --file_name "$folder/xception"
 }
 
 # result NAME: print a figure of the evaluation's result line.
