@@ -42,7 +42,7 @@ def test_one_epoch_from_a_trained_body_reaches_more_than_from_scratch(digits, tm
     words = [f"--train_data_dir={few}", f"--test_data_dir={held_out}", "--eval_while_train", "--batch_size=8"]
     words += ["--epoch_size=1", "--lr_max=0.004", "--head_lr_scale=25", "--save_checkpoint=False"]
     scratch = train("scratch", *words)
-    # Digits of the same number of classes, so the classifier is taken over, and learns the new ones.
+    # Other digits, though as many: the classifier is new.
     pretrained = f"--pretrained={tmp_path / 'body' / 'model_0' / 'Xception-rank0-4_25.ckpt'}"
     tuned = train("tuned", *words, pretrained, "--freeze=features")
     before, after = (float(RESULT.search(output)[1]) for output in (scratch, tuned))
