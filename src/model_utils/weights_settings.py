@@ -113,14 +113,9 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
     # A training in float32 is not computed in float16 only because a device does so by itself.
     if known.amp_level == "O0" and config.amp_level == "auto":
         changes["amp_level"] = "O0"
-    return Settled(
-        weights,
-        config.replace(**changes),
-        known,
-        tuple(notes),
-        class_names or beside.names_file,
-        class_names is not None,
-    )
+    names_file = class_names or beside.names_file
+    config, told = config.replace(**changes), tuple(notes)
+    return Settled(weights, config, known, told, names_file=names_file, names_are_given=class_names is not None)
 
 
 def say(notes: Iterable[str]) -> None:

@@ -42,9 +42,9 @@ def test_one_epoch_from_a_trained_body_reaches_more_than_from_scratch(digits, tm
     words = [f"--train_data_dir={few}", f"--test_data_dir={held_out}", "--eval_while_train", "--batch_size=8"]
     words += ["--epoch_size=1", "--lr_max=0.004", "--head_lr_scale=25", "--save_checkpoint=False"]
     scratch = train("scratch", *words)
-    # Digits of the same number of classes, so the classifier is taken over, and learns the new ones.
+    # Other digits, though as many: the classifier is new.
     pretrained = f"--pretrained={tmp_path / 'body' / 'model_0' / 'Xception-rank0-4_25.ckpt'}"
     tuned = train("tuned", *words, pretrained, "--freeze=features")
     before, after = (float(RESULT.search(output)[1]) for output in (scratch, tuned))
-    # A short training ends elsewhere with other rounding, at 0.39 to 0.63; chance varies by 0.036 in 125 images.
+    # From a trained body 0.61; with the seeds 2 and 3 it is 0.34 and 0.54. Chance varies by 0.036 in 125 images.
     assert after > before + 0.12, f"top-1 from scratch {before:.2f}, from a trained body {after:.2f}"

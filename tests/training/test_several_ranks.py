@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from src.checkpoints.weights import read_metadata
 from src.model_utils.local_adapter import Group
 from src.training.model import build_loss, build_optimizer, build_schedule
 from tests.helpers.ranks import msrun, run_ranks
@@ -196,3 +197,16 @@ def test_a_signal_to_one_rank_stops_both_after_the_same_step_and_both_resume(few
         tmp_path,
     )
     assert re.search(r"'Top_1_Acc': [\d.]+", alone.stdout)[0] in results[-1]
+
+
+def test_two_ranks_go_on_with_the_training_of_one_and_the_first_says_what_differs(own_copy, few_digits, tmp_path):
+    words = ["--is_distributed=True", "--batch_size=2", "--resume=auto", "--epoch_size=3"]
+    words = [*options(few_digits, tmp_path / "out"), *words]
+    logs = run_ranks("train.py", [word for word in words if not word.startswith("--num_classes")], tmp_path)
+    newest = own_copy / "Xception-rank0-2_5.ckpt"
+    said = f"this is not the uninterrupted run of {newest}: batch_size 4 -> 2, epoch_size 2 -> 3, "
+    assert said in logs[0] and "ranks 1 -> 2" in logs[0]
+    assert "uninterrupted" not in logs[1] and "as given" not in logs[1]
+    metadata = read_metadata(own_copy / "Xception-rank0-3_5.ckpt")
+    assert metadata.class_names == ("0", "1", "2")
+    assert metadata.provenance.recipe["ranks"] == 2
