@@ -15,7 +15,7 @@ from src.common.workers import available_workers
 from src.data.augmentation import Augmentation, BatchAugmentation
 from src.data.image_source import ImageSource, open_images
 from src.data.jpeg_decoder import has_fast_decoder
-from src.data.preset import DEFAULT_IMAGE_SIZE, RECIPE, Preset
+from src.data.preset import CROP_PCT, DEFAULT_IMAGE_SIZE, INTERPOLATION, RECIPE, Preset
 from src.data.share import Share
 
 
@@ -27,6 +27,8 @@ def create_dataset(
     rank: int = 0,
     *,
     image_size: int = DEFAULT_IMAGE_SIZE,
+    crop_pct: float = CROP_PCT,
+    interpolation: str = INTERPOLATION,
     num_parallel_workers: int | None = None,
     seed: int | None = None,
     skip_batches: int = 0,
@@ -41,7 +43,7 @@ def create_dataset(
 
     Training: a random crop is resized, perhaps flipped, and changed in brightness, contrast and saturation by up to
     40 %; the order is random; the images left over by the last whole batch are dropped; every rank gets the same number
-    of batches. Evaluation: the shorter side is resized to 320 (in proportion for another image size) and the centre is
+    of batches. Evaluation: the shorter side is resized to image_size / crop_pct, 320 by default, and the centre is
     cropped; over all ranks every image comes exactly once.
 
     Args:
@@ -52,6 +54,8 @@ def create_dataset(
         device_num: Number of ranks that share the images, 1 or more.
         rank: Number of this one, 0 to device_num - 1.
         image_size: Height and width of the images in pixels, 1 or more.
+        crop_pct: Side of evaluation's centre crop as a share of the resized shorter side, above 0 to 1.
+        interpolation: How evaluation resizes, "bilinear" or "bicubic", both as OpenCV does.
         num_parallel_workers: Threads for each stage, 1 up to the machine's cores; None takes all that this process may
             use.
         seed: Makes order and augmentation of an epoch a function of seed and number of threads. It becomes MindSpore's
@@ -74,7 +78,7 @@ def create_dataset(
 
     Raises:
         ValueError: If the folder has no classes, the workers exceed the cores, a rank gets no image, an excluded path
-            is no image of the folder, or a part of the MindRecord files is missing.
+            is no image of the folder, a part of the MindRecord files is missing, or images cannot be resized like this.
     """
     workers = available_workers() if num_parallel_workers is None else num_parallel_workers
     cores = os.cpu_count() or 1
@@ -87,6 +91,8 @@ def create_dataset(
 
     preset = Preset(
         image_size=image_size,
+        crop_pct=crop_pct,
+        interpolation=interpolation,
         crop_min_area=crop_min_area,
         flip_probability=flip_probability,
         augmentation=augmentation,
@@ -109,32 +115,49 @@ def create_dataset(
     return images.skip(skip_batches) if skip_batches else images
 
 
-def read_image(path: str | os.PathLike[str], image_size: int = DEFAULT_IMAGE_SIZE) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike[str],
+    image_size: int = DEFAULT_IMAGE_SIZE,
+    *,
+    crop_pct: float = CROP_PCT,
+    interpolation: str = INTERPOLATION,
+) -> np.ndarray:
     """Decode, resize, crop and normalise one image, as the pipeline for evaluation does.
 
     Args:
         path: The file; MindSpore's decoder may crash on a damaged one, which check_image of src.data.image_check finds.
         image_size: Height and width of the result in pixels, 1 or more.
+        crop_pct: As in create_dataset.
+        interpolation: As in create_dataset.
 
     Returns:
         Float32 (3, image_size, image_size), RGB, (value - 127.5) / 127.5.
 
     Raises:
-        ValueError: If MindSpore cannot decode the file.
+        ValueError: If MindSpore cannot decode the file, or images cannot be resized like this.
         OSError: If the file cannot be read.
     """
+    preset = Preset(image_size=image_size, crop_pct=crop_pct, interpolation=interpolation)
     image = np.fromfile(path, np.uint8)
     try:
-        for operation in Preset(image_size=image_size).evaluation():
+        for operation in preset.evaluation():
             image = operation(image)
     except RuntimeError as error:
         raise ValueError(f"MindSpore cannot decode {path}") from error
     return image
 
 
-def seen_share(image_size: int = DEFAULT_IMAGE_SIZE) -> float:
-    """Return the side of evaluation's centre crop as a share of the image's shorter side, 0 to 1."""
-    return Preset(image_size=image_size).seen_share
+def seen_share(image_size: int = DEFAULT_IMAGE_SIZE, crop_pct: float = CROP_PCT) -> float:
+    """Return the side of evaluation's centre crop as a share of the image's shorter side, 0 to 1.
+
+    Args:
+        image_size: As in create_dataset.
+        crop_pct: As in create_dataset; the share is another by what rounding to whole pixels does.
+
+    Raises:
+        ValueError: If images cannot be resized like this.
+    """
+    return Preset(image_size=image_size, crop_pct=crop_pct).seen_share
 
 
 @contextmanager

@@ -4,8 +4,8 @@
 
 namespace infer {
 
-// Predicts every image of the data set and writes the results; reports on stdout, and skipped images on stderr.
-// Returns whether no image was skipped. Throws UsageError, and another std::exception for any failure.
+// Predicts every image of the data set and writes the results; reports on stdout, and what is unusual, such
+// as skipped images, on stderr. Returns whether no image was skipped. Throws UsageError, and another std::exception for any failure.
 bool Classify(const Options &options);
 
 }  // namespace infer

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "options.h"
+#include "predictions.h"
 #include "preprocess.h"
 
 namespace infer {
@@ -14,7 +15,8 @@ namespace infer {
 // A model on a device. What fails throws std::runtime_error.
 class ModelRunner {
  public:
-  // Loads a model with one input, float32 N x 3 x H x W, and one output, float32 N x classes, and runs it once.
+  // Loads a model with one input, float32 N x 3 x H x W, and one output, float32 N x classes, and runs it on a few
+  // images.
   //   threads: That compute, on CPU; 1 or more.
   ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id, unsigned threads);
   ~ModelRunner();
@@ -22,8 +24,9 @@ class ModelRunner {
   size_t batch_size() const;
   ImageSize image_size() const;
   size_t classes() const;
+  Scores scores() const;
 
-  // Runs the network on a whole batch of images; returns the logits of all of them.
+  // Runs the network on a whole batch of images; returns the rows of all of them.
   std::vector<float> Predict(const std::vector<float> &images);
 
  private:

@@ -7,6 +7,7 @@
 
 #include "output_file.h"
 #include "prediction_queue.h"
+#include "predictions.h"
 
 namespace infer {
 
@@ -22,10 +23,13 @@ class ResultFiles {
   ResultFiles(std::vector<std::string> images, std::filesystem::path result_path, std::filesystem::path time_path,
               size_t topk);
 
-  // Writes what a batch has come to. Throws std::runtime_error for a logit that is NaN or infinite.
+  // Writes what a batch has come to. Throws std::runtime_error for a logit that is NaN or infinite, and for a row that is
+  // no probabilities where these are.
   //   classes: Logits of an image.
   //   class_names: The name of every class, or nothing.
-  void Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names);
+  //   scores: What the rows of the network are.
+  void Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names,
+             Scores scores = Scores::kLogits);
 
   // Writes the times and metadata.json, and gives both tables their names: without it, only the logits' files stay.
   //   predicted: Images in all batches together.

@@ -59,6 +59,13 @@ Models LoadAndTell(const Options &options) {
   const ImageSize size = model.image_size();
   std::cout << "loaded " << options.model_path.string() << ": " << model.batch_size() << " x 3 x " << size.height
             << " x " << size.width << ", " << model.classes() << " classes" << std::endl;
+  if (model.scores() == Scores::kProbabilities) {
+    std::cerr << "note: " << options.model_path.string() << " gives probabilities, not logits: they are taken as such"
+              << std::endl;
+  } else if (model.scores() == Scores::kShares) {
+    std::cerr << "note: " << options.model_path.string()
+              << " gives values from 0 to 1 that do not sum to 1: they are taken for logits" << std::endl;
+  }
   return models;
 }
 
@@ -90,16 +97,25 @@ std::vector<PredictionQueue::Predict> PredictFunctions(const Models &models) {
   return functions;
 }
 
+Resizing ResizingOf(const Metadata &metadata) {
+  Resizing resizing;
+  resizing.crop_pct = metadata.crop_pct.value_or(resizing.crop_pct);
+  if (metadata.interpolation == "bicubic") {
+    resizing.interpolation = Interpolation::kBicubic;
+  }
+  return resizing;
+}
+
 // Hands what the models predict to `write`, in the order of the paths; returns the number of skipped images.
 //   threads: That load images.
-size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const Models &models,
+size_t PredictImages(const std::vector<fs::path> &paths, Resizing resizing, unsigned threads, const Models &models,
                      const std::function<void(const PredictedBatch &)> &write) {
   const ModelRunner &model = *models.front();
   const ImageSize size = model.image_size();
   const size_t ahead = kBatchesAhead * models.size() * model.batch_size();
   size_t skipped = 0;
   ImageLoader loader(
-      paths, [size](const fs::path &path) { return LoadImage(path, size); }, threads, threads + ahead);
+      paths, [=](const fs::path &path) { return LoadImage(path, size, resizing); }, threads, threads + ahead);
   Batcher batcher([&] { return loader.Next(); }, model.batch_size(), size.elements(), [&](const LoadedImage &image) {
     ++skipped;
     std::cerr << "skipped " << paths[image.index].string() << ": " << image.error << std::endl;
@@ -127,9 +143,10 @@ bool Classify(const Options &options) {
   const std::vector<fs::path> paths = PathsIn(options.dataset_path, images);
 
   const Clock::time_point start = Clock::now();
-  const size_t skipped = PredictImages(paths, options.threads, models, [&](const PredictedBatch &batch) {
-    results.Write(batch, models.front()->classes(), settled.class_names);
-  });
+  const size_t skipped = PredictImages(
+      paths, ResizingOf(metadata), options.threads, models, [&](const PredictedBatch &batch) {
+        results.Write(batch, models.front()->classes(), settled.class_names, models.front()->scores());
+      });
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const size_t predicted = images.size() - skipped;
   results.Commit(predicted, models.front()->batch_size(), settled.description);

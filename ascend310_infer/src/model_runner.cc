@@ -5,8 +5,10 @@
 #include <include/api/serialization.h>
 #include <include/api/types.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
+#include <random>
 #include <stdexcept>
 #include <string>
 
@@ -112,6 +114,7 @@ struct ModelRunner::Impl {
   std::string input_name;
   std::vector<int64_t> input_shape;
   size_t classes = 0;
+  Scores scores = Scores::kLogits;
 };
 
 ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType device_type, uint32_t device_id,
@@ -130,7 +133,17 @@ ModelRunner::ModelRunner(const std::filesystem::path &model_path, DeviceType dev
   impl_->input_name = inputs[0].Name();
   impl_->input_shape = inputs[0].Shape();
   // The first run is slower than the others, and it tells the number of classes.
-  impl_->classes = Predict(std::vector<float>(batch_size() * image_size().elements())).size() / batch_size();
+  std::vector<float> images(batch_size() * image_size().elements());
+  std::vector<float> rows = Predict(images);
+  impl_->classes = rows.size() / batch_size();
+  if (*std::min_element(rows.begin(), rows.end()) < 0) {
+    return;  // logits: no need for a second run
+  }
+  std::mt19937 random;
+  std::generate(images.begin(), images.end(), [&] { return std::uniform_real_distribution<float>(-1, 1)(random); });
+  const std::vector<float> others = Predict(images);
+  rows.insert(rows.end(), others.begin(), others.end());
+  impl_->scores = ScoresOf(rows, impl_->classes);
 }
 
 ModelRunner::~ModelRunner() = default;
@@ -142,6 +155,8 @@ ImageSize ModelRunner::image_size() const {
 }
 
 size_t ModelRunner::classes() const { return impl_->classes; }
+
+Scores ModelRunner::scores() const { return impl_->scores; }
 
 std::vector<float> ModelRunner::Predict(const std::vector<float> &images) {
   const mindspore::MSTensor input(impl_->input_name, mindspore::DataType::kNumberTypeFloat32, impl_->input_shape,

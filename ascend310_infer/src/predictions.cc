@@ -8,6 +8,8 @@
 namespace infer {
 namespace {
 
+constexpr double kSumTolerance = 2e-3;  // a thousand probabilities, each rounded to float16, are off by less
+
 // A field of a CSV file, in quotes where its content needs them (RFC 4180).
 std::string Field(const std::string &text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) {
@@ -28,23 +30,46 @@ std::string Format(double probability) {
 
 }  // namespace
 
-std::vector<Prediction> TopClasses(const float *logits, size_t classes, size_t count) {
+Scores ScoresOf(const std::vector<float> &rows, size_t classes) {
+  if (std::any_of(rows.begin(), rows.end(), [](float value) { return !(value >= 0); })) {
+    return Scores::kLogits;
+  }
+  bool are_probabilities = true;
+  for (auto row = rows.begin(); row != rows.end(); row += static_cast<std::ptrdiff_t>(classes)) {
+    const double sum = std::accumulate(row, row + static_cast<std::ptrdiff_t>(classes), 0.0);
+    are_probabilities = are_probabilities && std::abs(sum - 1) <= kSumTolerance;
+  }
+  if (are_probabilities) {
+    return Scores::kProbabilities;
+  }
+  const auto [least, most] = std::minmax_element(rows.begin(), rows.end());
+  return *least < *most && *most <= 1 ? Scores::kShares : Scores::kLogits;
+}
+
+std::vector<Prediction> TopClasses(const float *row, size_t classes, size_t count, Scores scores) {
   std::vector<size_t> order(classes);
   std::iota(order.begin(), order.end(), size_t{0});
   const size_t kept = std::min(count, classes);
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
                     [&](size_t one, size_t other) {
-                      return logits[one] > logits[other] || (logits[one] == logits[other] && one < other);
+                      return row[one] > row[other] || (row[one] == row[other] && one < other);
                     });
+  order.resize(kept);
+  std::vector<Prediction> top;
+  if (scores == Scores::kProbabilities) {
+    for (const size_t label : order) {
+      top.push_back({label, row[label]});
+    }
+    return top;
+  }
   // Less the largest logit, so that no exponential overflows.
-  const double largest = *std::max_element(logits, logits + classes);
+  const double largest = *std::max_element(row, row + classes);
   double sum = 0;
   for (size_t label = 0; label < classes; ++label) {
-    sum += std::exp(logits[label] - largest);
+    sum += std::exp(row[label] - largest);
   }
-  std::vector<Prediction> top;
-  for (size_t rank = 0; rank < kept; ++rank) {
-    top.push_back({order[rank], std::exp(logits[order[rank]] - largest) / sum});
+  for (const size_t label : order) {
+    top.push_back({label, std::exp(row[label] - largest) / sum});
   }
   return top;
 }

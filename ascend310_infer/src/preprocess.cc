@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <opencv2/imgproc.hpp>
+#include <stdexcept>
 #include <string>
 
 #include "errors.h"
@@ -15,10 +16,22 @@ namespace {
 constexpr float kMean = 127.5f;
 constexpr float kScale = 127.5f;
 
-// The nearest whole number to 320/299 of the side; a tie cannot occur.
-int ShorterSide(ImageSize size) { return (std::max(size.height, size.width) * 640 + 299) / 598; }
+// The nearest whole number, of two the even one, as Python rounds.
+int ShorterSide(ImageSize size, double crop_pct) {
+  const int longer = std::max(size.height, size.width);
+  const double side = std::nearbyint(longer / crop_pct);
+  if (!(side >= longer && side * side <= static_cast<double>(kMaxPixels))) {
+    throw std::invalid_argument("crop_pct " + std::to_string(crop_pct) + " makes no size for images of " +
+                                std::to_string(longer) + " pixels");
+  }
+  return static_cast<int>(side);
+}
 
-cv::Mat ResizeShorterSide(const cv::Mat &image, int side) {
+int ToOpenCv(Interpolation interpolation) {
+  return interpolation == Interpolation::kBicubic ? cv::INTER_CUBIC : cv::INTER_LINEAR;
+}
+
+cv::Mat ResizeShorterSide(const cv::Mat &image, int side, Interpolation interpolation) {
   const int longer = std::max(image.rows, image.cols);
   const int shorter = std::min(image.rows, image.cols);
   // In float, as MindSpore computes it: a wider type would round some sizes differently.
@@ -30,14 +43,16 @@ cv::Mat ResizeShorterSide(const cv::Mat &image, int side) {
   const int other = static_cast<int>(resized_longer);
   cv::Mat resized;
   const bool is_wide = image.cols > image.rows;
-  cv::resize(image, resized, is_wide ? cv::Size(other, side) : cv::Size(side, other), 0, 0, cv::INTER_LINEAR);
+  const cv::Size shape = is_wide ? cv::Size(other, side) : cv::Size(side, other);
+  cv::resize(image, resized, shape, 0, 0, ToOpenCv(interpolation));
   return resized;
 }
 
 }  // namespace
 
-std::vector<float> Preprocess(const cv::Mat &image, ImageSize size) {
-  const cv::Mat resized = ResizeShorterSide(image, ShorterSide(size));
+std::vector<float> Preprocess(const cv::Mat &image, ImageSize size, Resizing resizing) {
+  const int side = ShorterSide(size, resizing.crop_pct);
+  const cv::Mat resized = ResizeShorterSide(image, side, resizing.interpolation);
   const int top = (resized.rows - size.height) / 2;
   const int left = (resized.cols - size.width) / 2;
   const size_t plane = static_cast<size_t>(size.height) * size.width;
@@ -54,8 +69,8 @@ std::vector<float> Preprocess(const cv::Mat &image, ImageSize size) {
   return values;
 }
 
-std::vector<float> LoadImage(const std::filesystem::path &path, ImageSize size) {
-  return Preprocess(DecodeImage(ReadImageFile(path)), size);
+std::vector<float> LoadImage(const std::filesystem::path &path, ImageSize size, Resizing resizing) {
+  return Preprocess(DecodeImage(ReadImageFile(path)), size, resizing);
 }
 
 }  // namespace infer

@@ -55,7 +55,8 @@ ResultFiles::ResultFiles(std::vector<std::string> images, fs::path result_path, 
   table_.Write(PredictionsHeader());
 }
 
-void ResultFiles::Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names) {
+void ResultFiles::Write(const PredictedBatch &batch, size_t classes, const std::vector<std::string> &class_names,
+                        Scores scores) {
   milliseconds_.push_back(batch.milliseconds);
   const float *row = batch.logits.data();
   for (const size_t index : batch.indices) {
@@ -63,8 +64,12 @@ void ResultFiles::Write(const PredictedBatch &batch, size_t classes, const std::
       throw std::runtime_error("the network's logits for " + images_[index] +
                                " are NaN or infinite: its weights are no good");
     }
+    if (scores == Scores::kProbabilities && ScoresOf({row, row + classes}, classes) != scores) {
+      throw std::runtime_error("the network gives probabilities for some images and not for " + images_[index] +
+                               ": use one that gives logits");
+    }
     WriteWhole(result_path_ / names_[index], row, classes * sizeof(float));
-    table_.Write(PredictionsRows(images_[index], TopClasses(row, classes, topk_), class_names));
+    table_.Write(PredictionsRows(images_[index], TopClasses(row, classes, topk_, scores), class_names));
     row += classes;
   }
 }

@@ -90,7 +90,7 @@ int main(int argc, char **argv) {
     Bytes bytes = files[index % files.size()];
     Mutate(&bytes, &random);
     try {
-      decoded += infer::Preprocess(infer::DecodeImage(bytes), {71, 71}).size() == 3 * 71 * 71;
+      decoded += infer::Preprocess(infer::DecodeImage(bytes), {71, 71}, {}).size() == 3 * 71 * 71;
     } catch (const infer::ImageError &) {
     }
   }

@@ -75,6 +75,16 @@ TEST_F(ResultFilesTest, OfAnotherRunAreRefusedAndStay) {
   EXPECT_THROW(ResultFiles({"1.jpg"}, results_, times_, 1), UsageError);
 }
 
+TEST_F(ResultFilesTest, OfProbabilitiesAreAsTheNetworkGivesThem) {
+  ResultFiles files({"1.jpg", "2.jpg"}, results_, times_, 2);
+  files.Write({{0}, {0.25, 0.75, 9, 9}, 10}, 2, {}, Scores::kProbabilities);  // padding may be anything
+  EXPECT_EQ(ReadValues(results_ / "1_0.bin"), (std::vector<float>{0.25, 0.75}));
+  EXPECT_THROW(files.Write({{1}, {0.25, 0.5, 0, 1}, 10}, 2, {}, Scores::kProbabilities), std::runtime_error);
+  files.Commit(1, 2);
+  EXPECT_EQ(Read(results_ / "predictions.csv"),
+            "path,rank,class,name,probability\n1.jpg,1,1,,0.75\n1.jpg,2,0,,0.25\n");
+}
+
 TEST_F(ResultFilesTest, AreOfFiniteLogitsAlone) {
   for (const float wrong : {NAN, INFINITY, -INFINITY}) {
     {

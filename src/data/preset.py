@@ -12,10 +12,13 @@ from src.data.jpeg_decoder import decode_jpeg
 from src.data.normalization import MEAN, STD
 
 DEFAULT_IMAGE_SIZE = 299
-RESIZE_FACTOR = 320 / 299  # evaluation: the shorter side before the centre crop, as a multiple of the crop
+CROP_PCT = 299 / 320
+INTERPOLATION = "bilinear"
 RECIPE = Augmentation()
 _ASPECT_RATIO = (3 / 4, 4 / 3)  # width by height of a training crop
 _COLOUR_CHANGE = 0.4  # of brightness, contrast and saturation, up or down
+_INTERPOLATIONS = {"bilinear": vision.Inter.BILINEAR, "bicubic": vision.Inter.BICUBIC}
+_MAX_SIDE = 1 << 14  # what the program for the Ascend 310 resizes to at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,18 +27,36 @@ class Preset:
 
     Args:
         image_size: Height and width of the results in pixels, 1 or more.
+        crop_pct: Side of evaluation's centre crop as a share of the resized shorter side, above 0 to 1.
+        interpolation: How evaluation resizes, a word of INTERPOLATIONS of src.metadata.metadata.
         crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
         flip_probability: Share of the training images that are flipped left to right, 0 to 1.
         augmentation: What the training images undergo besides.
         normalize: Whether to normalise, (value - 127.5) / 127.5; an augmentation that changes batches always does, as
             it takes normalised images.
+
+    Raises:
+        ValueError: If evaluation cannot resize like this.
     """
 
     image_size: int = DEFAULT_IMAGE_SIZE
+    crop_pct: float = CROP_PCT
+    interpolation: str = INTERPOLATION
     crop_min_area: float = 0.08
     flip_probability: float = 0.5
     augmentation: Augmentation = RECIPE
     normalize: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop_pct <= 1:
+            raise ValueError(f"crop_pct must be above 0 and at most 1, got {self.crop_pct}")
+        if self.interpolation not in _INTERPOLATIONS:
+            raise ValueError(f"interpolation must be one of {', '.join(_INTERPOLATIONS)}, got {self.interpolation}")
+        if self.image_size > _MAX_SIDE * self.crop_pct:
+            raise ValueError(
+                f"with crop_pct {self.crop_pct} and image_size {self.image_size}, evaluation would resize images to "
+                f"more than {_MAX_SIDE} pixels: use a larger crop_pct"
+            )
 
     def training(self) -> list[Any]:
         """Return the operations of training, one after another, on an encoded image, uint8 (bytes,).
@@ -60,7 +81,7 @@ class Preset:
         """
         return [
             decode_jpeg if fast_jpeg else vision.Decode(),
-            vision.Resize(self._resized_side, vision.Inter.BILINEAR),
+            vision.Resize(self.resized_side, _INTERPOLATIONS[self.interpolation]),
             vision.CenterCrop(self.image_size),
             *(_normalization() if self.normalize else []),
         ]
@@ -68,11 +89,12 @@ class Preset:
     @property
     def seen_share(self) -> float:
         """The side of evaluation's centre crop as a share of the image's shorter side, 0 to 1."""
-        return self.image_size / self._resized_side
+        return self.image_size / self.resized_side
 
     @property
-    def _resized_side(self) -> int:
-        return round(self.image_size * RESIZE_FACTOR)
+    def resized_side(self) -> int:
+        """The shorter side before evaluation's centre crop, in pixels."""
+        return round(self.image_size / self.crop_pct)
 
 
 def _normalization() -> list[Any]:

@@ -16,7 +16,7 @@ def evaluate_test_images(config: Config, engine: Engine, images: UsableImages, g
     """Evaluate the configured test images; every process of the group calls this.
 
     Args:
-        config: With `test_data_dir`, and the sizes of the engine.
+        config: With `test_data_dir`, the sizes of the engine, and how images are resized.
         engine: Computes logits and losses, which should be equal on all ranks.
         images: The test images.
         group: The processes that share them.
@@ -52,6 +52,8 @@ def open_test_images(
         group.size,
         group.rank,
         image_size=config.image_size,
+        crop_pct=config.crop_pct,
+        interpolation=config.interpolation,
         num_parallel_workers=workers(config),
         excluded=images.excluded,
         normalize=normalize,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -65,7 +65,7 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     """Predict the classes of images.
 
     Args:
-        config: With `checkpoint_path`, sizes and precision; the device is set already.
+        config: With `checkpoint_path`, sizes, resizing and precision; the device is set already.
         words: The images: files, folders or patterns.
         options: What is wanted.
 
@@ -84,17 +84,19 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     say((*classifier.settled.notes, *_names_note(classifier)))
     heat_class = find_class(options.gradcam_class, names) if options.gradcam_class else None
     explain = _explainer(classifier, weights, options.gradcam, heat_class)
+    share = seen_share(classifier.image_size, config.crop_pct)
+    read = partial(_try_to_read, size=classifier.image_size, config=config)
     threads = workers(config)
     with Progress(len(paths), "check") as progress:
         bad = {str(path): reason for path, reason in find_bad_images(paths, threads, progress)}
     skipped |= bad
     paths = [path for path in paths if str(path) not in bad]
-    pictures = PictureFolder(options.save, paths, names, seen_share(classifier.image_size)) if options.save else None
+    pictures = PictureFolder(options.save, paths, names, share) if options.save else None
     predictions = []
     with Progress(len(paths), "predict") as progress, ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), classifier.batch_size):
             batch = paths[start : start + classifier.batch_size]
-            readable, images = _read_batch(pool, batch, classifier, skipped)
+            readable, images = _read_batch(batch, pool.map(read, batch), classifier, skipped)
             for path, logits, heat in zip(readable, *explain(images), strict=False):
                 ranked = rank(path, logits)
                 predictions.append(ranked.first(options.topk))
@@ -122,13 +124,13 @@ def _explainer(classifier: Classifier, weights: Path, gradcam: bool, label: int 
 
 
 def _read_batch(
-    pool: Executor, paths: Sequence[Path], classifier: Classifier, skipped: dict[str, str]
+    paths: Sequence[Path], read: Iterable[np.ndarray | str], classifier: Classifier, skipped: dict[str, str]
 ) -> tuple[list[Path], np.ndarray]:
     """Return the paths of the readable images, and these, with zeros up to a whole batch: one graph serves all."""
     size = classifier.image_size
     readable: list[Path] = []
     images = np.zeros((classifier.batch_size, 3, size, size), np.float32)
-    for path, image in zip(paths, pool.map(partial(_try_to_read, size=size), paths), strict=True):
+    for path, image in zip(paths, read, strict=True):
         if isinstance(image, str):
             skipped[str(path)] = image
         else:
@@ -137,9 +139,9 @@ def _read_batch(
     return readable, images
 
 
-def _try_to_read(path: Path, size: int) -> np.ndarray | str:
+def _try_to_read(path: Path, *, size: int, config: Config) -> np.ndarray | str:
     """Return an image as the network takes it, or why it cannot be read."""
     try:
-        return read_image(path, size)
+        return read_image(path, size, crop_pct=config.crop_pct, interpolation=config.interpolation)
     except (OSError, ValueError) as error:
         return str(error)

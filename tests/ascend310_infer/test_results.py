@@ -1,8 +1,9 @@
-"""What the C++ program makes of its text files: results are of one run, finite and scored by their names."""
+"""What the C++ program makes of its text files: of one run, finite, probabilities once, scored by their names."""
 
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from PIL import Image
 
 import postprocess
+import predict
 from src.metadata.class_list import read_class_list
 from src.model_utils.command import run_command
-from tests.helpers.inference import Flat, Overflowing, run_program, write_model
+from tests.helpers.inference import Flat, Overflowing, Sigmoid, Softmax, run_program, write_model
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +87,67 @@ def test_logits_that_are_no_numbers_end_the_run(built, tmp_path):
     )
     assert [path.name for path in (tmp_path / "result_Files").iterdir()] == ["1_0.bin"]
     assert list((tmp_path / "time_Result").iterdir()) == []
+
+
+def own_lines(text: str) -> list[str]:
+    """Return what the program says, without the warnings of its runtime and what it assumes of any such model."""
+    return [line for line in text.splitlines() if not line.startswith("[") and " does not say " not in line]
+
+
+@pytest.fixture
+def colours(tmp_path) -> Path:
+    folder = tmp_path / "colours"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "noise.png")
+    Image.new("RGB", (8, 8), (40, 0, 90)).save(folder / "plain.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("network", "remark"),
+    [
+        (Softmax(), " gives probabilities, not logits: they are taken as such"),
+        (Sigmoid(), " gives values from 0 to 1 that do not sum to 1: they are taken for logits"),
+        (Flat(), ""),
+    ],
+    ids=["softmax", "sigmoid", "logits"],
+)
+def test_probabilities_are_listed_as_they_are_and_as_predict_does(built, colours, tmp_path, capsys, network, remark):
+    model = write_model(tmp_path / "net.mindir", network, IMAGES)
+    result = run_program(model, colours, tmp_path)
+    assert result.returncode == 0, result.stderr
+    said = [f"{model}{remark}"] if remark else []
+    assert own_lines(result.stderr) == [f"note: {line}" for line in said]
+    words = [f"--checkpoint_path={model}", "--json", "--device_target=CPU", str(colours)]
+    assert run_command(predict.main, words) == 0
+    out, error = capsys.readouterr()
+    assert [line for line in own_lines(error) if line.startswith(f"{model} gives")] == said
+    expected = {Path(image["image"]).name: image["predictions"] for image in json.loads(out)["images"]}
+    with (tmp_path / "result_Files" / "predictions.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 10
+    for row in rows:
+        wanted = expected[row["path"]][int(row["rank"]) - 1]
+        assert float(row["probability"]) == pytest.approx(wanted["probability"], rel=1e-4), row
+        if row["path"] == "noise.png":  # the other one has equals
+            assert int(row["class"]) == wanted["class"]
+    if remark.startswith(" gives probabilities"):
+        given = np.fromfile(tmp_path / "result_Files" / "noise_0.bin", np.float32)
+        listed = [float(row["probability"]) for row in rows if row["path"] == "noise.png"]
+        assert listed == pytest.approx(sorted(given.tolist())[:-6:-1], rel=1e-5)
+
+
+def test_probabilities_for_some_images_alone_end_the_run(built, colours, tmp_path):
+    Image.new("RGB", (8, 8), (255, 255, 255)).save(colours / "white.png")
+    model = write_model(tmp_path / "net.mindir", Softmax(pure=False), IMAGES)
+    result = run_program(model, colours, tmp_path)
+    assert result.returncode == 1
+    assert own_lines(result.stderr) == [
+        f"note: {model} gives probabilities, not logits: they are taken as such",
+        "error: the network gives probabilities for some images and not for white.png: use one that gives logits",
+    ]
+    assert not (tmp_path / "result_Files" / "predictions.csv").exists()
 
 
 def lines(count: int) -> str:

@@ -77,8 +77,8 @@ def test_another_checkout_with_other_results_fails_and_is_named(tmp_path, few_di
     shutil.copy(ROOT / "default_config.yaml", other)
     path = other / "src" / "data" / "preset.py"
     text = path.read_text()
-    assert "RESIZE_FACTOR = 320 / 299" in text
-    path.write_text(text.replace("RESIZE_FACTOR = 320 / 299", "RESIZE_FACTOR = 400 / 299"))
+    assert "return round(self.image_size / self.crop_pct)" in text
+    path.write_text(text.replace("self.image_size / self.crop_pct)", "self.image_size / self.crop_pct + 80)"))
     words = ["pipeline", f"--data={few_digits / 'val'}", f"--against={other}", "--rounds=1"]
     result, report = measure(tmp_path, *words)
     assert result.returncode == 1

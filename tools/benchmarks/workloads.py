@@ -226,6 +226,8 @@ def _open_batches(
         group.size,
         group.rank,
         image_size=config.image_size,
+        crop_pct=config.crop_pct,
+        interpolation=config.interpolation,
         num_parallel_workers=workers(config),
         seed=config.seed,
         normalize=normalize,
