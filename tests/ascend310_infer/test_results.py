@@ -113,7 +113,7 @@ def colours(tmp_path) -> Path:
     ],
     ids=["softmax", "sigmoid", "logits"],
 )
-def test_probabilities_are_listed_as_they_are_and_as_predict_does(built, colours, tmp_path, capsys, network, remark):
+def test_probabilities_are_listed_as_they_are_and_as_predict_does(built, colours, tmp_path, capsys, *, network, remark):
     model = write_model(tmp_path / "net.mindir", network, IMAGES)
     result = run_program(model, colours, tmp_path)
     assert result.returncode == 0, result.stderr
