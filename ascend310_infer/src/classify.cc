@@ -60,9 +60,10 @@ Models LoadAndTell(const Options &options) {
   std::cout << "loaded " << options.model_path.string() << ": " << model.batch_size() << " x 3 x " << size.height
             << " x " << size.width << ", " << model.classes() << " classes" << std::endl;
   if (model.scores() == Scores::kProbabilities) {
-    std::cerr << options.model_path.string() << " gives probabilities, not logits: they are taken as such" << std::endl;
+    std::cerr << "note: " << options.model_path.string() << " gives probabilities, not logits: they are taken as such"
+              << std::endl;
   } else if (model.scores() == Scores::kShares) {
-    std::cerr << options.model_path.string()
+    std::cerr << "note: " << options.model_path.string()
               << " gives values from 0 to 1 that do not sum to 1: they are taken for logits" << std::endl;
   }
   return models;

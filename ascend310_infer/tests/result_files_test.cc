@@ -80,7 +80,7 @@ TEST_F(ResultFilesTest, OfProbabilitiesAreAsTheNetworkGivesThem) {
   files.Write({{0}, {0.25, 0.75, 9, 9}, 10}, 2, {}, Scores::kProbabilities);  // padding may be anything
   EXPECT_EQ(ReadValues(results_ / "1_0.bin"), (std::vector<float>{0.25, 0.75}));
   EXPECT_THROW(files.Write({{1}, {0.25, 0.5, 0, 1}, 10}, 2, {}, Scores::kProbabilities), std::runtime_error);
-  files.Commit(1, 2);
+  files.Commit(1, 2, "");
   EXPECT_EQ(Read(results_ / "predictions.csv"),
             "path,rank,class,name,probability\n1.jpg,1,1,,0.75\n1.jpg,2,0,,0.25\n");
 }

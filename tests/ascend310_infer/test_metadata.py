@@ -13,10 +13,11 @@ import pytest
 from mindspore import Tensor, nn
 from PIL import Image
 
+from src.dataset import read_image
 from src.metadata.metadata import Metadata, parse_metadata
 from src.metadata.model_entries import add_metadata, read_model_metadata
 from tests.helpers.deterministic import set_weights
-from tests.helpers.inference import Linear, run_program, write_model
+from tests.helpers.inference import Flat, Linear, run_program, write_model
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,12 @@ def network() -> Linear:
 def bare(built, tmp_path_factory) -> Path:
     """A model that says nothing of its weights."""
     return write_model(tmp_path_factory.mktemp("bare") / "bare.mindir", network(), IMAGES)
+
+
+@pytest.fixture(scope="module")
+def flat(built, tmp_path_factory) -> Path:
+    """A model whose logits are the values that preprocessing makes."""
+    return write_model(tmp_path_factory.mktemp("flat") / "flat.mindir", Flat(), (1, 3, 8, 8))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +96,20 @@ def test_the_models_own_names_are_written_and_kept_for_scoring(describe, images,
     text = (results / "metadata.json").read_text("utf-8")
     assert text == METADATA.to_json()
     assert parse_metadata(text, "metadata.json") == METADATA
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"crop_pct": 0.8}, {"interpolation": "bicubic"}, {"crop_pct": 0.75, "interpolation": "bicubic"}]
+)
+def test_images_are_resized_as_the_metadata_says(flat, images, tmp_path, change):
+    metadata = dataclasses.replace(METADATA, class_names=(), **change)
+    model = tmp_path / "net.mindir"
+    model.write_bytes(add_metadata(flat.read_bytes(), metadata))
+    results, _ = run(model, images, tmp_path)
+    for path in images.iterdir():
+        pixels = read_image(path, 8, crop_pct=metadata.crop_pct, interpolation=metadata.interpolation)
+        assert np.array_equal(np.fromfile(results / f"{path.stem}_0.bin", np.float32), pixels.reshape(-1))
+        assert bool(change) != np.array_equal(pixels, read_image(path, 8))
 
 
 def test_runtimes_pass_over_the_metadata(describe, bare, images, tmp_path):
