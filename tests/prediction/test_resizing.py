@@ -12,14 +12,15 @@ from mindspore import Tensor, nn, ops
 
 import eval_onnx
 import predict as predict_door
+from src.data.class_matching import ModelClasses
 from src.data.image_source import open_images
-from src.data.usable_images import usable_images
 from src.dataset import read_image
 from src.evaluation.counting import Engine
-from src.evaluation.evaluation_set import evaluate_test_images
+from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_set
 from src.export.exporter import ExportForm, export_network
 from src.model_utils.command import run_command
 from src.model_utils.local_adapter import ALONE
+from src.model_utils.weights_settings import settle
 from src.prediction import predictor
 from src.prediction.classifier import Classifier
 from src.prediction.predictor import Options, predict
@@ -50,7 +51,8 @@ def test_evaluation_and_validation_see_what_is_set(few_digits, crop_pct, interpo
         return np.zeros((len(labels), 3), np.float32), np.zeros(len(labels), np.float32)
 
     engine = Engine(run, 3, 8, normalizes=False)
-    evaluate_test_images(config, engine, usable_images(config, open_images(str(data)), ALONE), ALONE)
+    evaluated = open_evaluation_set(config, open_images(str(data)), ModelClasses("net", 3), ALONE)
+    evaluate_test_images(config, engine, evaluated, ALONE)
     expected = [
         read_image(path, SIZE, crop_pct=crop_pct, interpolation=interpolation) for path in sorted(data.glob("*/*"))
     ]
@@ -60,6 +62,7 @@ def test_evaluation_and_validation_see_what_is_set(few_digits, crop_pct, interpo
 @pytest.mark.parametrize(("crop_pct", "interpolation"), SETTINGS)
 def test_prediction_and_its_pictures_see_what_is_set(few_digits, tmp_path, monkeypatch, crop_pct, interpolation):
     (data, *_) = sorted((few_digits / "val").iterdir())
+    words = (f"--crop_pct={crop_pct}", f"--interpolation={interpolation}")
     seen, shares = [], []
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -73,10 +76,10 @@ def test_prediction_and_its_pictures_see_what_is_set(few_digits, tmp_path, monke
         def draw(self, ranked, heat, heat_class):
             pass
 
-    monkeypatch.setattr(predictor, "load_classifier", lambda path, config: Classifier(run, 3, SIZE, 5))
+    settled = settle(parse(f"--image_size={SIZE}", *words), tmp_path / "net.ckpt", None).fit(3)
+    monkeypatch.setattr(predictor, "load_classifier", lambda *_: Classifier(run, 5, settled))
     monkeypatch.setattr(predictor, "PictureFolder", Pictures)
-    config = configuration(few_digits, tmp_path / "net.ckpt").replace(crop_pct=crop_pct, interpolation=interpolation)
-    predict(config, [str(data)], Options(save=tmp_path))
+    predict(configuration(few_digits, tmp_path / "net.ckpt"), [str(data)], Options(save=tmp_path))
     expected = [
         read_image(path, SIZE, crop_pct=crop_pct, interpolation=interpolation) for path in sorted(data.iterdir())
     ]
