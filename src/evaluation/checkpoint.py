@@ -35,14 +35,16 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
         ValueError: If the checkpoint or the images do not fit, or the engine is missing or cannot do what is asked.
         OSError: If the report cannot be written.
     """
+    is_onnx = config.eval_engine == "onnx"
+    if is_onnx:
+        _check_onnx_possible(config)
     weights = Path(config.checkpoint_path)
     source = open_images(config.test_data_dir)
     network, metadata = load_network(weights)
     settled = settle(config, weights, metadata).fit(network.num_classes)
     config = settled.config
-    is_onnx = config.eval_engine == "onnx"
     if is_onnx:
-        _check_onnx_possible(config)
+        _check_float32(config)
     evaluated = open_evaluation_set(config, source, classes_of(settled), group)
     if group.rank == 0:
         say(settled.notes)
@@ -61,6 +63,11 @@ def _check_onnx_possible(config: Config) -> None:
         raise ValueError("ONNX Runtime evaluates on GPU or CPU: use --eval_engine=mindspore on Ascend")
     if config.device_target == "GPU" and not has_gpu():
         raise ValueError("onnxruntime finds no GPU: install onnxruntime-gpu, or use --device_target=CPU")
+    if config.amp_level != "auto":  # else the checkpoint may decide
+        _check_float32(config)
+
+
+def _check_float32(config: Config) -> None:
     if amp_level(config) != "O0":
         raise ValueError(
             f"ONNX Runtime evaluates in float32, but amp_level is {amp_level(config)}: use --amp_level=O0 or "
