@@ -28,7 +28,7 @@ from src.launch.commands import (
 )
 from src.launch.rank_entry import SCHEDULER, log_name
 from src.launch.rank_logs import end_of, follower, new_logs, show_failure
-from src.launch.rank_table import find_own_server, read_rank_table
+from src.launch.rank_table import RankTable, check_same_counts, find_own_server, read_rank_table
 from src.launch.supervisor import Supervisor
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
@@ -81,10 +81,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _plan(arguments: argparse.Namespace) -> Launch:
-    ranks = _table_ranks(arguments.rank_table) if arguments.rank_table else _ranks(arguments)
+    table = read_rank_table(arguments.rank_table) if arguments.rank_table else None
+    ranks = _table_ranks(table, arguments.rank_table) if table else _ranks(arguments)
     device = _device(arguments)
     has_mpirun = not arguments.msrun and shutil.which("mpirun") is not None
     launcher = choose_launcher(device, ranks, mindspore_version(), has_mpirun)
+    if table and launcher == MSRUN:
+        check_same_counts(table)
     options = [f"--device_target={arguments.device_target}", "--device_id={device}"]
     if ranks.size > 1:
         options.append("--is_distributed=True")
@@ -105,9 +108,8 @@ def _ranks(arguments: argparse.Namespace) -> Ranks:
     )
 
 
-def _table_ranks(path: str) -> Ranks:
+def _table_ranks(table: RankTable, path: str) -> Ranks:
     """Return the ranks of a run with a rank table."""
-    table = read_rank_table(path)
     own = find_own_server(table, os.environ)
     devices = table.servers[own].devices
     several = len(table.servers) > 1
