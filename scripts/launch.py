@@ -26,6 +26,8 @@ from src.launch.commands import (
     choose_launcher,
     mindspore_version,
 )
+from src.launch.guard import guard
+from src.launch.output import say, say_error
 from src.launch.rank_entry import SCHEDULER, log_name
 from src.launch.rank_logs import end_of, follower, new_logs, show_failure
 from src.launch.rank_table import RankTable, check_same_counts, find_own_server, read_rank_table
@@ -45,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
         if word.partition("=")[0] in _OWN_OPTIONS:
             raise ConfigError(f"{word} cannot be given here: the script sets it")
     launch = _plan(arguments)
+    guard(arguments.save_seconds)
     ranks, log = launch.ranks, launch.program.log
     has_scheduler = launch.launcher == MSRUN and ranks.node == 0
     names = [*ranks.names, SCHEDULER] if has_scheduler else ranks.names
@@ -142,17 +145,17 @@ def _run(launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[st
     count = f"{len(ranks.names)} of {ranks.size} ranks" if ranks.size > 1 else "one process"
     last = f" to {logs[ranks.names[-1]]}" if len(ranks.names) > 1 else ""
     follow_it = f"to follow it: tail -f {shlex.quote(str(first))}"
-    print(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", flush=True)
-    follow = follower(first) if sys.stdout.isatty() else None
+    say(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", sys.stdout)
+    follow = follower(first) if sys.stdout and sys.stdout.isatty() else None
     status = supervisor.run(commands, follow or (lambda: None))
     if follow:
         follow()
     if supervisor.failure:
         show_failure(supervisor.failure, logs, control)
     elif supervisor.signal:
-        print(f"ended after {signal.Signals(supervisor.signal).name}", file=sys.stderr)
+        say_error(f"ended after {signal.Signals(supervisor.signal).name}")
     elif not follow:
-        print(end_of(first, 3))
+        say(end_of(first, 3), sys.stdout)
     return status
 
 

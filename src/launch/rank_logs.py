@@ -12,6 +12,7 @@ from pathlib import Path
 
 from src.common.files import move_aside
 from src.launch.commands import MPIRUN, MSRUN
+from src.launch.output import hush, say_error
 from src.launch.processes import describe_status
 from src.launch.supervisor import Failure
 from src.model_utils.config import ConfigError
@@ -49,8 +50,11 @@ def follower(path: Path) -> Callable[[], None]:
             log.seek(position)
             added = log.read()
         position += len(added)
-        sys.stdout.buffer.write(added)
-        sys.stdout.flush()
+        try:
+            sys.stdout.buffer.write(added)
+            sys.stdout.flush()
+        except OSError:
+            hush(sys.stdout)
 
     return follow
 
@@ -81,10 +85,10 @@ def show_failure(failure: Failure, logs: Mapping[str, Path], control: Path) -> N
     # What went wrong before the log was opened stands with the program that starts the ranks.
     for path in [log, *sorted(control.glob("start-*")), control / MSRUN, control / MPIRUN]:
         if path and path.exists() and path.stat().st_size:
-            print(end_of(path, 20), file=sys.stderr)
+            say_error(end_of(path, 20))
             break
     end = f": above is the end of {log}" if log and log.stat().st_size else ""
-    print(f"error: {who} {how}{end}", file=sys.stderr)
+    say_error(f"error: {who} {how}{end}")
 
 
 def _new_log(path: Path) -> int:

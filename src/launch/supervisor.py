@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.launch.output import say
 from src.launch.processes import adopt_orphans, descendants, send
 from src.launch.rank_entry import SCHEDULER
 
@@ -58,7 +60,8 @@ class Supervisor:
         ranks: Names of the ranks of this machine.
         awaited: Names of the processes whose ends make the end of the run.
         stop_seconds: Time from asking the ranks to end, after one has failed, to killing them.
-        save_seconds: Time for the other ranks to end after a forwarded signal, once the first of them has ended.
+        save_seconds: Time for the other ranks to end after a forwarded signal, once the first of them has ended or
+            the parent of this process has.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Supervisor:
         # nohup has SIGHUP ignored, and that must stay so.
         ignores_hangup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         self._caught = (signal.SIGTERM, signal.SIGINT, *(() if ignores_hangup else (signal.SIGHUP,)))
+        self._parent = os.getppid()
         self._control = control
         self._ranks = ranks
         self._awaited = set(awaited)
@@ -166,15 +170,17 @@ class Supervisor:
         if self.signal and not self._is_forwarded:
             self._is_forwarded = True
             living = self._living()
-            print(
+            say(
                 f"{signal.Signals(self.signal).name}: passed on to {len(living)} processes; waiting for them to end, "
                 "a second signal kills them",
-                flush=True,
+                sys.stdout,
             )
             send(signal.SIGTERM if self.signal == signal.SIGHUP else self.signal, living)
+        if self.signal and os.getppid() != self._parent:
+            self._kill_before(self._save_seconds)  # nobody is left who could send a second signal
         if time.monotonic() > self._kill_at:
             if not self._has_killed:
-                print("killing the processes that have not ended", flush=True)
+                say("killing the processes that have not ended", sys.stdout)
             self._has_killed = True
             send(signal.SIGKILL, descendants())
 
