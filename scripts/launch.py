@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from src.launch.commands import (
     mindspore_version,
 )
 from src.launch.guard import guard
+from src.launch.machines import OtherMachines
 from src.launch.output import say, say_error
 from src.launch.rank_entry import SCHEDULER, log_name
 from src.launch.rank_logs import end_of, follower, new_logs, show_failure
@@ -37,6 +39,7 @@ from src.model_utils.config import ConfigError
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED_PORT = 8118  # where the ranks of several machines meet unless told otherwise: msrun's own default
+_LOOK_SECONDS = 2.0  # between two looks at the machines that the ranks are connected to
 _OWN_OPTIONS = ("--device_id", "--is_distributed")
 
 
@@ -147,11 +150,23 @@ def _run(launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[st
     follow_it = f"to follow it: tail -f {shlex.quote(str(first))}"
     say(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", sys.stdout)
     follow = follower(first) if sys.stdout and sys.stdout.isatty() else None
-    status = supervisor.run(commands, follow or (lambda: None))
+    master = (ranks.master_addr, ranks.master_port) if ranks.node else None
+    machines = OtherMachines(master) if ranks.size > len(ranks.devices) else None
+    look_at = 0.0
+
+    def on_tick() -> None:
+        nonlocal look_at
+        if follow:
+            follow()
+        if machines and time.monotonic() >= look_at:
+            machines.note(supervisor.registered())
+            look_at = time.monotonic() + _LOOK_SECONDS
+
+    status = supervisor.run(commands, on_tick)
     if follow:
         follow()
     if supervisor.failure:
-        show_failure(supervisor.failure, logs, control)
+        show_failure(supervisor.failure, logs, control, machines.silent() if machines else {})
     elif supervisor.signal:
         say_error(f"ended after {signal.Signals(supervisor.signal).name}")
     elif not follow:

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import os
 import re
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from src.launch.machines import is_own_address
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
@@ -122,7 +122,7 @@ def find_own_server(table: RankTable, environment: Mapping[str, str]) -> int:
     if wanted is None and len(names) == 1:
         return 0
     for index, name in enumerate(names):
-        if name == wanted or (wanted is None and _is_own_address(name)):
+        if name == wanted or (wanted is None and _is_address(name) and is_own_address(name)):
             return index
     reason = "none of these is an address of this machine" if wanted is None else f"SERVER_ID is {wanted}"
     raise ConfigError(
@@ -221,19 +221,6 @@ def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
-
-
-def _is_own_address(text: str) -> bool:
-    """Tell whether an IP address is one of this machine's: only those can be bound."""
-    if not _is_address(text):
-        return False
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((text, 0))
-    except OSError:
         return False
     return True
 

@@ -121,6 +121,15 @@ class Supervisor:
             return _exit_status(self.failure.status)
         return 128 + self.signal if self.signal else 0
 
+    def registered(self) -> dict[int, str]:
+        """Return the ranks and the scheduler that have started, by process."""
+        found = {}
+        for name in (*self._ranks, SCHEDULER):
+            path = self._control / name
+            if path.exists():
+                found[int(path.read_text())] = name
+        return found
+
     def _start(self, command: Command) -> None:
         with command.output.open("ab") as output:
             process = subprocess.Popen(
@@ -145,7 +154,7 @@ class Supervisor:
             if not process:
                 return True
             self._ended.add(process)
-            names = {**self._registered(), **self._started}
+            names = {**self.registered(), **self._started}
             if process in names:
                 self._note_end(names[process], os.waitstatus_to_exitcode(status))
 
@@ -186,19 +195,10 @@ class Supervisor:
 
     def _living(self) -> list[int]:
         """Return the ranks that run; while some have not started yet, all processes of the run."""
-        registered = {process: name for process, name in self._registered().items() if name in self._ranks}
+        registered = {process: name for process, name in self.registered().items() if name in self._ranks}
         if len(registered) < len(self._ranks):
             return descendants()
         return [process for process in registered if process not in self._ended]
-
-    def _registered(self) -> dict[int, str]:
-        """Return the ranks and the scheduler that have started, by process."""
-        found = {}
-        for name in (*self._ranks, SCHEDULER):
-            path = self._control / name
-            if path.exists():
-                found[int(path.read_text())] = name
-        return found
 
     def _kill_before(self, seconds: float) -> None:
         self._kill_at = min(self._kill_at, time.monotonic() + seconds)
@@ -208,7 +208,7 @@ class Supervisor:
         is_good = not (self._awaited or self.failure or self.signal)
         kill_at = time.monotonic() + (_SCHEDULER_SECONDS if is_good else 0)
         while self._reap():
-            scheduler = [process for process, name in self._registered().items() if name == SCHEDULER]
+            scheduler = [process for process, name in self.registered().items() if name == SCHEDULER]
             if self._ended.issuperset(scheduler) or self.signal or time.monotonic() >= kill_at:
                 send(signal.SIGKILL, descendants())
             time.sleep(_TICK)
