@@ -150,7 +150,8 @@ def test_a_signal_that_comes_twice_at_once_is_one(bench):
 
 
 def test_a_rank_that_fails_stops_the_others_and_its_log_is_shown(bench):
-    act = "if rank == '1':\n    print('the reason'); sys.exit(7)\n" + SAVES
+    waits = "    import time\n    while not os.path.exists('ready 0'): time.sleep(0.1)\n"
+    act = f"if rank == '1':\n{waits}    print('the reason'); sys.exit(7)\n{SAVES}"
     status, _, errors = by_table(bench, act=act).wait()
     log = bench.work / "train_parallel1" / "log.txt"
     assert status == 7
