@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,15 +27,19 @@ from src.launch.commands import (
     choose_launcher,
     mindspore_version,
 )
+from src.launch.guard import guard
+from src.launch.machines import OtherMachines
+from src.launch.output import say, say_error
 from src.launch.rank_entry import SCHEDULER, log_name
 from src.launch.rank_logs import end_of, follower, new_logs, show_failure
-from src.launch.rank_table import find_own_server, read_rank_table
+from src.launch.rank_table import RankTable, check_same_counts, find_own_server, read_rank_table
 from src.launch.supervisor import Supervisor
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED_PORT = 8118  # where the ranks of several machines meet unless told otherwise: msrun's own default
+_LOOK_SECONDS = 2.0  # between two looks at the machines that the ranks are connected to
 _OWN_OPTIONS = ("--device_id", "--is_distributed")
 
 
@@ -45,6 +50,7 @@ def main(argv: Sequence[str]) -> int:
         if word.partition("=")[0] in _OWN_OPTIONS:
             raise ConfigError(f"{word} cannot be given here: the script sets it")
     launch = _plan(arguments)
+    guard(arguments.save_seconds)
     ranks, log = launch.ranks, launch.program.log
     has_scheduler = launch.launcher == MSRUN and ranks.node == 0
     names = [*ranks.names, SCHEDULER] if has_scheduler else ranks.names
@@ -81,10 +87,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _plan(arguments: argparse.Namespace) -> Launch:
-    ranks = _table_ranks(arguments.rank_table) if arguments.rank_table else _ranks(arguments)
+    table = read_rank_table(arguments.rank_table) if arguments.rank_table else None
+    ranks = _table_ranks(table, arguments.rank_table) if table else _ranks(arguments)
     device = _device(arguments)
     has_mpirun = not arguments.msrun and shutil.which("mpirun") is not None
     launcher = choose_launcher(device, ranks, mindspore_version(), has_mpirun)
+    if table and launcher == MSRUN:
+        check_same_counts(table)
     options = [f"--device_target={arguments.device_target}", "--device_id={device}"]
     if ranks.size > 1:
         options.append("--is_distributed=True")
@@ -105,9 +114,8 @@ def _ranks(arguments: argparse.Namespace) -> Ranks:
     )
 
 
-def _table_ranks(path: str) -> Ranks:
+def _table_ranks(table: RankTable, path: str) -> Ranks:
     """Return the ranks of a run with a rank table."""
-    table = read_rank_table(path)
     own = find_own_server(table, os.environ)
     devices = table.servers[own].devices
     several = len(table.servers) > 1
@@ -140,17 +148,29 @@ def _run(launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[st
     count = f"{len(ranks.names)} of {ranks.size} ranks" if ranks.size > 1 else "one process"
     last = f" to {logs[ranks.names[-1]]}" if len(ranks.names) > 1 else ""
     follow_it = f"to follow it: tail -f {shlex.quote(str(first))}"
-    print(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", flush=True)
-    follow = follower(first) if sys.stdout.isatty() else None
-    status = supervisor.run(commands, follow or (lambda: None))
+    say(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", sys.stdout)
+    follow = follower(first) if sys.stdout and sys.stdout.isatty() else None
+    master = (ranks.master_addr, ranks.master_port) if ranks.node else None
+    machines = OtherMachines(master) if ranks.size > len(ranks.devices) else None
+    look_at = 0.0
+
+    def on_tick() -> None:
+        nonlocal look_at
+        if follow:
+            follow()
+        if machines and time.monotonic() >= look_at:
+            machines.note(supervisor.registered())
+            look_at = time.monotonic() + _LOOK_SECONDS
+
+    status = supervisor.run(commands, on_tick)
     if follow:
         follow()
     if supervisor.failure:
-        show_failure(supervisor.failure, logs, control)
+        show_failure(supervisor.failure, logs, control, machines.silent() if machines else {})
     elif supervisor.signal:
-        print(f"ended after {signal.Signals(supervisor.signal).name}", file=sys.stderr)
+        say_error(f"ended after {signal.Signals(supervisor.signal).name}")
     elif not follow:
-        print(end_of(first, 3))
+        say(end_of(first, 3), sys.stdout)
     return status
 
 

@@ -89,7 +89,7 @@ def _parse(content: bytes, path: str) -> RecordSet:
         records = RecordSet(**found)
         numbers = [*records.counts.values(), *records.files.values()]
         valid = list(records.counts) == sorted(records.counts) and all(type(number) is int for number in numbers)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: make the records again with tools/make_mindrecord.py") from error
     if version != _VERSION or not valid or not records.counts:
         raise ValueError(f"{path} does not describe records of version {_VERSION}: make them with this project's tool")

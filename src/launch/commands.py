@@ -76,7 +76,7 @@ class Launch:
     """How this machine's part of a run is started.
 
     Args:
-        launcher: As `choose_launcher` returns it.
+        launcher: As `choose_launcher` returns it; for msrun every machine has as many ranks, numbered in its order.
         device: "Ascend", "GPU" or "CPU".
         ranks: The ranks.
         program: What they run.
@@ -135,9 +135,6 @@ def build_commands(launch: Launch, control: Path, environment: Mapping[str, str]
 
     Returns:
         One command for each rank, or the one that starts them all.
-
-    Raises:
-        ConfigError: The launcher cannot start these ranks.
     """
     ranks = launch.ranks
     environment = {key: value for key, value in environment.items() if key not in _STALE}
@@ -173,11 +170,6 @@ def _rank_command(launch: Launch, rank: str, index: int, control: Path, environm
 def _msrun_words(launch: Launch, control: Path) -> list[str]:
     """Return the call of msrun, which starts this machine's ranks and ends; it would kill them all at the first end."""
     ranks = launch.ranks
-    if ranks.first != ranks.node * len(ranks.devices):
-        raise ConfigError(
-            f"msrun needs as many devices on each server, with ranks in order: this is server {ranks.node}, with "
-            f"{len(ranks.devices)} devices from rank {ranks.first}"
-        )
     options = {
         "worker_num": ranks.size,
         "local_worker_num": len(ranks.devices),

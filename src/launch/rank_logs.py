@@ -12,6 +12,7 @@ from pathlib import Path
 
 from src.common.files import move_aside
 from src.launch.commands import MPIRUN, MSRUN
+from src.launch.output import hush, say_error
 from src.launch.processes import describe_status
 from src.launch.supervisor import Failure
 from src.model_utils.config import ConfigError
@@ -49,8 +50,11 @@ def follower(path: Path) -> Callable[[], None]:
             log.seek(position)
             added = log.read()
         position += len(added)
-        sys.stdout.buffer.write(added)
-        sys.stdout.flush()
+        try:
+            sys.stdout.buffer.write(added)
+            sys.stdout.flush()
+        except OSError:
+            hush(sys.stdout)
 
     return follow
 
@@ -67,24 +71,33 @@ def end_of(path: Path, count: int) -> str:
     return "\n".join([line for line in lines if not _NOISE.match(line)][-count:])
 
 
-def show_failure(failure: Failure, logs: Mapping[str, Path], control: Path) -> None:
+def show_failure(failure: Failure, logs: Mapping[str, Path], control: Path, silent: Mapping[str, str]) -> None:
     """Print on stderr what is known of a failure: the end of the log, and a line that names it.
 
     Args:
         failure: The process that ended as it should not have.
         logs: The log of each rank by name.
         control: Folder of the launcher.
+        silent: Other machines that do not answer, with the reason: it is theirs, and the log tells less.
     """
     who = f"rank {failure.name}" if failure.name.isdigit() else failure.name
     how = "did not start" if failure.status is None else describe_status(failure.status)
     log = logs.get(failure.name)
+    is_written = log is not None and log.stat().st_size > 0
+    if silent:
+        machines = ", ".join(f"{name} ({reason})" for name, reason in silent.items())
+        found = f"machine {machines} does" if len(silent) == 1 else f"machines {machines} do"
+        end = f"; the log is {log}" if is_written else ""
+        say_error(
+            f"error: {found} not answer, so {who} {how}: see to the machine or the network, then start all again{end}"
+        )
+        return
     # What went wrong before the log was opened stands with the program that starts the ranks.
     for path in [log, *sorted(control.glob("start-*")), control / MSRUN, control / MPIRUN]:
         if path and path.exists() and path.stat().st_size:
-            print(end_of(path, 20), file=sys.stderr)
+            say_error(end_of(path, 20))
             break
-    end = f": above is the end of {log}" if log and log.stat().st_size else ""
-    print(f"error: {who} {how}{end}", file=sys.stderr)
+    say_error(f"error: {who} {how}" + (f": above is the end of {log}" if is_written else ""))
 
 
 def _new_log(path: Path) -> int:

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import os
 import re
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from src.launch.machines import is_own_address
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
@@ -51,7 +51,7 @@ class RankTable:
     """A table without contradictions.
 
     Args:
-        servers: The servers, in the order of their lowest ranks.
+        servers: The servers, in the order of their ranks: those of the first come before those of the second.
     """
 
     servers: tuple[Server, ...]
@@ -84,6 +84,23 @@ def read_rank_table(path: str | os.PathLike[str]) -> RankTable:
         raise ConfigError(f"rank table {path} is not JSON: it is no UTF-8 text, or nested too deeply") from error
     except _TableError as error:
         raise ConfigError(f"rank table {path}: {error}") from error
+    except ValueError as error:  # Python reads no number of more than some thousand digits
+        raise ConfigError(f"rank table {path}: it holds a number with too many digits") from error
+
+
+def check_same_counts(table: RankTable) -> None:
+    """Raise if the servers have different numbers of devices, from which msrun numbers the ranks.
+
+    Args:
+        table: The table.
+
+    Raises:
+        ConfigError: They have.
+    """
+    counts = {server.server_id: len(server.devices) for server in table.servers}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ConfigError(f"msrun needs as many devices on each server of the rank table, but {found}")
 
 
 def find_own_server(table: RankTable, environment: Mapping[str, str]) -> int:
@@ -105,7 +122,7 @@ def find_own_server(table: RankTable, environment: Mapping[str, str]) -> int:
     if wanted is None and len(names) == 1:
         return 0
     for index, name in enumerate(names):
-        if name == wanted or (wanted is None and _is_own_address(name)):
+        if name == wanted or (wanted is None and _is_address(name) and is_own_address(name)):
             return index
     reason = "none of these is an address of this machine" if wanted is None else f"SERVER_ID is {wanted}"
     raise ConfigError(
@@ -139,13 +156,21 @@ def _parse(content: Any) -> RankTable:
     for index, name in enumerate(names):
         _require(name not in names[:index], f"server_list[{index}]: server_id {_show(name)} is there twice")
     _check_ranks([(device.rank, server.server_id) for server in servers for device in server.devices])
+    for index, server in enumerate(servers):
+        ranks = [device.rank for device in server.devices]
+        _require(
+            ranks[-1] - ranks[0] == len(ranks) - 1,
+            f"server_list[{index}] ({_show(server.server_id)}): rank_ids {', '.join(map(str, ranks[:8]))} have those "
+            f"of another server between them: number the devices server by server",
+        )
     return RankTable(tuple(sorted(servers, key=lambda server: server.devices[0].rank)))
 
 
 def _parse_server(entry: Any, where: str) -> Server:
     _require(isinstance(entry, dict), f"{where} must be an object with server_id and device, not {_show(entry)}")
     name = entry.get("server_id")
-    _require(isinstance(name, str) and name != "", f"{where}: server_id must be a text, not {_show(name)}")
+    is_name = isinstance(name, str) and name != "" and name.isprintable()
+    _require(is_name, f"{where}: server_id must be a text, not {_show(name)}")
     where = f"{where} ({_show(name)})"
     items = entry.get("device")
     _require(isinstance(items, list) and items, f"{where}: device must be a list of devices, not {_show(items)}")
@@ -196,19 +221,6 @@ def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
-
-
-def _is_own_address(text: str) -> bool:
-    """Tell whether an IP address is one of this machine's: only those can be bound."""
-    if not _is_address(text):
-        return False
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((text, 0))
-    except OSError:
         return False
     return True
 

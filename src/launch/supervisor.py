@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.launch.output import say
 from src.launch.processes import adopt_orphans, descendants, send
 from src.launch.rank_entry import SCHEDULER
 
@@ -58,7 +60,8 @@ class Supervisor:
         ranks: Names of the ranks of this machine.
         awaited: Names of the processes whose ends make the end of the run.
         stop_seconds: Time from asking the ranks to end, after one has failed, to killing them.
-        save_seconds: Time for the other ranks to end after a forwarded signal, once the first of them has ended.
+        save_seconds: Time for the other ranks to end after a forwarded signal, once the first of them has ended or
+            the parent of this process has.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Supervisor:
         # nohup has SIGHUP ignored, and that must stay so.
         ignores_hangup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         self._caught = (signal.SIGTERM, signal.SIGINT, *(() if ignores_hangup else (signal.SIGHUP,)))
+        self._parent = os.getppid()
         self._control = control
         self._ranks = ranks
         self._awaited = set(awaited)
@@ -117,6 +121,15 @@ class Supervisor:
             return _exit_status(self.failure.status)
         return 128 + self.signal if self.signal else 0
 
+    def registered(self) -> dict[int, str]:
+        """Return the ranks and the scheduler that have started, by process."""
+        found = {}
+        for name in (*self._ranks, SCHEDULER):
+            path = self._control / name
+            if path.exists():
+                found[int(path.read_text())] = name
+        return found
+
     def _start(self, command: Command) -> None:
         with command.output.open("ab") as output:
             process = subprocess.Popen(
@@ -141,7 +154,7 @@ class Supervisor:
             if not process:
                 return True
             self._ended.add(process)
-            names = {**self._registered(), **self._started}
+            names = {**self.registered(), **self._started}
             if process in names:
                 self._note_end(names[process], os.waitstatus_to_exitcode(status))
 
@@ -166,33 +179,26 @@ class Supervisor:
         if self.signal and not self._is_forwarded:
             self._is_forwarded = True
             living = self._living()
-            print(
+            say(
                 f"{signal.Signals(self.signal).name}: passed on to {len(living)} processes; waiting for them to end, "
                 "a second signal kills them",
-                flush=True,
+                sys.stdout,
             )
             send(signal.SIGTERM if self.signal == signal.SIGHUP else self.signal, living)
+        if self.signal and os.getppid() != self._parent:
+            self._kill_before(self._save_seconds)  # nobody is left who could send a second signal
         if time.monotonic() > self._kill_at:
             if not self._has_killed:
-                print("killing the processes that have not ended", flush=True)
+                say("killing the processes that have not ended", sys.stdout)
             self._has_killed = True
             send(signal.SIGKILL, descendants())
 
     def _living(self) -> list[int]:
         """Return the ranks that run; while some have not started yet, all processes of the run."""
-        registered = {process: name for process, name in self._registered().items() if name in self._ranks}
+        registered = {process: name for process, name in self.registered().items() if name in self._ranks}
         if len(registered) < len(self._ranks):
             return descendants()
         return [process for process in registered if process not in self._ended]
-
-    def _registered(self) -> dict[int, str]:
-        """Return the ranks and the scheduler that have started, by process."""
-        found = {}
-        for name in (*self._ranks, SCHEDULER):
-            path = self._control / name
-            if path.exists():
-                found[int(path.read_text())] = name
-        return found
 
     def _kill_before(self, seconds: float) -> None:
         self._kill_at = min(self._kill_at, time.monotonic() + seconds)
@@ -202,7 +208,7 @@ class Supervisor:
         is_good = not (self._awaited or self.failure or self.signal)
         kill_at = time.monotonic() + (_SCHEDULER_SECONDS if is_good else 0)
         while self._reap():
-            scheduler = [process for process, name in self._registered().items() if name == SCHEDULER]
+            scheduler = [process for process, name in self.registered().items() if name == SCHEDULER]
             if self._ended.issuperset(scheduler) or self.signal or time.monotonic() >= kill_at:
                 send(signal.SIGKILL, descendants())
             time.sleep(_TICK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -66,6 +67,8 @@ def _describe(error: Exception, debug: bool) -> str:
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         message = ": ".join([error.strerror, *names])
+    # Below a line of dashes MindSpore tells its developers where in its code it was.
+    message = re.split(r"\n-{20,}\n", message)[0]
     expected = isinstance(error, ValueError | OSError)
     kind = type(error).__name__
     line = " ".join(message.split())

@@ -18,6 +18,7 @@ from src.common.files import atomic_write
 from src.common.progress import format_duration
 from src.model_utils.config import Config, ConfigError
 from src.modelarts.filled_folder import MARK, filled_folder, is_complete
+from src.modelarts.folder_lock import claimed, filling
 from src.modelarts.job_lock import JobLock
 from src.modelarts.zip_dataset import unzip_dataset
 
@@ -32,8 +33,9 @@ _RESULTS = ("save_checkpoint_path", "eval_report", "file_name")
 def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIMIT) -> Callable[..., Result]:
     """Decorate a function of a configuration so that it runs on local copies when `enable_modelarts` is true.
 
-    One process of a job on a server copies and unzips, the others wait for it. The last one to end copies
-    `output_path` to `train_url`, and so does every one that fails or is told to stop: the others may never end.
+    One process of a job on a server copies and unzips, the others wait for it, and so do other jobs that want the same
+    folder. The last one to end copies `output_path` to `train_url`, and so does every one that fails or is told to
+    stop: the others may never end.
 
     Args:
         function: Takes the configuration first.
@@ -42,7 +44,8 @@ def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIM
     Returns:
         The function: with `enable_modelarts` false, unchanged; with true, it gets the configuration of local_config.
         Besides its own errors it raises ConfigError if moxing is absent or a path does not fit, and OSError (such as
-        TimeoutError) or ValueError if a copy or the zip file fails, here or in the process that was waited for.
+        TimeoutError) or ValueError if a copy or the zip file fails, here or in the process that was waited for, or if
+        another job writes its results to the same `output_path`.
     """
 
     @functools.wraps(function)
@@ -51,13 +54,17 @@ def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIM
             return function(config, *args, **kwargs)
         moxing = _import_moxing()
         local = local_config(config)
-        with JobLock(job_name(config), wait_limit) as lock:
-            with lock.once("copies the data"):
-                _download(moxing, config)
-            # msrun starts the script once more to coordinate the others; that process may end without coming back here.
-            if os.environ.get("MS_ROLE") != "MS_SCHED":
-                return _run_and_upload(lambda: function(local, *args, **kwargs), moxing, config, lock)
-        return function(local, *args, **kwargs)
+        job = job_name(config)
+        with contextlib.ExitStack() as stack:
+            if config.train_url:
+                stack.enter_context(claimed(Path(os.path.abspath(config.output_path)), job, wait_limit))
+            with JobLock(job, wait_limit) as lock:
+                with lock.once("copies the data"):
+                    _download(moxing, config, wait_limit)
+                # msrun starts the script once more to coordinate the others; it may end without coming back here.
+                if os.environ.get("MS_ROLE") != "MS_SCHED":
+                    return _run_and_upload(lambda: function(local, *args, **kwargs), moxing, config, lock)
+            return function(local, *args, **kwargs)
 
     return run
 
@@ -102,7 +109,8 @@ def local_config(config: Config) -> Config:
 def job_name(config: Config) -> str:
     """Return the name that the processes of one job share and other jobs on the server do not; fit for a file name."""
     identity = next((os.environ[name] for name in _JOB_VARIABLES if os.environ.get(name)), "local")
-    urls = [config.data_url, config.checkpoint_url, config.train_url, config.modelarts_dataset_unzip_name]
+    urls = [url.rstrip("/") for url in (config.data_url, config.checkpoint_url, config.train_url)]
+    urls.append(config.modelarts_dataset_unzip_name)
     folders = [os.path.abspath(path) for path in (config.data_path, config.load_path, config.output_path)]
     digest = hashlib.sha256("\0".join([str(os.getuid()), *urls, *folders]).encode()).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9-]', '-', identity)[:64]}-{digest[:16]}"
@@ -124,31 +132,40 @@ def _import_moxing() -> Any:
         ) from error
 
 
-def _download(moxing: Any, config: Config) -> None:
+def _download(moxing: Any, config: Config, wait_limit: float) -> None:
     """Copy in what is not there yet, and unzip the data set."""
     job = job_name(config)
-    for key, url, path in (
-        ("data_url", config.data_url, config.data_path),
-        ("checkpoint_url", config.checkpoint_url, config.load_path),
-        ("train_url", config.train_url, config.output_path),
-    ):
-        folder = Path(path)
+    sources = (("data_url", config.data_url, config.data_path),
+               ("checkpoint_url", config.checkpoint_url, config.load_path))  # fmt: skip
+    for key, url, path in sources:
+        folder = Path(os.path.abspath(path))
         if not url:
             continue
-        if is_complete(folder, url):
-            print(f"{url} is in {folder} already; remove that folder to have it copied again", flush=True)
-            continue
+        with filling(folder, job, wait_limit):
+            if not _is_there(folder, url):
+                with filled_folder(folder, url, job) as temporary:
+                    _copy(moxing, url, str(temporary), folder)
+                    if not any(temporary.iterdir()):
+                        raise OSError(f"{key} {url} is empty: check the address")
+    folder, url = Path(config.output_path), config.train_url
+    if url and not _is_there(folder, url):
         with filled_folder(folder, url, job) as temporary:
-            # The results of an earlier run may not be there; data must be.
-            if key != "train_url" or moxing.file.exists(url):
+            # The results of an earlier run may not be there.
+            if moxing.file.exists(url):
                 _copy(moxing, url, str(temporary), folder)
-            if key != "train_url" and not any(temporary.iterdir()):
-                raise OSError(f"{key} {url} is empty: check the address")
-        if key == "train_url":
-            atomic_write(_upload_record(folder), _fingerprint(folder))
+        atomic_write(_upload_record(folder), _fingerprint(folder))
     if config.modelarts_dataset_unzip_name:
         folder = _unzipped(config)
-        unzip_dataset(folder.with_name(f"{folder.name}.zip"), folder, job)
+        with filling(folder, job, wait_limit):
+            unzip_dataset(folder.with_name(f"{folder.name}.zip"), folder, job)
+
+
+def _is_there(folder: Path, url: str) -> bool:
+    """Tell, also the user, whether a folder holds what is at an address."""
+    if not is_complete(folder, url):
+        return False
+    print(f"{url} is in {folder} already; remove that folder to have it copied again", flush=True)
+    return True
 
 
 def _run_and_upload(function: Callable[[], Result], moxing: Any, config: Config, lock: JobLock) -> Result:
@@ -163,9 +180,15 @@ def _run_and_upload(function: Callable[[], Result], moxing: Any, config: Config,
         except Exception as error:  # noqa: BLE001 - it must not hide why the run failed
             print(f"error: {error}; the results are in {config.output_path} only", file=sys.stderr, flush=True)
         raise
-    with lock.leave(task) as is_last:
-        if is_last:
-            _upload(moxing, config)
+    try:
+        with lock.leave(task) as is_last:
+            if is_last:
+                _upload(moxing, config)
+    except Exception as error:
+        raise OSError(
+            f"the run itself ended well, but {error}; its results are in {config.output_path} only: start it again to "
+            f"have them copied, or copy them by hand"
+        ) from error
     return result
 
 

@@ -87,13 +87,13 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo], size: int) -> 
     for member in members:
         path = PurePosixPath(member.orig_filename)
         problem = _problem(member)
-        if path in checked and not (member.is_dir() and checked[path].is_dir()):
+        if path in checked and not (_is_folder(member) and _is_folder(checked[path])):
             problem = "is there twice"
         if problem:
             raise ValueError(f"{archive}: entry {member.orig_filename!r} {problem}; nothing was extracted")
         checked[path] = member
     for path in checked:
-        file = next((parent for parent in path.parents if parent in checked and not checked[parent].is_dir()), None)
+        file = next((parent for parent in path.parents if parent in checked and not _is_folder(checked[parent])), None)
         if file:
             raise ValueError(f"{archive}: entry {str(file)!r} is both a file and a folder; nothing was extracted")
     total = sum(member.file_size for member in members)
@@ -112,9 +112,9 @@ def _problem(member: zipfile.ZipInfo) -> str:
     kind = stat.S_IFMT(member.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or "\\" in name or name[1:2] == ":":
         return "leads out of the folder"
-    if not name.isprintable() or (not path.parts and not member.is_dir()):
+    if not name.isprintable() or (not path.parts and not _is_folder(member)):
         return "has no usable name"
-    if kind not in (0, stat.S_IFDIR if member.is_dir() else stat.S_IFREG):
+    if kind not in (0, stat.S_IFDIR if _is_folder(member) else stat.S_IFREG):
         return "is neither a plain file nor a folder (a link or a device)"
     if member.flag_bits & _ENCRYPTED:
         return "is encrypted"
@@ -125,13 +125,18 @@ def _problem(member: zipfile.ZipInfo) -> str:
     return ""
 
 
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    """Tell whether a member is a folder; zipfile's own answer fails for an empty name."""
+    return member.orig_filename.endswith("/")
+
+
 def _disk_bytes(member: zipfile.ZipInfo) -> int:
     return -(-member.file_size // _BLOCK_BYTES) * _BLOCK_BYTES
 
 
 def _extract(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """Write one member."""
-    if member.is_dir():
+    if _is_folder(member):
         target.mkdir(parents=True, exist_ok=True)
         return
     target.parent.mkdir(parents=True, exist_ok=True)

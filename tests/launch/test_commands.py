@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -113,12 +114,32 @@ def test_each_server_of_a_rank_table_starts_its_ranks(bench):
     assert (bench.work / "train_parallel2" / "log.txt").exists()
 
 
-def test_servers_that_msrun_cannot_number_are_refused(bench):
-    bench.write_table([0, 1], [0])
-    variables = {"FAKE_MSRUN": "", "SERVER_ID": "10.0.0.2"}
-    status, _, errors = bench.launch("run_distribute_train.sh", "my table.json", "some data", **variables).wait()
-    assert status == 2
-    assert "server 1, with 1 devices from rank 2" in errors
+@pytest.mark.parametrize("counts", [(2, 1), (1, 2), (2, 1, 3)])
+def test_servers_that_msrun_cannot_number_are_refused_on_each_of_them(bench, counts):
+    names = [f"10.0.0.{number}" for number in range(1, len(counts) + 1)]
+    bench.write_table(*(range(count) for count in counts), names=names)
+    for name in names:
+        launch = bench.launch("run_distribute_train.sh", "my table.json", "some data", FAKE_MSRUN="", SERVER_ID=name)
+        status, _, errors = launch.wait()
+        found = ", ".join(f"{name} has {count}" for name, count in zip(names, counts, strict=True))
+        message = f"error: msrun needs as many devices on each server of the rank table, but {found}\n"
+        assert (status, errors) == (2, message)
+
+
+def test_ranks_that_alternate_between_servers_are_refused_on_each_of_them(bench):
+    bench.write_table([0, 1], [0, 1])
+    table = json.loads((bench.work / "my table.json").read_text())
+    devices = [device for server in table["server_list"] for device in server["device"]]
+    for device, rank in zip(devices, "0213", strict=True):
+        device["rank_id"] = rank
+    (bench.work / "my table.json").write_text(json.dumps(table))
+    for version in ("2.7.0", "2.10.0"):
+        for name in ("10.0.0.1", "10.0.0.2"):
+            variables = bench.pretend_version(version) | {"FAKE_MSRUN": "", "SERVER_ID": name}
+            launch = bench.launch("run_distribute_train.sh", "my table.json", "some data", **variables)
+            status, _, errors = launch.wait()
+            assert (status, errors.count("\n"), bench.records()) == (2, 1, [])
+            assert 'my table.json: server_list[0] ("10.0.0.1"): rank_ids 0, 2 have those of another server' in errors
 
 
 def test_several_machines_meet_where_the_variables_say(bench):

@@ -31,6 +31,8 @@ for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, signal.SIG_
 open(f"ready {rank}", "w").close()
 time.sleep(300)
 """
+# What a rank does before it fails, so that the other one listens by then.
+WAITS = "    import time\n    while not os.path.exists('ready 0'): time.sleep(0.1)\n"
 
 
 def are_ready(bench: Bench, count: int = 2):
@@ -150,7 +152,7 @@ def test_a_signal_that_comes_twice_at_once_is_one(bench):
 
 
 def test_a_rank_that_fails_stops_the_others_and_its_log_is_shown(bench):
-    act = "if rank == '1':\n    print('the reason'); sys.exit(7)\n" + SAVES
+    act = f"if rank == '1':\n{WAITS}    print('the reason'); sys.exit(7)\n{SAVES}"
     status, _, errors = by_table(bench, act=act).wait()
     log = bench.work / "train_parallel1" / "log.txt"
     assert status == 7
@@ -159,7 +161,7 @@ def test_a_rank_that_fails_stops_the_others_and_its_log_is_shown(bench):
 
 
 def test_a_rank_that_does_not_stop_after_anothers_failure_is_killed(bench):
-    act = f"if rank == '1': os.kill(os.getpid(), 9)\n{STUBBORN}"
+    act = f"if rank == '1':\n{WAITS}    os.kill(os.getpid(), 9)\n{STUBBORN}"
     environment = bench.environment(act) | bench.pretend_version("2.7.0")
     words = ["--door=train.py", "--device_target=Ascend", "--rank_table=my table.json", "--log=log{rank}.txt"]
     program = [sys.executable, str(ROOT / "scripts" / "launch.py"), f"--python={bench.folder}/python"]

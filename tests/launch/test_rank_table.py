@@ -51,18 +51,20 @@ def folder(tmp_path_factory):
 
 @st.composite
 def tables(draw):
-    """A valid table: some devices of some servers, ranks in any order over them, numbers as text or not."""
+    """A valid table: some devices of some servers, these and those in any order, numbers as text or not."""
     counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-    ranks = draw(st.permutations(range(sum(counts))))
-    servers, position = [], 0
+    ranks: dict[int, list[int]] = {}
+    for index in draw(st.permutations(range(len(counts)))):
+        first = sum(map(len, ranks.values()))
+        ranks[index] = draw(st.permutations(range(first, first + counts[index])))
+    servers = []
     for index, count in enumerate(counts):
         ids = draw(st.lists(st.integers(0, 15), min_size=count, max_size=count, unique=True))
         devices = []
-        for device_id in ids:
+        for device_id, rank in zip(ids, ranks[index], strict=True):
             number = draw(st.sampled_from([str, int]))
             address = draw(st.just("") | st.ip_addresses().map(str))
-            devices.append({"device_id": number(device_id), "device_ip": address, "rank_id": number(ranks[position])})
-            position += 1
+            devices.append({"device_id": number(device_id), "device_ip": address, "rank_id": number(rank)})
         servers.append({"server_id": f"10.0.0.{index}", "device": devices})
     return {"version": "1.0", "server_count": str(len(counts)), "server_list": servers}
 
@@ -161,6 +163,41 @@ def test_a_file_that_is_no_json_is_named(tmp_path, content):
     with pytest.raises(ConfigError, match="is not JSON") as error:
         read_rank_table(path)
     assert str(path) in str(error.value)
+
+
+@given(content=tables(), data=st.data())
+def test_ranks_of_a_server_with_others_between_them_are_refused(folder, content, data):
+    devices = [device for server in content["server_list"] for device in server["device"]]
+    ranks = data.draw(st.permutations([device["rank_id"] for device in devices]))
+    for device, rank in zip(devices, ranks, strict=True):
+        device["rank_id"] = rank
+    each = [sorted(int(device["rank_id"]) for device in server["device"]) for server in content["server_list"]]
+    path = write(folder, content)
+    if all(found == list(range(found[0], found[0] + len(found))) for found in each):
+        assert read_rank_table(path).size == len(devices)
+    else:
+        with pytest.raises(ConfigError, match=r"another server between them: number the devices server by server$"):
+            read_rank_table(path)
+
+
+@pytest.mark.parametrize("place", ["rank_id", "device_id", "device_ip", "server_id", "server_count", "other"])
+def test_a_number_of_thousands_of_digits_is_one_line(tmp_path, place):
+    text = json.dumps({**ONE_SERVER, "other": 0})
+    value = {"rank_id": '"0"', "device_id": '"4"', "device_ip": '"192.1.27.6"', "server_id": '"10.155.111.140"'}
+    old = f'"{place}": {value.get(place) or json.dumps({**ONE_SERVER, "other": 0}[place])}'
+    assert old in text
+    path = write(tmp_path, text.replace(old, f'"{place}": {"9" * 5000}', 1))
+    with pytest.raises(ConfigError, match=r"table\.json: it holds a number with too many digits$"):
+        read_rank_table(path)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\ud800"])
+def test_a_server_name_that_no_terminal_should_see_is_refused(tmp_path, name):
+    table = copy.deepcopy(ONE_SERVER)
+    table["server_list"][0]["server_id"] = name
+    with pytest.raises(ConfigError, match=r"server_id must be a text, not") as error:
+        read_rank_table(write(tmp_path, table))
+    assert str(error.value).isprintable()
 
 
 def test_a_binary_file_is_named(tmp_path):

@@ -49,6 +49,13 @@ def test_arguments_are_those_given_or_those_of_the_process(monkeypatch):
         (OSError(18, "Invalid link", "a", None, "b"), 1, "error: Invalid link: a: b"),
         (RuntimeError("broken"), 1, "error: RuntimeError: broken (--debug shows the traceback)"),
         (KeyError("name"), 1, "error: KeyError: 'name' (--debug shows the traceback)"),
+        (
+            RuntimeError(
+                f"Launch failed, name: x\n\n{'-' * 52}\n- C++ Call Stack: (For developers)\n{'-' * 52}\na.cc:7\n"
+            ),
+            1,
+            "error: RuntimeError: Launch failed, name: x (--debug shows the traceback)",
+        ),
         (AssertionError(), 1, "error: AssertionError (--debug shows the traceback)"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],

@@ -131,7 +131,10 @@ def test_a_failing_copy_out_does_not_hide_why_the_run_failed(bench):
 def test_a_failing_copy_out_after_success_is_an_error_and_is_made_up_for_later(bench):
     fault = bench.set("fail-out", "the bucket is full")
     status, _, errors = finish(bench.start())
-    assert status == 1 and errors.count("\n") == 1 and "obs://results: RuntimeError: the bucket is full" in errors
+    assert status == 1 and errors.count("\n") == 1
+    results = bench.folder / "cache/train"
+    assert errors.startswith(f"error: the run itself ended well, but cannot copy {results} to obs://results: ")
+    assert f"RuntimeError: the bucket is full; its results are in {results} only" in errors
     assert len(content(bench.folder / "cache/train")) == 1 and bench.locks() == []
     fault.unlink()
     assert finish(bench.start(ending="os.remove(folder / f'result-{os.getpid()}')"))[0] == 7

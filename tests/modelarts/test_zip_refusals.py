@@ -73,7 +73,7 @@ def test_entries_that_leave_the_folder_are_refused_by_name(tmp_path, name):
     assert f"entry {name!r} leads out of the folder; nothing was extracted" in message
 
 
-@given(st.text(st.sampled_from("ab./\\:\0\n"), min_size=1, max_size=9))
+@given(st.text(st.sampled_from("ab./\\:\0\n"), max_size=9))
 def test_no_name_writes_outside(name):
     with tempfile.TemporaryDirectory() as folder:
         inner = Path(folder) / "1" / "2" / "3"
@@ -98,7 +98,7 @@ def test_links_and_devices_are_refused_by_name(tmp_path, kind):
     assert "entry 'train/evil' is neither a plain file nor a folder" in message
 
 
-@pytest.mark.parametrize("name", ["a\0b", "a\nb", ".", "\x1b[2J"])
+@pytest.mark.parametrize("name", ["", "\0", "\0b", "a\0b", "a\nb", ".", "\x1b[2J"])
 def test_names_that_no_file_should_have_are_refused(tmp_path, name):
     assert f"entry {name!r} has no usable name" in refusal(add_raw(tmp_path / "data.zip", name))
 

@@ -6,9 +6,9 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from src.common.files import printable
 from src.common.progress import Progress
@@ -22,6 +22,8 @@ VAL_IMAGES_PER_CLASS = 50
 _SYNSET = re.compile(r"n\d{8}")  # WordNet's number of a noun: the name of a class
 _VAL_NAME = re.compile(r"\w+_val_(\d{8})\.\w+")
 _MIB = 2**20
+_MAX_HEADER_BYTES = 2**16  # of what stands before an entry: a long name, or times to the nanosecond
+_DAMAGED = (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError)  # what tarfile raises for such headers
 
 
 def train_images(tar: Path) -> ImagesByClass:
@@ -132,19 +134,70 @@ def check_counts(images: ImagesByClass, split: str) -> None:
         )
 
 
+class _Entry(tarfile.TarInfo):
+    """An entry whose header is believed only within bounds: tarfile goes back for ever for a negative size."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Entry:
+        """Read a header as it is in the file; it need not belong to an entry of its own."""
+        entry = super().frombuf(buf, encoding, errors)
+        is_content = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
+        if (
+            entry.size < 0
+            or entry.type == tarfile.GNUTYPE_SPARSE
+            or (not is_content and entry.size > _MAX_HEADER_BYTES)
+        ):
+            raise tarfile.ReadError(f"a header of type {entry.type!r} with {entry.size} bytes")
+        return entry
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> _Entry:
+        """Read an entry with the headers before it, which may change its size."""
+        entry = super().fromtarfile(archive)
+        headers = entry.pax_headers
+        # tarfile takes a size that it cannot read for 0.
+        if entry.size < 0 or headers.get("size", str(entry.size)) != str(entry.size):
+            raise tarfile.ReadError(f"an entry with {headers.get('size', '')[:40]} bytes")
+        if any(key.startswith("GNU.sparse.") for key in headers):
+            raise tarfile.ReadError("an entry in pieces")
+        return entry
+
+
 @contextmanager
 def _open(path: Path, content: IO[bytes] | None = None) -> Iterator[tarfile.TarFile]:
-    """Open a tar file, or the one inside it; an error while it is read names the file."""
+    """Open a tar file, or the one inside it; an error while it is opened names the file."""
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(tarfile.open(None if content else path, "r:", content, tarinfo=_Entry))
+        except _DAMAGED as error:
+            raise _damaged(path, error) from error
+        yield archive
+
+
+def _damaged(tar: Path, error: object) -> ValueError:
+    return ValueError(f"{tar} is no complete, uncompressed tar file ({error}): download it again")
+
+
+def _entries(archive: tarfile.TarFile, tar: Path) -> Iterator[tarfile.TarInfo]:
+    """Yield all entries; refuse a tar file that ends otherwise than with zeros or its last byte."""
+    stream = cast(IO[bytes], archive.fileobj)
+    length = stream.seek(0, os.SEEK_END)
     try:
-        with tarfile.open(path if content is None else None, "r:", content) as archive:
-            yield archive
-    except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"{path} is no complete, uncompressed tar file ({error}): download it again") from error
+        while entry := archive.next():
+            if entry.offset_data + entry.size > length:
+                raise tarfile.ReadError(f"entry {printable(entry.name)} with {entry.size} bytes goes beyond the end")
+            yield entry
+        # tarfile takes a damaged header for the end.
+        stream.seek(archive.offset)
+        if any(stream.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError(f"a damaged header at byte {archive.offset}")
+    except _DAMAGED as error:
+        raise _damaged(tar, error) from error
 
 
 def _plain_files(archive: tarfile.TarFile, tar: Path) -> Iterator[tarfile.TarInfo]:
     """Yield the files of a flat tar file; refuse what could be written anywhere else."""
-    for entry in archive:
+    for entry in _entries(archive, tar):
         entry.name = entry.name.removeprefix("./")
         if entry.isdir() and entry.name in (".", ""):
             continue

@@ -98,14 +98,18 @@ def read_model(text: str, path: Path) -> Model:
         ValueError: If the description is damaged, or a layer is one that the network cannot express.
     """
     try:
-        every = list(_flat(json.loads(text)))
+        model = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"cannot read the description of the model in {path}: {error!r}") from error
+    try:
+        every = list(_flat(model))
         layers = [layer for layer in every if not _does_nothing(layer["class_name"])]
         first = _index_of(layers, "Conv2D", 0)
         pooling = _index_of(layers, _POOLING, len(layers))
         scaling = _read_scaling(layers[:first], path)
         _check_body(layers[first:pooling], path)
         _check_head(layers[pooling:], path)
-    except (KeyError, TypeError, IndexError, AttributeError, json.JSONDecodeError, RecursionError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(f"cannot read the description of the model in {path}: {error!r}") from error
     return Model(scaling, next(filter(None, map(_input_sides, every)), None))
 

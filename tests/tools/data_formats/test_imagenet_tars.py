@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import tarfile
 
 import pytest
@@ -34,6 +36,56 @@ def test_a_tar_that_was_cut_off_is_never_taken_for_the_whole(tmp_path_factory, d
         assert len(found) < len(SYNSETS) or sum(map(len, found.values())) < 9
         with pytest.raises(ValueError, match="instead of 1,281,167 in 1,000"):
             check_counts(found, "train")
+
+
+def with_header(path, name: bytes, size: int, kind: bytes = tarfile.REGTYPE) -> None:
+    """Give the entry of a tar file whose name ends so another size and type; its header stays without an error."""
+    content = bytearray(path.read_bytes())
+    start = next(at for at in range(0, len(content), 512) if content[at : at + 100].rstrip(b"\0").endswith(name))
+    content[start + 124 : start + 136] = (size % 2**96).to_bytes(12, "big")
+    content[start + 156 : start + 157] = kind
+    content[start + 148 : start + 156] = b" " * 8
+    content[start + 148 : start + 156] = b"%06o\0 " % sum(content[start : start + 512])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [b"n01440764.tar", b"n01443537.tar", b"a.JPEG", b"c.JPEG"])
+@pytest.mark.parametrize(
+    ("size", "kind"),
+    [(-512, b"0"), (-1024, b"0"), (-(2**70), b"0"), (2**95 + 2**60, b"0"), (2**95 + 2**90, b"0"), (-512, b"L"),
+     (-512, b"x"), (2**95 + 2**40, b"L"), (2**95 + 2**40, b"x"), (-512, b"1"), (-512, b"S")],
+)  # fmt: skip
+def test_a_header_that_lies_about_its_size_is_refused_at_once(tmp_path, name, size, kind):
+    images = [("a.JPEG", b"x" * 700), ("b.JPEG", b"y"), ("c.JPEG", b"z" * 700)]
+    path = train_tar(tmp_path, [(f"{synset}.tar", tar(images)) for synset in SYNSETS])
+    with_header(path, name, size, kind)
+    with pytest.raises(ValueError, match=re.escape(f"{path} is no complete, uncompressed tar file (")):
+        train_images(path)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"size": "-512"}, {"size": "9" * 5000}, {"GNU.sparse.size": "x"}, {"GNU.sparse.realsize": "3"}]
+)
+def test_headers_before_an_entry_that_lie_about_it_are_refused_too(tmp_path, headers):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        entry = tarfile.TarInfo("a.JPEG")
+        entry.size, entry.pax_headers = 700, headers
+        archive.addfile(entry, io.BytesIO(bytes(700)))
+    path = train_tar(tmp_path, [("n01440764.tar", buffer.getvalue())])
+    with pytest.raises(ValueError, match="is no complete, uncompressed tar file"):
+        train_images(path)
+
+
+@pytest.mark.parametrize("name", [b"n01443537.tar", b"b.JPEG"])
+def test_a_damaged_header_is_not_taken_for_the_end(tmp_path, name):
+    images = [("a.JPEG", b"x"), ("b.JPEG", b"y")]
+    path = train_tar(tmp_path, [(f"{synset}.tar", tar(images)) for synset in SYNSETS])
+    content = bytearray(path.read_bytes())
+    content[content.index(name) + 110] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"tar file \(a damaged header at byte \d+\): download it again"):
+        train_images(path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""The launcher in two processes, so that a SIGKILL of either leaves no rank behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+from src.launch.output import say_error
+from src.launch.processes import adopt_orphans, descendants, describe_status, send
+from src.launch.rank_entry import end_with
+
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_TICK = 0.1
+
+
+def guard(stop_seconds: float) -> None:
+    """Go on in a child process, whose parent forwards signals to it and ends with its status.
+
+    The child gets SIGTERM when the parent is killed. When the child is killed, the parent asks all processes below it
+    to end, and kills those that have not after a while.
+
+    Args:
+        stop_seconds: This while.
+    """
+    adopt_orphans()
+    parent = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until somebody is there who can take them
+    child = os.fork()
+    if not child:
+        os.setsid()  # else Ctrl-C in a terminal would reach it twice, and a kill of the process group both
+        end_with(parent)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+        return
+    for number in _FORWARDED:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda found, _: send(found, [child]))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    status = _wait(child)
+    if status < 0:
+        _end_all(stop_seconds)
+        if -status not in _FORWARDED:
+            say_error(f"error: the launcher {describe_status(status)}: its processes have been ended")
+    os._exit(status if status >= 0 else 128 - status)
+
+
+def _wait(child: int) -> int:
+    """Return how a child ended, as a status or minus the number of a signal; take note of orphans meanwhile."""
+    while True:
+        process, status = os.wait()
+        if process == child:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _end_all(stop_seconds: float) -> None:
+    """End all processes below this one."""
+    send(signal.SIGTERM, descendants())
+    kill_at = time.monotonic() + stop_seconds
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while True:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            if time.monotonic() > kill_at:
+                send(signal.SIGKILL, descendants())
+            time.sleep(_TICK)

@@ -1,0 +1,92 @@
+"""Locks among the jobs that use one folder: one fills it while others wait, and one alone writes its results there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.modelarts.record_lock import PRESENCE, WORK, RecordLock
+
+# Of network file systems without locks, and of a file that another user's job has made.
+_NO_LOCK = {
+    errno.EBADF,
+    errno.EINVAL,
+    errno.ENOLCK,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+@contextmanager
+def filling(folder: Path, job: str, wait_limit: float) -> Iterator[None]:
+    """Be the only process that fills a folder while the block runs, where its file system has locks.
+
+    Args:
+        folder: The folder; `.<name>.lock` beside it is locked.
+        job: Name of the job of this process.
+        wait_limit: Longest time in seconds to wait for another process.
+
+    Raises:
+        TimeoutError: If the wait took longer than the limit.
+        OSError: If the lock file cannot be made.
+    """
+    lock = _open(folder, job, wait_limit)
+    if not lock:
+        yield
+        return
+    try:
+        lock.write(lock.owner(f"fills {folder}"))
+        yield
+        lock.write("")
+    finally:
+        lock.release()
+
+
+@contextmanager
+def claimed(folder: Path, job: str, wait_limit: float) -> Iterator[None]:
+    """Keep other jobs from writing results to a folder while the block runs, where its file system has locks.
+
+    Args:
+        folder: The folder; `.<name>.lock` beside it is locked.
+        job: Name of the job, which may have several processes.
+        wait_limit: Longest time in seconds to wait for a process that asks the same at the same time.
+
+    Raises:
+        ValueError: If a process of another job is present.
+        OSError: If the lock file cannot be made.
+    """
+    lock = _open(folder, job, wait_limit)
+    if not lock:
+        yield
+        return
+    try:
+        if lock.try_lock(fcntl.LOCK_EX, PRESENCE):
+            lock.write(lock.owner(f"writes its results to {folder}"))
+        elif f" of job {job} on " not in lock.read():
+            raise ValueError(f"{lock.read()}: give each job an output_path of its own, or wait for the other one's end")
+        lock.wait(fcntl.LOCK_SH, PRESENCE)
+        lock.unlock(WORK)
+        yield
+    finally:
+        lock.release()
+
+
+def _open(folder: Path, job: str, wait_limit: float) -> RecordLock | None:
+    """Return the lock of a folder with its byte of work locked, or None where that is not possible."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = RecordLock(folder.with_name(f".{folder.name}.lock"), job, wait_limit)
+    try:
+        lock.open(fcntl.LOCK_EX, WORK)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LOCK:
+            raise
+        return None
+    return lock
