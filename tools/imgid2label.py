@@ -121,25 +121,30 @@ def _find_model(model: Path | None, names: Path | None) -> ModelClasses | None:
         return ModelClasses(str(names), len(found), found)
     if not model:
         return None
-    found = _read_metadata(model).class_names
+    metadata, count = _read_description(model)
+    source, found = model, metadata.class_names if metadata else ()
     if not found:
-        beside, files = find_beside(model)
-        found = beside.class_names
+        beside = find_beside(model)
+        found = beside.metadata.class_names
         if found:
-            print(f"{model} does not tell the names of its classes: taken from {files[-1]}", file=sys.stderr)
+            source = beside.files[-1]
+            print(f"{model} does not tell the names of its classes: taken from {source}", file=sys.stderr)
     if not found:
         raise ConfigError(f"{model} does not tell the names of its classes: give a file of them with --class_names")
+    if count not in (None, len(found)):
+        raise ValueError(f"{source} has {len(found)} names, but {model} has {count} classes: it belongs to others")
     return ModelClasses(str(model), len(found), found)
 
 
-def _read_metadata(model: Path) -> Metadata:
+def _read_description(model: Path) -> tuple[Metadata | None, int | None]:
+    """Return what a model says of itself, and its number of classes where that is known without running it."""
     if model.suffix in MODEL_SUFFIXES:
-        return read_model_metadata(model) or Metadata()
+        return read_model_metadata(model), None
     if model.suffix != _CHECKPOINT:
         raise ConfigError(f"--model is a file {' '.join(MODEL_SUFFIXES)} or {_CHECKPOINT}, not {model}")
-    from src.checkpoints.weights import read_metadata
+    from src.checkpoints.weights import read_description
 
-    return read_metadata(model) or Metadata()
+    return read_description(model)
 
 
 def _match(

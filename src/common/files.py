@@ -53,6 +53,11 @@ def printable(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
+def visible(text: str) -> str:
+    """Return text for a line of output, with line ends, escape sequences and other invisible characters told."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def to_list(paths: Iterable[str | os.PathLike[str]]) -> bytes:
     """Return the content of a file that lists paths, one a line, each byte as it is in the name."""
     return b"".join(os.fsencode(path) + b"\n" for path in paths)

@@ -34,9 +34,9 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     path = Path(config.onnx_path)
     metadata = read_model_metadata(path) if path.is_file() else None
     model = load_onnx(path, config.device_target, config.device_id)
-    settled = settle(config, path, metadata)
+    settled = settle(config, path, metadata, only_size=model.only_size)
     model, sizes = _fit_square(settled.config, model)
-    settled = settled.fit(sizes.num_classes, sizes.image_size)
+    settled = settled.fit(sizes.num_classes)
     config = settled.config.replace(batch_size=sizes.batch_size)
     evaluated = open_evaluation_set(config, open_images(config.test_data_dir), classes_of(settled), ALONE)
     say(settled.notes)

@@ -38,6 +38,12 @@ class ModelFile:
     input_shape: tuple[int | None, ...]
     provider: str
 
+    @property
+    def only_size(self) -> int | None:
+        """Side of the square images that it takes; None where it leaves that open, or takes no square ones."""
+        sides = set(self.input_shape[2:])
+        return sides.pop() if len(self.input_shape) == 4 and len(sides) == 1 else None
+
 
 def load_model_file(path: Path, device_target: str = "CPU", device_id: int = 0) -> ModelFile:
     """Load a file by the loader of its suffix, which is one of MODEL_SUFFIXES.

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from src.common.files import visible
 from src.model_utils.config import ConfigError
 
 _MAX_LENGTH = 600
@@ -71,7 +72,7 @@ def _describe(error: Exception, debug: bool) -> str:
     message = re.split(r"\n-{20,}\n", message)[0]
     expected = isinstance(error, ValueError | OSError)
     kind = type(error).__name__
-    line = " ".join(message.split())
+    line = visible(" ".join(message.split()))
     if not line:
         line = kind
     elif not expected:

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from src.common.files import visible
 from src.metadata.class_list import read_class_list
 from src.metadata.metadata import Metadata
-from src.model_utils.beside import find_beside
+from src.model_utils.beside import CONFIG, Found, find_beside
 from src.model_utils.config import Config, ConfigError
 
 SETTINGS = ("image_size", "crop_pct", "interpolation")  # of the metadata and the configuration, by the same names
@@ -26,6 +28,7 @@ class Settled:
         notes: What a person should know: differences and assumptions, one line each.
         names_file: The file that the class names are from.
         names_are_given: Whether a person has given it.
+        training_classes: Number of classes in the configuration beside the weights; None where it does not count.
     """
 
     weights: Path
@@ -34,44 +37,40 @@ class Settled:
     notes: tuple[str, ...]
     names_file: Path
     names_are_given: bool = False
+    training_classes: int | None = None
 
-    def fit(self, num_classes: int, image_size: int | None = None) -> Settled:
+    def fit(self, num_classes: int) -> Settled:
         """Return the same for weights whose network is known.
 
         Args:
             num_classes: Its number of classes.
-            image_size: Side of the images that it takes, where only one will do.
 
         Raises:
             ConfigError: If another number of classes is given.
-            ValueError: If the weights have names for another number of classes.
+            ValueError: If the weights have names for another number of classes, or a file beside them is of another.
         """
         if self.config.is_given("num_classes") and self.config.num_classes != num_classes:
             raise ConfigError(
                 f"num_classes is {self.config.num_classes}, but {self.weights} has {num_classes} classes: use "
                 f"--num_classes={num_classes}, or leave it out"
             )
+        check_training(self.weights, self.training_classes, num_classes)
         names = len(self.metadata.class_names)
         if names not in (0, num_classes):
             way_out = "give another file with --class_names" if self.names_are_given else "it belongs to other weights"
             raise ValueError(
                 f"{self.names_file} has {names} names, but the network has {num_classes} classes: {way_out}"
             )
-        config = self.config.replace(num_classes=num_classes, image_size=image_size or self.config.image_size)
-        return replace(self, config=config, notes=(*self.notes, *self._size_notes(image_size)))
-
-    def _size_notes(self, image_size: int | None) -> list[str]:
-        """Tell what differs from the only size that a model takes."""
-        given, trained = self.config.image_size, self.metadata.image_size
-        notes = []
-        if image_size and self.config.is_given("image_size") and given != image_size:
-            notes.append(f"image_size is {image_size}, not {given} as given: {self.weights} takes no other")
-        if image_size and trained not in (None, image_size):
-            notes.append(f"{self.weights} takes images of {image_size} pixels, but was trained with {trained}")
-        return notes
+        return replace(self, config=self.config.replace(num_classes=num_classes))
 
 
-def settle(config: Config, weights: Path, metadata: Metadata | None, class_names: Path | None = None) -> Settled:
+def settle(
+    config: Config,
+    weights: Path,
+    metadata: Metadata | None,
+    class_names: Path | None = None,
+    only_size: int | None = None,
+) -> Settled:
     """Find the settings for weights.
 
     Args:
@@ -79,6 +78,7 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
         weights: The file of the weights.
         metadata: What it says of them; None for nothing.
         class_names: File of class names in the place of those that the weights tell; None for these.
+        only_size: Side of the images that the network takes, where only one will do.
 
     Returns:
         The configuration with `image_size`, `crop_pct`, `interpolation` and, where the training computed in float32,
@@ -96,10 +96,14 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
         metadata = replace(metadata, class_names=names)
     beside = look_beside(weights, metadata)
     notes += [beside.note] if beside.note else []
-    known, changes, assumed = beside.metadata, {}, []
+    changes: dict[str, Any] = {}
+    known, assumed = beside.metadata, []
     for name in SETTINGS:
         value, given = getattr(known, name), getattr(config, name)
-        if config.is_given(name):
+        if name == "image_size" and only_size:
+            notes += _only_size_notes(config, weights, value, only_size)
+            changes[name] = only_size
+        elif config.is_given(name):
             if value not in (None, given):
                 notes.append(f"{name} is {given}, as given, though {weights} says {value}")
         elif value is not None:
@@ -115,22 +119,57 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
         changes["amp_level"] = "O0"
     names_file = class_names or beside.names_file
     config, told = config.replace(**changes), tuple(notes)
-    return Settled(weights, config, known, told, names_file=names_file, names_are_given=class_names is not None)
+    return Settled(
+        weights,
+        config,
+        known,
+        told,
+        names_file=names_file,
+        names_are_given=class_names is not None,
+        training_classes=beside.training_classes,
+    )
+
+
+def _only_size_notes(config: Config, weights: Path, trained: int | None, only_size: int) -> list[str]:
+    """Tell what differs from the only size of images that a network takes."""
+    given, notes = config.image_size, []
+    if config.is_given("image_size") and given != only_size:
+        notes.append(f"image_size is {only_size}, not {given} as given: {weights} takes no other")
+    if trained not in (None, only_size):
+        notes.append(f"{weights} takes images of {only_size} pixels, but was trained with {trained}")
+    return notes
+
+
+def check_training(weights: Path, training_classes: int | None, num_classes: int | None) -> None:
+    """Raise a ValueError if the configuration beside weights is of another number of classes than they are."""
+    if training_classes and num_classes and training_classes != num_classes:
+        raise ValueError(
+            f"{weights.resolve().with_name(CONFIG)} is of a training with {training_classes} classes, but {weights} "
+            f"has {num_classes}: it belongs to other weights"
+        )
 
 
 def say(notes: Iterable[str]) -> None:
     """Tell a person, on stderr."""
     for note in notes:
-        print(note, file=sys.stderr, flush=True)
+        print(visible(note), file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Metadata with what is beside the weights, a note that says so, or none, and the file of the class names."""
+    """Metadata with what is beside weights.
+
+    Args:
+        metadata: The metadata.
+        note: Says what is from where; empty where nothing is.
+        names_file: The file of the class names.
+        training_classes: As in Settled.
+    """
 
     metadata: Metadata
     note: str
     names_file: Path
+    training_classes: int | None = None
 
 
 def look_beside(weights: Path, metadata: Metadata) -> Beside:
@@ -141,10 +180,11 @@ def look_beside(weights: Path, metadata: Metadata) -> Beside:
         OSError: If it cannot be read.
     """
     missing = [name for name in ("class_names", *SETTINGS, "amp_level") if not getattr(metadata, name)]
-    beside, files = find_beside(weights) if missing else (Metadata(), [])
-    found = {name: value for name in missing if (value := getattr(beside, name))}
+    beside = find_beside(weights) if missing else Found(Metadata(), [])
+    found = {name: value for name in missing if (value := getattr(beside.metadata, name))}
     if not found:
         return Beside(metadata, "", weights)
     parts = ", ".join(name.replace("_", " ") for name in found)
-    note = f"{weights} does not tell its {parts}: taken from {' and '.join(map(str, files))}"
-    return Beside(replace(metadata, **found), note, files[-1] if "class_names" in found else weights)
+    note = f"{weights} does not tell its {parts}: taken from {' and '.join(map(str, beside.files))}"
+    names_file = beside.files[-1] if "class_names" in found else weights
+    return Beside(replace(metadata, **found), note, names_file, beside.num_classes)

@@ -70,9 +70,9 @@ def load_classifier(path: Path, config: Config, class_names: Path | None = None)
         raise ValueError(f"{path} does not end in one of {' '.join((CHECKPOINT, *MODEL_SUFFIXES))}")
     metadata = read_model_metadata(path)
     model = load_model_file(path, config.device_target, config.device_id)
-    settled = settle(config, path, metadata, class_names)
+    settled = settle(config, path, metadata, class_names, model.only_size)
     model, sizes = fit_classifier(model, config.batch_size, settled.config.image_size)
-    return Classifier(model.run, sizes.batch_size, settled.fit(sizes.num_classes, sizes.image_size))
+    return Classifier(model.run, sizes.batch_size, settled.fit(sizes.num_classes))
 
 
 def _to_logits(network: Xception, config: Config) -> ToLogits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from src.common.files import printable, to_csv
+from src.common.files import printable, to_csv, visible
 from src.prediction.predictor import Predictions
 from src.prediction.ranking import Prediction
 
@@ -12,7 +12,7 @@ from src.prediction.ranking import Prediction
 def to_table(predictions: Predictions) -> str:
     """Return a line for each class of each image, the name of the image before its first."""
     rows = [
-        ("" if place else printable(image.path), f"{probability:.2%}".replace("%", " %"), str(label), name)
+        ("" if place else printable(image.path), f"{probability:.2%}".replace("%", " %"), str(label), visible(name))
         for image in predictions.images
         for place, (label, probability, name) in enumerate(_classes(image, predictions))
     ]

@@ -18,7 +18,7 @@ from src.metadata.class_list import describe_difference
 from src.metadata.metadata import Metadata
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks
-from src.model_utils.weights_settings import SETTINGS, settle
+from src.model_utils.weights_settings import SETTINGS, check_training, settle
 
 AUTO = "auto"
 
@@ -128,6 +128,7 @@ def follow_origin(
     """
     path = origin.path
     settled = settle(config.replace(amp_level="auto"), path, origin.metadata)
+    check_training(path, settled.training_classes, origin.num_classes)
     origin = replace(origin, metadata=settled.metadata)
     names = len(origin.class_names)
     if origin.num_classes and names not in (0, origin.num_classes):

@@ -30,6 +30,7 @@ from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images, o
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
 from src.model_utils.local_adapter import Group, copy_from_first
+from src.model_utils.weights_settings import say
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
 from src.training.epoch_end import EpochEnd
@@ -204,6 +205,10 @@ def _check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationS
     if config.eval_while_train:
         model = ModelClasses(config.train_data_dir, config.num_classes, tuple(train_images.class_names))
         test_images = open_evaluation_set(config, open_images(config.test_data_dir), model, group)
+    elif config.class_map and group.rank == 0:
+        say(
+            [f"class_map {config.class_map} has no effect: it is for validation, which is off; --eval_while_train=True"]
+        )
     return train_images, test_images
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from src.metadata.metadata import Metadata
 from src.model_utils.config import ConfigError
-from src.model_utils.weights_settings import settle
+from src.model_utils.weights_settings import say, settle
 from tests.helpers.configuration import parse
 
 WHOLE = Metadata(class_names=("cat", "dog"), image_size=71, crop_pct=0.8975, interpolation="bicubic", amp_level="O0")
@@ -60,7 +60,7 @@ def test_files_beside_the_real_weights_tell_what_these_do_not(tmp_path, is_link)
     folder.mkdir()
     weights = folder / "Xception-best.ckpt"
     weights.write_bytes(b"weights")
-    config = parse("--image_size=71", "--amp_level=O0")
+    config = parse("--image_size=71", "--amp_level=O0", "--num_classes=2")
     (folder / "config.yaml").write_text(config.to_yaml())
     (folder / "class_names.txt").write_text("cat\ndog\n")
     if is_link:
@@ -111,13 +111,29 @@ def test_given_class_names_take_the_place_of_the_weights_own(tmp_path):
 
 
 def test_the_only_size_that_a_model_takes_counts_and_differences_are_said():
-    settled = settle(parse("--image_size=90"), Path("net.onnx"), WHOLE).fit(2, 299)
+    settled = settle(parse("--image_size=90"), Path("net.onnx"), WHOLE, only_size=299).fit(2)
     assert settled.config.image_size == 299
-    assert settled.notes[-2:] == (
+    assert settled.notes == (
         "image_size is 299, not 90 as given: net.onnx takes no other",
         "net.onnx takes images of 299 pixels, but was trained with 71",
     )
-    assert settle(parse(), Path("net.onnx"), WHOLE).fit(2, 71).notes == ()
+    assert settle(parse(), Path("net.onnx"), WHOLE, only_size=71).fit(2).notes == ()
+    (note,) = settle(parse(), Path("net.onnx"), None, only_size=71).notes  # its size is no assumption
+    assert note.endswith("this is assumed: crop_pct 0.934375, interpolation bilinear")
+
+
+def test_a_configuration_of_another_number_of_classes_beside_weights_is_not_theirs(tmp_path):
+    weights = tmp_path / "net.ckpt"
+    (tmp_path / "config.yaml").write_text(parse("--image_size=71", "--num_classes=4").to_yaml())
+    with pytest.raises(ValueError, match=r"config\.yaml is of a training with 4 classes, but .*net\.ckpt has 3: it"):
+        settle(parse(), weights, None).fit(3)
+    assert settle(parse(), weights, None).fit(4).config.image_size == 71
+    assert settle(parse(), weights, WHOLE).fit(2).notes == ()  # these tell all that counts
+
+
+def test_notes_are_one_line_each_whatever_names_they_hold(capsys):
+    say(["class a\nb\x1b[31m of ä"])
+    assert capsys.readouterr().err == "class a\\nb\\x1b[31m of ä\n"
 
 
 def test_a_damaged_file_beside_weights_is_named(tmp_path):

@@ -29,4 +29,5 @@ def test_table_json_and_csv_hold_every_class_whatever_the_names():
     ]
     lines = to_table(predictions).splitlines()
     assert lines[0].split() == ["image", "probability", "class", "name"]
-    assert lines[3].split() == ["25.00", "%", "0", "zero"]
+    assert lines[1].split()[-1] == "二\\n"  # a line for each class, and no escape sequence that a terminal obeys
+    assert lines[2].split() == ["25.00", "%", "0", "zero"]

@@ -172,6 +172,20 @@ def test_names_beside_a_model_that_tells_none_count_and_are_said(without_ants, t
     assert capsys.readouterr().err == line
 
 
+def test_names_beside_a_checkpoint_of_another_number_of_classes_are_not_its_own(without_ants, tmp_path, capsys):
+    model = tmp_path / "net.ckpt"
+    network = nn.Cell()
+    network.fc = nn.Dense(2, 5)
+    save_weights(model, network)
+    (tmp_path / "class_names.txt").write_text("".join(f"{name}\n" for name in NAMES))
+    assert run_command(imgid2label.main, [str(without_ants), str(tmp_path / "out"), f"--model={model}"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        error == f"error: {tmp_path / 'class_names.txt'} has 3 names, but {model} has 5 classes: it belongs to others"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_class_map_says_which_class_a_folder_is(without_ants, tmp_path, capsys):
     (without_ants / "cat").rename(without_ants / "felis")
     command = [str(without_ants), str(tmp_path / "out"), f"--model={write_model(tmp_path, 'mindir')}"]

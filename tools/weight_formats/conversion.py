@@ -15,7 +15,7 @@ from src.common.files import atomic_write
 from src.metadata.class_list import read_class_list
 from src.metadata.json_beside import write_json_beside
 from src.metadata.metadata import Metadata, parse_metadata
-from src.model_utils.weights_settings import look_beside
+from src.model_utils.weights_settings import check_training, look_beside
 from src.Xception import xception
 from tools.weight_formats import keras_files, mindcv_files, timm_settings
 from tools.weight_formats.keras_files import read_keras, to_keras
@@ -151,6 +151,7 @@ def export_weights(source: Path, layout: str, out: Path) -> Converted:
     refuse_differences([name for name in names if name not in stored.values], stored.values.keys() - set(names), source)
     weights = read_values({name: StoredTensor.of(stored.values[name]) for name in names}, source)
     told, classes = look_beside(source, stored.metadata or Metadata()), len(weights["fc.bias"])
+    check_training(source, told.training_classes, classes)
     _check_names(told.metadata.class_names, classes, told.names_file)
     content = write(weights, out, told.metadata)
     atomic_write(out, content)
