@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +65,13 @@ def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Pa
         print(f"resuming {path} after epoch {position.epoch}, step {position.step}", flush=True)
         return Start(position, path)
     if position:
+        here = position.in_steps_of(steps_per_epoch)
         print(
-            f"resuming {path} after epoch {position.epoch}, not exactly: it was written at "
-            f"{position.steps_per_epoch} steps an epoch, this run has {steps_per_epoch}",
+            f"resuming {path} after epoch {here.epoch}, step {here.step}, not exactly: it was written after step "
+            f"{position.step} of {position.steps_per_epoch}, this run has {steps_per_epoch} steps an epoch",
             flush=True,
         )
-        return Start(replace(position, step=0, steps_per_epoch=steps_per_epoch), path)
+        return Start(here, path)
     what = "weights and momentum" if has_momentum else "weights only"
     print(
         f"warm start from {path}: it holds {what} and no position; training starts after epoch "
