@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from src.checkpoints.names import BEST_CHECKPOINT, checkpoint_name
 from src.checkpoints.position import Position
 from src.checkpoints.record import recorded_checkpoints
@@ -65,7 +67,7 @@ class CheckpointKeeper:
 
     def save_best(self, position: Position, top_1: float) -> bool:
         """Save the best checkpoint, at the end of an epoch, if its validation top-1 is the best; return whether."""
-        if top_1 <= self._best_top_1:
+        if np.float32(top_1) <= np.float32(self._best_top_1):  # as a checkpoint records it
             return False
         self._best_top_1 = top_1
         self.save_if_due(position)  # once more, as it records the best top-1

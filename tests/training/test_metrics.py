@@ -34,6 +34,7 @@ rows_strategy = st.lists(
         val_top_5=share,
     ),
     max_size=6,
+    unique_by=lambda row: (row.epoch, row.step),
 )
 
 
