@@ -57,6 +57,11 @@ def owes_validation(config: Config, folder: Path, start: Start, group: Group) ->
     return bool(gather_from_ranks(np.array(bool(owes), np.int64), group)[0])
 
 
+def is_here(start: Start, folder: Path) -> bool:
+    """Tell whether a training goes on in the folder that its checkpoint lies in."""
+    return start.checkpoint is not None and start.checkpoint.resolve().parent == folder.resolve()
+
+
 def open_line(config: Config, folder: Path, names: list[str], start: Start) -> Line:
     """Move aside what does not belong to the training that begins or goes on, and write what describes it.
 
@@ -89,7 +94,7 @@ def open_line(config: Config, folder: Path, names: list[str], start: Start) -> L
 
 def _place(start: Start, folder: Path) -> Position | None:
     """Return where the line of a folder goes on, as the checkpoint records it; None where another line begins."""
-    if start.checkpoint is None or start.checkpoint.resolve().parent != folder.resolve():
+    if not (start.checkpoint and is_here(start, folder)):
         return None
     return read_position(start.checkpoint) or start.position
 

@@ -12,7 +12,7 @@ from src.training.model import build_schedule
 from src.training.origin import Origin
 
 _SETTINGS = ("epoch_size", "warmup_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end")
-_LIKE_A_STEP = 0.02  # relative change of the rate that is no jump
+_NO_JUMP = 0.02  # relative difference from the rate that the old schedule has there
 _MOST_STEPS = 10**8
 
 
@@ -33,17 +33,17 @@ def schedule_change(config: Config, origin: Origin, position: Position) -> str:
     if not (changed and recorded and recorded.global_step) or position.epoch >= config.epoch_size:
         return ""
     try:
-        before = _rate(config.replace(**old), recorded, recorded.global_step - 1)
+        last, expected = (_rate(config.replace(**old), recorded, recorded.global_step - back) for back in (1, 0))
         after = _rate(config, position, position.global_step)
     except (TypeError, ValueError):  # recipes of other programs
         return ""
-    if math.isclose(before, after, rel_tol=_LIKE_A_STEP):
+    if math.isclose(expected, after, rel_tol=_NO_JUMP):
         return ""
     said = [
         f"{old[name]} -> {new[name]} epochs" if name == "epoch_size" else f"{name} {old[name]} -> {new[name]}"
         for name in changed
     ]
-    return f"schedule: {', '.join(said)}, the rate goes from {before:.3g} to {after:.3g}"
+    return f"schedule: {', '.join(said)}, the rate goes from {last:.3g} to {after:.3g}"
 
 
 def _rate(config: Config, position: Position, step: int) -> float:

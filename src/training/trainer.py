@@ -32,13 +32,13 @@ from src.training.dropout import DropoutMasks, ReplayableDropout
 from src.training.epoch_end import EpochEnd, Validation
 from src.training.fine_tuning import prepare_fine_tuning
 from src.training.images import check_data, train_dataset
-from src.training.line import open_line, owes_validation
+from src.training.line import is_here, open_line, owes_validation
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
 from src.training.model import build_average, build_model, build_optimizer, build_schedule
 from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
-from src.training.resume import Start, restore
+from src.training.resume import Start, restore, say_done
 from src.training.stop import StopOnSignal, StopSignal
 from src.Xception import FEATURES, xception
 
@@ -86,10 +86,9 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images.class_names)
     is_done = training.start.position.epoch >= config.epoch_size
     owes = owes_validation(config, training.folder, training.start, group)
-    if is_done:
-        print(f"all {config.epoch_size} epochs are done already", flush=True)
-        if not owes:
-            return training.folder
+    if is_done and not (owes and is_here(training.start, training.folder)):
+        say_done(config, training.start)
+        return training.folder
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata))
     for network in training.state.networks:
