@@ -101,7 +101,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
         if not is_done:
             outputs = _Outputs(validation, metrics, keeper)
-            with readable_errors(train_images.source), _compiled_once(training, library) as compiling:
+            with readable_errors(train_images.source), _compiled_once(training, library, owes) as compiling:
                 _fit(training, new_dataset, [*masks, *compiling], outputs)
     return training.folder
 
@@ -178,12 +178,17 @@ def _keeper(training: _Training, best_top_1: float) -> CheckpointKeeper | None:
     return CheckpointKeeper(training.folder, training.state, keep, best_top_1)
 
 
-def _compiled_once(training: _Training, library: Path | None) -> AbstractContextManager[list[CompileOnce]]:
-    """Name all that the graph of a step follows from, and take it from the cache or keep it there."""
+def _compiled_once(
+    training: _Training, library: Path | None, is_second: bool
+) -> AbstractContextManager[list[CompileOnce]]:
+    """Name all that the graph of a step follows from, and take it from the cache or keep it there.
+
+    MindSpore counts the graphs of a process: the second one, after a validation, is no entry for a first one.
+    """
     state, is_resumed = training.state, training.start.checkpoint is not None
     parameters = [*state.network.get_parameters(), *state.optimizer.get_parameters()]
     shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
-    facts = [len(training.plan.schedule), is_resumed, library, state.network.pool_padding, shapes]
+    facts = [len(training.plan.schedule), is_resumed, is_second, library, state.network.pool_padding, shapes]
     return compiled_once(training.config, training.group, facts)
 
 
