@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src.checkpoints.names import BEST_CHECKPOINT, checkpoint_name, numbered_checkpoints
+import numpy as np
+
+from src.checkpoints.names import BEST_CHECKPOINT, checkpoint_name
 from src.checkpoints.position import Position
+from src.checkpoints.record import recorded_checkpoints
 from src.checkpoints.training_state import TrainingState, save_training
 
 
@@ -56,14 +59,15 @@ class CheckpointKeeper:
         save_training(path, self._state, position)
         self._saved = position
         # Only now may an old one go: a failed save leaves all there were.
-        for old in numbered_checkpoints(self._folder)[: -self._keep.newest]:
-            if old != path:
-                old.unlink(missing_ok=True)
+        recorded = [old for old in recorded_checkpoints(self._folder, with_best=False) if old.position]
+        for old in recorded[: -self._keep.newest]:
+            if old.path != path:
+                old.path.unlink(missing_ok=True)
         return path
 
     def save_best(self, position: Position, top_1: float) -> bool:
         """Save the best checkpoint, at the end of an epoch, if its validation top-1 is the best; return whether."""
-        if top_1 <= self._best_top_1:
+        if np.float32(top_1) <= np.float32(self._best_top_1):  # as a checkpoint records it
             return False
         self._best_top_1 = top_1
         self.save_if_due(position)  # once more, as it records the best top-1

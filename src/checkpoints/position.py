@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,13 @@ class Position:
     def global_step(self) -> int:
         """Finished steps in all."""
         return self.epoch * self.steps_per_epoch + self.step
+
+    @property
+    def epochs(self) -> tuple[int, float]:
+        """Finished epochs, and the finished share of the next: the order of positions, whatever steps an epoch has."""
+        return self.epoch, self.step / self.steps_per_epoch
+
+    def in_steps_of(self, steps_per_epoch: int) -> Position:
+        """Return the last position that is not later, with epochs of another number of steps."""
+        step = self.step * steps_per_epoch // self.steps_per_epoch
+        return replace(self, step=step, steps_per_epoch=steps_per_epoch)

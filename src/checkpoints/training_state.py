@@ -9,7 +9,7 @@ from typing import Any
 
 from mindspore import Parameter, Tensor, nn
 
-from src.checkpoints.file import FIRST_OF_TRAINING, read_checkpoint, write_checkpoint
+from src.checkpoints.file import DamagedCheckpoint, read_checkpoint, write_checkpoint
 from src.checkpoints.parameters import (
     AVERAGE,
     assign,
@@ -22,6 +22,7 @@ from src.checkpoints.parameters import (
     weights_of,
 )
 from src.checkpoints.position import Position
+from src.checkpoints.record import entries_of, position_of
 from src.metadata.metadata import Metadata
 
 _MOMENT = "moments."  # how the optimizer names its momentum
@@ -61,14 +62,7 @@ def save_training(path: Path, state: TrainingState, position: Position | None = 
         OSError: If the file cannot be written; what was there is untouched.
     """
     parameters = {**weights_of(state.network), **_moments(state), **_averages(state)}
-    first: dict[str, int | float | str] = {}
-    if position is not None:
-        first = {
-            FIRST_OF_TRAINING: position.steps_per_epoch,
-            "epoch_num": position.epoch,
-            "step_num": position.step,
-            "best_top_1": position.best_top_1,
-        }
+    first = entries_of(position) if position else {}
     write_checkpoint(path, parameters.values(), {**first, **metadata_entry(state.network, state.metadata)})
 
 
@@ -93,6 +87,7 @@ def load_training(state: TrainingState, path: str | Path, whole: bool = False) -
     weights = weights_of(state.network)
     check_weights(weights, stored, path)
     metadata = stored_metadata(stored, path)
+    position = _position(stored, path)
     moments = _held(_moments(state), _MOMENT, stored, path)
     averages = _held(_averages(state), AVERAGE, stored, path) if state.averaged is not None else {}
     # Only now that all is known to fit may anything change.
@@ -101,7 +96,7 @@ def load_training(state: TrainingState, path: str | Path, whole: bool = False) -
     assign({**weights, **moments, **averages}, stored)
     if state.averaged is not None and not averages:
         copy_weights(state.network, state.averaged)
-    return _position(stored), bool(moments)
+    return position, bool(moments)
 
 
 def set_global_step(optimizer: nn.Optimizer, step: int) -> None:
@@ -120,12 +115,16 @@ def _held(
     return wanted
 
 
-def _position(stored: Mapping[str, Any]) -> Position | None:
-    if not {"epoch_num", "step_num", FIRST_OF_TRAINING} <= stored.keys():
-        return None
-    epoch, step, steps = (stored[name].asnumpy().item() for name in ("epoch_num", "step_num", FIRST_OF_TRAINING))
-    best = stored["best_top_1"].asnumpy().item() if "best_top_1" in stored else -1.0
-    return Position(epoch, step, steps, best)
+def _position(stored: Mapping[str, Any], path: Path) -> Position | None:
+    numbers = {
+        name: value.asnumpy().item()
+        for name, value in stored.items()
+        if name in entries_of(Position()) and isinstance(value, Parameter) and value.size == 1
+    }
+    try:
+        return position_of(numbers)
+    except ValueError as error:
+        raise DamagedCheckpoint(f"cannot read checkpoint {path}: {error}; use another one") from error
 
 
 def _moments(state: TrainingState) -> dict[str, Parameter]:

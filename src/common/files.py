@@ -131,12 +131,13 @@ def check_free_space(folder: Path, needed: int) -> None:
         )
 
 
-def move_aside(paths: Sequence[Path], folder: Path) -> Path | None:
+def move_aside(paths: Sequence[Path], folder: Path, copied: Sequence[Path] = ()) -> Path | None:
     """Move the files of an earlier run out of the way of a new one.
 
     Args:
         paths: Files with different names; those that do not exist are passed over.
         folder: Where the sub-folder `earlier-<n>` is made, with the first free n from 1.
+        copied: Files that stay and whose copies go with the others, before these; likewise.
 
     Returns:
         The new sub-folder, or None when there was nothing to move.
@@ -146,12 +147,15 @@ def move_aside(paths: Sequence[Path], folder: Path) -> Path | None:
         OSError: If one cannot be moved.
     """
     existing = [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
-    if not existing:
+    copied = [path for path in copied if path.exists()]
+    if not (existing or copied):
         return None
-    names = [path.name for path in existing]
+    names = [path.name for path in (*existing, *copied)]
     if len(set(names)) < len(names):
         raise ValueError(f"cannot move files of the same name into one folder: {', '.join(map(str, existing))}")
     target = _make_numbered_folder(folder)
+    for path in copied:
+        shutil.copy2(path, target / path.name)
     for path in existing:
         shutil.move(path, target / path.name)
     return target

@@ -17,6 +17,7 @@ from src.model_utils.derived_settings import amp_level, label_smoothing, loss_sc
 from src.model_utils.local_adapter import Group
 from src.training.origin import Origin
 from src.training.resume import Start
+from src.training.schedule_change import schedule_change
 
 _SETTINGS = (
     "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "warmup_epochs", "lr_decay_mode",
@@ -56,8 +57,8 @@ def describe_run(
     if not (origin and goes_on and start.checkpoint):
         return metadata
     metadata, note = go_on(origin, metadata, start.position)
-    if note:
-        print(note, flush=True)
+    for line in filter(None, [note, schedule_change(config, origin, start.position)]):
+        print(line, flush=True)
     return metadata
 
 

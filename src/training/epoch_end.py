@@ -1,18 +1,63 @@
-"""What happens after each epoch: checkpoints, validation, metrics and curves."""
+"""What happens after each epoch: checkpoints, metrics, validation and curves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import mindspore as ms
 
 from src.checkpoints.keeper import CheckpointKeeper
+from src.checkpoints.position import Position
 from src.evaluation.counting import Result
 from src.training.log import TrainingLog
-from src.training.metrics import MetricsLog, write_curves
+from src.training.metrics import MetricsLog, Row, write_curves
 from src.training.plan import TrainingPlan
 from src.training.stop import StopOnSignal
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The validation at the end of an epoch, and what it leaves: a row, and the best checkpoint.
+
+    Args:
+        evaluate: Evaluates the network, on all ranks together.
+        metrics: The metrics file; None on all ranks but the first.
+        keeper: Saves the checkpoints; None saves none.
+    """
+
+    evaluate: Callable[[], Result]
+    metrics: MetricsLog | None
+    keeper: CheckpointKeeper | None
+
+    def run(self, position: Position, row: Row) -> None:
+        """Validate; all ranks call this together.
+
+        Args:
+            position: The end of an epoch.
+            row: The row of its last step, which the validation is put into.
+        """
+        result = self.evaluate()
+        if self.metrics:
+            print(result.to_line(), flush=True)
+        if self.keeper and self.keeper.save_best(position, result.top_1):
+            print(f"best validation top-1 so far: {result.top_1:.4f}", flush=True)
+        # The row last: what it tells has been kept by then, and a kill before it has the validation made up.
+        if self.metrics:
+            self.metrics.add_validation(replace(row, val_top_1=result.top_1, val_top_5=result.top_5))
+            write_curves(self.metrics.path)
+
+    def make_up(self, position: Position, lr: float) -> None:
+        """Validate where that has not been done, before training goes on; all ranks call this together.
+
+        Args:
+            position: The end of an epoch.
+            lr: Learning rate of its last step.
+        """
+        if self.metrics:
+            print(f"epoch {position.epoch} has no validation here: it is validated first", flush=True)
+        unknown = float("nan")
+        self.run(position, Row(position.epoch, position.global_step, lr, unknown, unknown))
 
 
 class EpochEnd(ms.train.Callback):
@@ -22,7 +67,7 @@ class EpochEnd(ms.train.Callback):
         plan: The steps of the training.
         log: The training log, which stands before this in the list of callbacks.
         stop: Ends training on a signal; stands before this too.
-        validate: Evaluates the network, on all ranks together; None does without.
+        validation: What validates; None does without.
         metrics: The metrics file, beside which the curves are drawn; None on all ranks but the first.
         keeper: Saves the checkpoints; None saves none.
     """
@@ -33,7 +78,7 @@ class EpochEnd(ms.train.Callback):
         log: TrainingLog,
         stop: StopOnSignal,
         *,
-        validate: Callable[[], Result] | None,
+        validation: Validation | None,
         metrics: MetricsLog | None,
         keeper: CheckpointKeeper | None,
     ):
@@ -41,25 +86,23 @@ class EpochEnd(ms.train.Callback):
         self._plan = plan
         self._log = log
         self._stop = stop
-        self._validate = validate
+        self._validation = validation
         self._metrics = metrics
         self._keeper = keeper
 
     def on_train_epoch_end(self, run_context: ms.train.RunContext) -> None:
         position = self._plan.finished(run_context)
-        # The checkpoint first: neither a full disk, nor a validation that fails or is stopped, may cost it.
-        if self._keeper:
-            self._keeper.save_if_due(position)
-        self._stop.end_if_asked(run_context)
         row = self._log.last_row
-        if self._validate:
-            with self._stop.let_through():
-                result = self._validate()
-            row = replace(row, val_top_1=result.top_1, val_top_5=result.top_5)
+        # The row is there whenever the checkpoint is, and both before a validation, which may fail or be stopped.
+        try:
             if self._metrics:
-                print(result.to_line(), flush=True)
-            if self._keeper and self._keeper.save_best(position, result.top_1):
-                print(f"best validation top-1 so far: {result.top_1:.4f}", flush=True)
-        if self._metrics:
-            self._metrics.append(row)
+                self._metrics.append(row)
+        finally:  # a row that cannot be written costs no checkpoint
+            if self._keeper:
+                self._keeper.save_if_due(position)
+        self._stop.end_if_asked(run_context)
+        if self._validation:
+            with self._stop.let_through():
+                self._validation.run(position, row)
+        elif self._metrics:
             write_curves(self._metrics.path)

@@ -7,11 +7,12 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from src.checkpoints.names import CURVES
+from src.checkpoints.position import Position
 from src.common.files import atomic_write, to_csv
 from src.common.plotting import has_matplotlib, new_figure, to_png
 
@@ -22,10 +23,10 @@ class Row:
 
     Args:
         epoch: Number of the epoch, from 1.
-        step: Finished steps from the very beginning of training.
+        step: Finished steps from the very beginning of training, all epochs taken to have as many as this one.
         lr: Learning rate of the last of these.
-        loss: Its loss.
-        images_per_second: Speed since the row before.
+        loss: Its loss; NaN in a row of a validation alone.
+        images_per_second: Speed since the row before; likewise.
         val_top_1: Validation top-1 after the epoch, 0 to 1; None where there was no validation.
         val_top_5: Validation top-5 after the epoch, 0 to 1; None where there was no validation.
     """
@@ -48,28 +49,73 @@ class MetricsLog:
 
     Args:
         path: The file; created with its header if it is missing, with missing parent folders.
-        keep_until_step: Rows of later steps are dropped: a resumed training writes them again.
+        until: Rows of later positions are dropped: a resumed training writes them again.
 
     Raises:
         OSError: If the file cannot be read or written.
         ValueError: If it is no metrics file.
     """
 
-    def __init__(self, path: Path, keep_until_step: int = 0):
+    def __init__(self, path: Path, until: Position | None = None):
         self.path = path
-        rows = [row for row in read_metrics(path) if row.step <= keep_until_step] if path.exists() else []
-        atomic_write(path, to_csv([_NAMES]) + "".join(_to_line(row) for row in rows))
+        rows = rows_until(read_metrics(path), until or Position()) if path.exists() else []
+        self._last = rows[-1] if rows else None
+        self._write(rows)
 
     def append(self, row: Row) -> None:
-        """Append a row.
+        """Append a row, unless it is the last one already.
 
         Raises:
             OSError: If it cannot be written.
         """
+        if row == self._last:
+            return
         with self.path.open("a", encoding="utf-8", newline="") as stream:
             stream.write(_to_line(row))
             stream.flush()
             os.fsync(stream.fileno())
+        self._last = row
+
+    def add_validation(self, row: Row) -> None:
+        """Put a validation into the last row, where that is of the same epoch, or append it.
+
+        Args:
+            row: The row of the epoch's last step, with the validation.
+
+        Raises:
+            OSError: If it cannot be written; the file is as it was.
+        """
+        last = self._last
+        if last is None or last.epoch != row.epoch:
+            self.append(row)
+            return
+        row = replace(last, val_top_1=row.val_top_1, val_top_5=row.val_top_5)
+        try:
+            before = read_metrics(self.path)[:-1]
+        except (OSError, ValueError):  # a file that somebody has changed or taken away ends no training
+            self.append(row)
+            return
+        self._write([*before, row])
+        self._last = row
+
+    def _write(self, rows: Iterable[Row]) -> None:
+        atomic_write(self.path, to_csv([_NAMES]) + "".join(_to_line(row) for row in rows))
+
+
+def rows_until(rows: Sequence[Row], position: Position) -> list[Row]:
+    """Return the rows that are not later than a position, whatever steps the epochs before it had.
+
+    Args:
+        rows: In the order in which they were written.
+        position: As a checkpoint records it.
+    """
+    finished = [row for row in rows if row.epoch <= position.epoch]
+    begun = [row for row in rows if row.epoch == position.epoch + 1] if position.step else []
+    # Of an epoch that was gone on with at other steps, the row of the position tells where it ends.
+    ends = [number for number, row in enumerate(begun, start=1) if row.step == position.global_step]
+    if ends:
+        return finished + begun[: ends[-1]]
+    return finished + [row for row in begun if row.step <= position.global_step]
 
 
 def read_metrics(path: Path) -> list[Row]:

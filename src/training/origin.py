@@ -11,7 +11,7 @@ import numpy as np
 
 from src.checkpoints.file import DamagedCheckpoint
 from src.checkpoints.folder import checkpoint_folder
-from src.checkpoints.names import BEST_CHECKPOINT, numbered_checkpoints
+from src.checkpoints.record import recorded_checkpoints
 from src.checkpoints.weights import read_description
 from src.data.image_source import open_images
 from src.metadata.class_list import describe_difference
@@ -152,21 +152,35 @@ def follow_origin(
 
 
 def _find_newest(folder: Path) -> Origin | None:
-    """Return the newest checkpoint of a folder that is whole, None where there is none, and name those that are not."""
-    best = folder / BEST_CHECKPOINT
-    candidates = [*reversed(numbered_checkpoints(folder)), *([best] if best.exists() else [])]
+    """Return the checkpoint of a folder that is furthest by its own record and whole, None where there is none.
+
+    Those that are passed over are named. One that records no position is taken where no other will do.
+    """
+    candidates = recorded_checkpoints(folder)[::-1]
     if not candidates:
         print(f"no checkpoint in {folder} yet: training starts at the beginning", flush=True)
         return None
-    for path in candidates:
-        try:
-            return _read(path, is_resumed=True, whole=True)
-        except DamagedCheckpoint as error:
-            print(f"skipping {path}: {error}", flush=True)
+    without = [origin for path, position in candidates if not position and (origin := _read_whole(path))]
+    for path, position in candidates:
+        if position and (origin := _read_whole(path)):
+            for other in without:
+                print(f"skipping {other.path}: it records no position", flush=True)
+            return origin
+    if without:
+        return without[0]
     raise ValueError(
         f"none of the {len(candidates)} checkpoints in {folder} can be read: remove them to start at the beginning, "
         f"or name another one with --resume=FILE"
     )
+
+
+def _read_whole(path: Path) -> Origin | None:
+    """Return a checkpoint to go on with; None, and a line that says so, for a damaged one."""
+    try:
+        return _read(path, is_resumed=True, whole=True)
+    except DamagedCheckpoint as error:
+        print(f"skipping {path}: {error}", flush=True)
+        return None
 
 
 def _read(path: Path, is_resumed: bool, whole: bool = False) -> Origin:

@@ -28,6 +28,10 @@ class TrainingPlan:
         """Return how many images are left to train with."""
         return (len(self.schedule) - position.global_step) * self.images_per_step
 
+    def rate_before(self, position: Position) -> float:
+        """Return the learning rate of the last step before a position, which may lie after the end of the schedule."""
+        return float(self.schedule[min(position.global_step, len(self.schedule)) - 1])
+
     def position(self, run_context: ms.train.RunContext) -> Position:
         """Tell how far training is, from what Model.train hands to a callback.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,24 +38,33 @@ def restore(config: Config, state: TrainingState, steps_per_epoch: int, origin: 
         group: The processes that train together, all of which must start at the same place.
 
     Returns:
-        The start; its epoch equals `epoch_size` where `auto` finds the training finished.
+        The start; its epoch is not below `epoch_size` where nothing is left to train.
 
     Raises:
-        ValueError: If the checkpoint is damaged or does not fit, or nothing is left to train.
+        ValueError: If the checkpoint is damaged or does not fit.
     """
     if config.finish_epoch and not config.resume:
         raise ConfigError(f"finish_epoch is {config.finish_epoch}, but no checkpoint is given: add --resume CKPT")
     start = Start(Position(config.finish_epoch, 0, steps_per_epoch))
     if origin and origin.is_resumed:
         start = _resume(config, state, steps_per_epoch, origin.path)
-    if start.position.epoch >= config.epoch_size and config.resume != AUTO:
+    _check_same_start(start.position, group)
+    set_global_step(state.optimizer, start.position.global_step)
+    return start
+
+
+def say_done(config: Config, start: Start) -> None:
+    """Say that nothing is left to train, which only `auto` may find.
+
+    Raises:
+        ConfigError: If a checkpoint is named.
+    """
+    if config.resume != AUTO:
         raise ConfigError(
             f"nothing to train: {start.position.epoch} of {config.epoch_size} epochs are done; raise --epoch_size to "
             f"go on"
         )
-    _check_same_start(start.position, group)
-    set_global_step(state.optimizer, start.position.global_step)
-    return start
+    print(f"all {config.epoch_size} epochs are done already", flush=True)
 
 
 def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Path) -> Start:
@@ -65,12 +74,13 @@ def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Pa
         print(f"resuming {path} after epoch {position.epoch}, step {position.step}", flush=True)
         return Start(position, path)
     if position:
+        here = position.in_steps_of(steps_per_epoch)
         print(
-            f"resuming {path} after epoch {position.epoch}, not exactly: it was written at "
-            f"{position.steps_per_epoch} steps an epoch, this run has {steps_per_epoch}",
+            f"resuming {path} after epoch {here.epoch}, step {here.step}, not exactly: it was written after step "
+            f"{position.step} of {position.steps_per_epoch}, this run has {steps_per_epoch} steps an epoch",
             flush=True,
         )
-        return Start(replace(position, step=0, steps_per_epoch=steps_per_epoch), path)
+        return Start(here, path)
     what = "weights and momentum" if has_momentum else "weights only"
     print(
         f"warm start from {path}: it holds {what} and no position; training starts after epoch "

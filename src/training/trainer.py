@@ -9,38 +9,36 @@ from functools import partial
 from pathlib import Path
 
 import mindspore as ms
-import numpy as np
 
-from src.checkpoints.folder import checkpoint_folder, prepare_folder
+from src.checkpoints.folder import checkpoint_folder
 from src.checkpoints.keeper import CheckpointKeeper, Keep
-from src.checkpoints.names import BAD_IMAGES, METRICS
+from src.checkpoints.names import BAD_IMAGES
 from src.checkpoints.position import Position
 from src.checkpoints.training_state import TrainingState
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.cpu.compile_once import CompileOnce, compiled_once
 from src.cpu.operators import use_cpu_operators
-from src.data.class_matching import ModelClasses
-from src.data.image_source import open_images
-from src.data.usable_images import UsableImages, usable_images, write_bad_images
-from src.dataset import create_dataset, readable_errors
+from src.data.usable_images import UsableImages, write_bad_images
+from src.dataset import readable_errors
 from src.evaluation.counting import Result
 from src.evaluation.engines import by_mindspore, image_loss
-from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images, open_evaluation_set
+from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
+from src.model_utils.derived_settings import sinks_data, to_evaluation_precision
 from src.model_utils.local_adapter import Group, copy_from_first
-from src.model_utils.weights_settings import say
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
-from src.training.epoch_end import EpochEnd
+from src.training.epoch_end import EpochEnd, Validation
 from src.training.fine_tuning import prepare_fine_tuning
+from src.training.images import check_data, train_dataset
+from src.training.line import is_here, open_line, owes_validation
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
-from src.training.model import build_augmentation, build_average, build_model, build_optimizer, build_schedule
+from src.training.model import build_average, build_model, build_optimizer, build_schedule
 from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
-from src.training.resume import Start, restore
+from src.training.resume import Start, restore, say_done
 from src.training.stop import StopOnSignal, StopSignal
 from src.Xception import FEATURES, xception
 
@@ -55,6 +53,15 @@ class _Training:
     plan: TrainingPlan
     start: Start
     folder: Path
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What a training leaves beside its log; nothing on all ranks but the first, which validate all the same."""
+
+    validation: Validation | None
+    metrics: MetricsLog | None
+    keeper: CheckpointKeeper | None
 
 
 def train(config: Config, group: Group, library: Path | None = None) -> Path:
@@ -74,35 +81,52 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
     config, origin = settle_origin(config, group)
-    train_images, test_images = _check_data(config, group)
-    new_dataset = partial(_train_dataset, config, group, train_images)
+    train_images, test_images = check_data(config, group)
+    new_dataset = partial(train_dataset, config, group, train_images)
     training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images.class_names)
-    if training.start.position.epoch >= config.epoch_size:
-        print(f"all {config.epoch_size} epochs are done already", flush=True)
+    is_done = training.start.position.epoch >= config.epoch_size
+    owes = owes_validation(config, training.folder, training.start, group)
+    if is_done and not (owes and is_here(training.start, training.folder)):
+        say_done(config, training.start)
         return training.folder
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata))
-    state, plan, start = training.state, training.plan, training.start.position
-    if library:
-        for network in state.networks:
+    for network in training.state.networks:
+        if library:
             use_cpu_operators(network, library)
     masks = [] if sinks_data(config) else [_dropout_masks(training)]
+    with _open_folder(training, train_images, test_images) as (metrics, keeper):
+        validation = Validation(_evaluation(training, test_images), metrics, keeper) if test_images else None
+        if validation and owes:
+            validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
+        if not is_done:
+            outputs = _Outputs(validation, metrics, keeper)
+            with readable_errors(train_images.source), _compiled_once(training, library, owes) as compiling:
+                _fit(training, new_dataset, [*masks, *compiling], outputs)
+    return training.folder
+
+
+def _fit(
+    training: _Training,
+    new_dataset: Callable[[Position], ms.dataset.Dataset],
+    first: list[ms.train.Callback],
+    outputs: _Outputs,
+) -> None:
+    """Train to the last epoch; `first` are callbacks that stand before all others."""
+    config, state, plan, start = training.config, training.state, training.plan, training.start.position
     with (
-        _open_folder(training, train_images, test_images) as (metrics, keeper),
         StopSignal() as stop,
         Progress(plan.images_after(start), "train", log_seconds=30) as progress,
         _profiling(config, training.folder),
-        readable_errors(train_images.source),
-        _compiled_once(training, library) as compiling,
     ):
         model = build_model(config, state.network, state.optimizer, state.averaged)
-        log = TrainingLog(plan, config.log_steps, progress, metrics, config.num_classes)
-        on_signal = StopOnSignal(stop, group, log, keeper, plan)
-        validate = _validation(training, test_images) if test_images else None
-        epoch_end = EpochEnd(plan, log, on_signal, validate=validate, metrics=metrics, keeper=keeper)
-        callbacks = [*masks, *compiling, log, on_signal, epoch_end]
+        log = TrainingLog(plan, config.log_steps, progress, outputs.metrics, config.num_classes)
+        on_signal = StopOnSignal(stop, training.group, log, outputs.keeper, plan)
+        epoch_end = EpochEnd(
+            plan, log, on_signal, validation=outputs.validation, metrics=outputs.metrics, keeper=outputs.keeper
+        )
+        callbacks = [*first, log, on_signal, epoch_end]
         _run(model, new_dataset, callbacks, start=start, epochs=config.epoch_size, sink=sinks_data(config))
-    return training.folder
 
 
 def _build(
@@ -140,31 +164,36 @@ def _open_folder(
     config, folder, start = training.config, training.folder, training.start
     with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
         print(f"configuration:\n{config.to_yaml()}", flush=True)
-        prepare_folder(folder, config, train_images.class_names, start.checkpoint)
+        line = open_line(config, folder, train_images.class_names, start)
         for path in write_bad_images(folder / BAD_IMAGES, train_images, *([test_images.images] if test_images else [])):
             print(f"the bad images are listed in {path}", flush=True)
-        yield MetricsLog(folder / METRICS, start.position.global_step), _keeper(training)
+        yield line.metrics, _keeper(training, line.best_top_1)
 
 
-def _keeper(training: _Training) -> CheckpointKeeper | None:
+def _keeper(training: _Training, best_top_1: float) -> CheckpointKeeper | None:
     config = training.config
     if not config.save_checkpoint:
         return None
     keep = Keep(config.save_checkpoint_epochs, config.keep_checkpoint_max, last_epoch=config.epoch_size)
-    return CheckpointKeeper(training.folder, training.state, keep, training.start.position.best_top_1)
+    return CheckpointKeeper(training.folder, training.state, keep, best_top_1)
 
 
-def _compiled_once(training: _Training, library: Path | None) -> AbstractContextManager[list[CompileOnce]]:
-    """Name all that the graph of a step follows from, and take it from the cache or keep it there."""
+def _compiled_once(
+    training: _Training, library: Path | None, is_second: bool
+) -> AbstractContextManager[list[CompileOnce]]:
+    """Name all that the graph of a step follows from, and take it from the cache or keep it there.
+
+    MindSpore counts the graphs of a process: the second one, after a validation, is no entry for a first one.
+    """
     state, is_resumed = training.state, training.start.checkpoint is not None
     parameters = [*state.network.get_parameters(), *state.optimizer.get_parameters()]
     shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
-    facts = [len(training.plan.schedule), is_resumed, library, state.network.pool_padding, shapes]
+    facts = [len(training.plan.schedule), is_resumed, is_second, library, state.network.pool_padding, shapes]
     return compiled_once(training.config, training.group, facts)
 
 
-def _validation(training: _Training, images: EvaluationSet) -> Callable[[], Result]:
-    """Return the evaluation of what the first rank saves: batch norm's statistics are each rank's own."""
+def _evaluation(training: _Training, images: EvaluationSet) -> Callable[[], Result]:
+    """Return the validation of what the first rank saves: batch norm's statistics are each rank's own."""
     config, group, state = training.config, training.group, training.state
     network = state.network if state.averaged is None else to_evaluation_precision(config, state.averaged)
     engine = by_mindspore(network, image_loss(config), config.batch_size)
@@ -196,42 +225,6 @@ def _run(
         last = epochs if sink and not position.step else position.epoch + 1
         model.train(last, new_dataset(position), callbacks, sink, initial_epoch=position.epoch)
         position = Position(last)
-
-
-def _check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSet | None]:
-    """Check the folders of a training; return its images, and those of its validation if there is one."""
-    train_images = usable_images(config, open_images(config.train_data_dir), group, do_train=True)
-    test_images = None
-    if config.eval_while_train:
-        model = ModelClasses(config.train_data_dir, config.num_classes, tuple(train_images.class_names))
-        test_images = open_evaluation_set(config, open_images(config.test_data_dir), model, group)
-    elif config.class_map and group.rank == 0:
-        say(
-            [f"class_map {config.class_map} has no effect: it is for validation, which is off; --eval_while_train=True"]
-        )
-    return train_images, test_images
-
-
-def _train_dataset(config: Config, group: Group, images: UsableImages, position: Position) -> ms.dataset.Dataset:
-    """Return the images of the epoch of a position, without the batches that are done."""
-    seed = np.random.SeedSequence((config.seed, position.epoch)).generate_state(1)[0]
-    return create_dataset(
-        images.source,
-        True,
-        config.batch_size,
-        group.size,
-        group.rank,
-        image_size=config.image_size,
-        num_parallel_workers=workers(config),
-        seed=int(seed),
-        skip_batches=position.step,
-        crop_min_area=config.crop_min_area,
-        flip_probability=config.flip_probability,
-        excluded=images.excluded,
-        augmentation=build_augmentation(config),
-        micro_batches=config.gradient_accumulation,
-        normalize=False,
-    )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.checkpoints.position import Position
 from src.training.metrics import MetricsLog, Row, read_metrics, write_curves
 from tests.helpers.image_files import read_pixels
 from tests.helpers.project import ROOT
@@ -33,6 +34,7 @@ rows_strategy = st.lists(
         val_top_5=share,
     ),
     max_size=6,
+    unique_by=lambda row: (row.epoch, row.step),
 )
 
 
@@ -66,7 +68,7 @@ def test_a_file_cut_anywhere_reads_as_its_first_rows(tmp_path_factory, rows, pla
     assert found == rows[: len(found)]
     assert len(found) >= path.read_bytes().count(b"\n") - 1
     added = Row(301, 10**6 + 1, 0.1, 2.0, 3.0)
-    MetricsLog(path, keep_until_step=10**6).append(added)
+    MetricsLog(path, until=Position(302, 0, 1)).append(added)
     assert read_metrics(path) == [*found, added]
 
 
@@ -81,7 +83,7 @@ def test_resuming_drops_the_rows_that_will_be_written_again(tmp_path):
     write(path, rows)
     with path.open("a") as stream:
         stream.write("2,40,0.")  # what a kill left
-    MetricsLog(path, keep_until_step=20).append(rows[2])
+    MetricsLog(path, until=Position(0, 20, 45)).append(rows[2])
     assert read_metrics(path) == rows
 
 

@@ -14,7 +14,7 @@ from src.checkpoints.training_state import save_training
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE
 from src.training.origin import find_origin
-from src.training.resume import Start, restore
+from src.training.resume import Start, restore, say_done
 from tests.helpers.small_network import assert_same, build_state, values
 
 STEPS = 4
@@ -111,6 +111,8 @@ def test_a_checkpoint_of_another_network_is_an_error_not_skipped(own_three):
 
 def test_a_finished_training_is_no_error_for_auto_only(three_checkpoints):
     folder, _ = three_checkpoints
-    assert resume(folder, "--resume=auto", "--epoch_size=2")[2].position.epoch == 2
+    start = resume(folder, "--resume=auto", "--epoch_size=2")[2]
+    assert start.position.epoch == 2
+    say_done(parse_config(["--resume=auto", "--epoch_size=2"], lambda _: "CPU"), start)
     with pytest.raises(ValueError, match="nothing to train: 2 of 2 epochs are done"):
-        resume(folder, f"--resume={folder}/Xception-rank0-2_4.ckpt", "--epoch_size=2")
+        say_done(parse_config(["--resume=a.ckpt", "--epoch_size=2"], lambda _: "CPU"), start)

@@ -1,0 +1,56 @@
+"""How the learning rate jumps where a training goes on with another schedule."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from src.checkpoints.position import Position
+from src.checkpoints.record import read_position
+from src.model_utils.config import Config
+from src.training.model import build_schedule
+from src.training.origin import Origin
+
+_SETTINGS = ("epoch_size", "warmup_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end")
+_NO_JUMP = 0.02  # relative difference from the rate that the old schedule has there
+_MOST_STEPS = 10**8
+
+
+def schedule_change(config: Config, origin: Origin, position: Position) -> str:
+    """Return a line that tells how the learning rate jumps, "" where it does not, or nothing is known or left to train.
+
+    Args:
+        config: The configuration.
+        origin: The checkpoint whose training goes on.
+        position: Where it goes on, in steps of this run.
+    """
+    recipe = origin.metadata.provenance.recipe if origin.metadata else {}
+    recorded = read_position(origin.path)
+    old = {name: recipe[name] for name in _SETTINGS if name in recipe}
+    new = {name: getattr(config, name) for name in _SETTINGS}
+    new["lr_decay_mode"] = "linear" if config.lr_decay_mode == "liner" else config.lr_decay_mode
+    changed = [name for name in _SETTINGS if name in old and old[name] != new[name]]
+    if not (changed and recorded and recorded.global_step) or position.epoch >= config.epoch_size:
+        return ""
+    try:
+        last, expected = (_rate(config.replace(**old), recorded, recorded.global_step - back) for back in (1, 0))
+        after = _rate(config, position, position.global_step)
+    except (TypeError, ValueError):  # recipes of other programs
+        return ""
+    if math.isclose(expected, after, rel_tol=_NO_JUMP):
+        return ""
+    said = [
+        f"{old[name]} -> {new[name]} epochs" if name == "epoch_size" else f"{name} {old[name]} -> {new[name]}"
+        for name in changed
+    ]
+    return f"schedule: {', '.join(said)}, the rate goes from {last:.3g} to {after:.3g}"
+
+
+def _rate(config: Config, position: Position, step: int) -> float:
+    """Return the learning rate of a step of the whole training, of its last step for later ones."""
+    if not config.epoch_size * position.steps_per_epoch <= _MOST_STEPS:
+        raise ValueError("no schedule is that long")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        schedule = build_schedule(config, position.steps_per_epoch)
+    return float(schedule[min(step, len(schedule) - 1)])
