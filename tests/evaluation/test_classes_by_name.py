@@ -147,7 +147,7 @@ def test_a_model_without_names_takes_positions_and_says_so(few_digits, tmp_path,
     model.with_name("class_names.txt").write_text("cat\ndog\n")
     status, _, errors = call(capsys, eval_onnx, few_digits / "val", f"--onnx_path={model}")
     assert (status, len(errors.splitlines())) == (1, 1)
-    assert f"class_names.txt has 2 names, but the network has 3 classes: it belongs to other weights" in errors
+    assert "class_names.txt has 2 names, but the network has 3 classes: it belongs to other weights" in errors
 
 
 def test_a_number_of_classes_that_is_asked_for_must_be_that_of_the_checkpoint(checkpoint, few_digits, capsys):

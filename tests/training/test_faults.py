@@ -189,6 +189,12 @@ def test_a_training_that_learns_is_not_warned_about(trained):
 # Mistakes
 
 
+def test_a_class_map_without_validation_is_said_to_have_no_effect(few_digits, tmp_path):
+    words = options(few_digits, tmp_path / "out", "--class_map=map.csv", "--freeze=features")  # ends before it trains
+    first, *_ = run("train.py", words, tmp_path).stderr.splitlines()
+    assert first == "class_map map.csv has no effect: it is for validation, and eval_while_train is false"
+
+
 @pytest.mark.parametrize(
     ("script", "words", "message"),
     [
