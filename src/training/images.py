@@ -26,9 +26,7 @@ def check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSe
         model = ModelClasses(config.train_data_dir, config.num_classes, tuple(train_images.class_names))
         test_images = open_evaluation_set(config, open_images(config.test_data_dir), model, group)
     elif config.class_map and group.rank == 0:
-        say(
-            [f"class_map {config.class_map} has no effect: it is for validation, which is off; --eval_while_train=True"]
-        )
+        say([f"class_map {config.class_map} has no effect: it is for validation, and eval_while_train is false"])
     return train_images, test_images
 
 

@@ -189,6 +189,12 @@ def test_a_training_that_learns_is_not_warned_about(trained):
 # Mistakes
 
 
+def test_a_class_map_without_validation_is_said_to_have_no_effect(few_digits, tmp_path):
+    words = options(few_digits, tmp_path / "out", "--class_map=map.csv", "--freeze=features")  # ends before it trains
+    first, *_ = run("train.py", words, tmp_path).stderr.splitlines()
+    assert first == "class_map map.csv has no effect: it is for validation, and eval_while_train is false"
+
+
 @pytest.mark.parametrize(
     ("script", "words", "message"),
     [
@@ -197,7 +203,7 @@ def test_a_training_that_learns_is_not_warned_about(trained):
         ("train.py", ["--train_data_dir={tmp}/no images"], r"no images in .*no images/0"),
         ("train.py", ["--resume={tmp}/absent.ckpt"], r"no checkpoint file .*absent.ckpt"),
         ("eval.py", ["--checkpoint_path={tmp}/text.ckpt"], r"cannot read checkpoint .*text.ckpt: the file is damaged"),
-        ("eval.py", ["--checkpoint_path={tmp}/other.ckpt"], r"other.ckpt does not fit the network: missing: conv1"),
+        ("eval.py", ["--checkpoint_path={tmp}/other.ckpt"], r"other.ckpt is none of Xception: it has no fc.bias"),
         ("train.py", ["--config_path={tmp}/tag.yaml"], r"tag.yaml, line 1: not valid YAML: could not determine"),
     ],
 )  # fmt: skip
