@@ -34,4 +34,4 @@ def run_train(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(main, prints_results=False))

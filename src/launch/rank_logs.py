@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import re
@@ -42,6 +43,7 @@ def new_logs(paths: Iterable[Path]) -> Iterator[None]:
 def follower(path: Path) -> Callable[[], None]:
     """Return a function that prints what has been added to a file since it was last called."""
     position = 0
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")  # a character may be half written
 
     def follow() -> None:
         nonlocal position
@@ -49,7 +51,7 @@ def follower(path: Path) -> Callable[[], None]:
             log.seek(position)
             added = log.read()
         position += len(added)
-        sys.stdout.buffer.write(added)
+        sys.stdout.write(decoder.decode(added))
         sys.stdout.flush()
 
     return follow
