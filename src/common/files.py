@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
-import io
 import itertools
 import os
 import re
@@ -50,11 +48,13 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
 
 def to_csv(rows: Iterable[Iterable[object]]) -> str:
     """Return rows of values as the text of a CSV file with Unix line ends, texts as `to_cell` gives them."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(
-        [to_cell(value) if isinstance(value, str) else value for value in row] for row in rows
-    )
-    return buffer.getvalue()
+    return "".join(",".join(map(_field, row)) + "\n" for row in rows)
+
+
+def _field(value: object) -> str:
+    text = to_cell(value) if isinstance(value, str) else "" if value is None else str(value)
+    # As RFC 4180 says; Python's csv leaves a lone carriage return bare, which ends the line for its own reader.
+    return '"' + text.replace('"', '""') + '"' if re.search('[,"\r\n]', text) else text
 
 
 def to_cell(text: str) -> str:
@@ -101,9 +101,7 @@ def expand_home(text: str) -> str:
         return text
     expanded = os.path.expanduser(text)
     if not os.environ.get("HOME", "/").startswith("/") or not expanded.startswith("/"):
-        raise ValueError(
-            f"{text}: the home folder is not known: set HOME to an absolute path, or write the path in full"
-        )
+        raise ValueError(f"{text}: no home folder is known: set HOME to an absolute path, or write the path in full")
     return expanded
 
 

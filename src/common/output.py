@@ -23,12 +23,10 @@ class Output:
         escapes: Whether control characters other than line ends and tabulators are written as `\\x1b` and the like.
         stderr: What sys.stderr is to be while this is sys.stdout: MindSpore puts one of its own there when it compiles.
 
-    Attributes:
-        failure: The first error of the stream, None before one.
     """
 
     def __init__(self, stream: TextIO, *, escapes: bool = True, stderr: Output | None = None) -> None:
-        self.failure: OSError | ValueError | None = None
+        self._failures: list[OSError | ValueError] = []
         self._stream = stream
         self._stderr = stderr
         self._escapes = escapes
@@ -42,7 +40,7 @@ class Output:
         try:
             self._stream.write(shown)
         except (OSError, ValueError) as error:  # ValueError: closed, or no such character in its encoding
-            self.failure = self.failure or error
+            self._failures[1:] = [error]  # the first one counts, and the last: no more are kept
         return len(text)
 
     def flush(self) -> None:
@@ -50,15 +48,17 @@ class Output:
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
-            self.failure = self.failure or error
+            self._failures[1:] = [error]  # the first one counts, and the last: no more are kept
 
     def unescaped(self) -> Output:
         """Return the same stream for text that is meant to hold control characters."""
-        return Output(self._stream, escapes=False)
+        output = Output(self._stream, escapes=False)
+        output._failures = self._failures
+        return output
 
     def lost(self) -> str:
         """Return why text was lost, empty if none was, or if its reader has left, as `head` does."""
-        error = self.failure
+        error = self._failures[0] if self._failures else None
         if error is None or (isinstance(error, OSError) and error.errno == errno.EPIPE):
             return ""
         return (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -66,7 +66,7 @@ class Output:
     def close(self) -> None:
         """Write out what waits; what cannot be written is dropped, or Python would try again as it ends."""
         self.flush()
-        if self.failure and self._stream in (sys.__stdout__, sys.__stderr__):
+        if self._failures and self._stream in (sys.__stdout__, sys.__stderr__):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)

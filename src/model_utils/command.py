@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from src.common.files import printable
-from src.common.output import safe_output
+from src.common.output import Output, safe_output
 from src.common.utf8 import use_utf8
 from src.model_utils.config import ConfigError
 
@@ -51,12 +51,22 @@ def run_command(
         use_utf8()
         argv = sys.argv[1:]
     with safe_output() as output:
-        status = _run(main, argv)
-        output.flush()
-        lost = output.lost()
-        if lost:
-            print(f"{'error' if prints_results else 'warning'}: output is lost: {lost}", file=sys.stderr)
-        return status or (1 if lost and prints_results else 0)
+        try:
+            status = _run(main, argv)
+        except SystemExit as stop:
+            if _reports_loss(output, prints_results) and not stop.code:
+                raise SystemExit(1) from stop
+            raise
+        return 1 if _reports_loss(output, prints_results) and not status else status
+
+
+def _reports_loss(output: Output, prints_results: bool) -> bool:
+    """Say on stderr if text for stdout was lost; return whether that is a failure."""
+    output.flush()
+    lost = output.lost()
+    if lost:
+        print(f"{'error' if prints_results else 'warning'}: output is lost: {lost}", file=sys.stderr)
+    return bool(lost) and prints_results
 
 
 def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int:

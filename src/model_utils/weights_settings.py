@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from src.common.files import printable
 from src.metadata.class_list import read_class_list
 from src.metadata.metadata import Metadata
 from src.model_utils.beside import find_beside
@@ -121,7 +122,7 @@ def settle(config: Config, weights: Path, metadata: Metadata | None, class_names
 def say(notes: Iterable[str]) -> None:
     """Tell a person, on stderr."""
     for note in notes:
-        print(note, file=sys.stderr, flush=True)
+        print(printable(note), file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP while training: the step in hand ends, and a checkpoint is saved, before the process does."""
+"""SIGTERM, SIGINT and SIGHUP while training: the step in hand ends, and a checkpoint is saved, before the process."""
 
 from __future__ import annotations
 
