@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from src.export.model_file import has_gpu
 from src.model_utils.command import run_command

@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device

@@ -7,6 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from src.common.files import printable, user_path
 from src.data.class_matching import ModelClasses
 from src.evaluation.confusion import write_confusion
 from src.evaluation.label_file import read_labels
@@ -67,22 +71,26 @@ def main(argv: Sequence[str]) -> int:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="postprocess.py", description=__doc__)
-    parser.add_argument("--result_path", type=Path, required=True, metavar="DIR", help="folder of the result files")
+    parser.add_argument(
+        "--result_path", type=user_path, required=True, metavar="DIR", help="folder of the result files"
+    )
     parser.add_argument(
         "--label_file",
-        type=Path,
+        type=user_path,
         required=True,
         metavar="FILE",
         help="lines of 'path:label' or 'path label', the path relative to the data set's folder",
     )
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write per_class.csv and the confusion matrix here")
+    parser.add_argument(
+        "--report", type=user_path, metavar="DIR", help="write per_class.csv and the confusion matrix here"
+    )
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     return parser.parse_args(argv)
 
 
 def _shortened(messages: Sequence[str]) -> list[str]:
     """Return the first messages in a form that every terminal prints, and how many more there are."""
-    shown = [message.encode(errors="backslashreplace").decode() for message in messages[:MAX_LISTED]]
+    shown = [printable(message) for message in messages[:MAX_LISTED]]
     more = len(messages) - len(shown)
     return [*shown, f"and {more} more"] if more else shown
 

@@ -7,6 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from src.common.files import expand_home, printable, user_path
+from src.common.output import raw
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -57,19 +62,31 @@ def main(argv: Sequence[str]) -> int:
     options = Options(args.topk, args.class_names, args.save, gradcam, args.gradcam_class)
     predictions = predict(config, args.images, options)
     write = {"json": to_json, "csv": to_csv_table}.get(args.format, to_table)
-    sys.stdout.write(write(predictions))
+    # A table for programs holds names as they are, unless a terminal would take them for orders.
+    stream = raw(sys.stdout) if args.format and not sys.stdout.isatty() else sys.stdout
+    stream.write(write(predictions))
     for path, reason in predictions.skipped.items():
-        print(f"skipped {path.encode(errors='backslashreplace').decode()}: {reason}", file=sys.stderr)
+        print(printable(f"skipped {path}: {reason}"), file=sys.stderr)
     return SKIPPED if predictions.skipped else 0
 
 
 def _new_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="predict.py", description=__doc__, epilog=_EPILOG)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="file, folder or pattern such as 'photos/**/*.jpg'")
-    parser.add_argument("--checkpoint_path", type=Path, required=True, metavar="FILE", help=".ckpt, .mindir or .onnx")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        type=expand_home,
+        metavar="IMAGE",
+        help="file, folder or pattern such as 'photos/**/*.jpg'",
+    )
+    parser.add_argument(
+        "--checkpoint_path", type=user_path, required=True, metavar="FILE", help=".ckpt, .mindir or .onnx"
+    )
     parser.add_argument("--topk", type=int, default=5, metavar="K", help="classes for each image (default: 5)")
-    parser.add_argument("--class_names", type=Path, metavar="FILE", help="text file with a class name a line")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="write each image with its top-5 bars here, as PNG")
+    parser.add_argument("--class_names", type=user_path, metavar="FILE", help="text file with a class name a line")
+    parser.add_argument(
+        "--save", type=user_path, metavar="DIR", help="write each image with its top-5 bars here, as PNG"
+    )
     parser.add_argument("--gradcam", action="store_true", help="add the heat map of the predicted class to --save")
     parser.add_argument("--gradcam_class", metavar="CLASS", help="number or name of a class to take instead")
     form = parser.add_mutually_exclusive_group()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from src.common.mindspore_log import silence_compiler
 from src.cpu.library import build_cpu_library
@@ -34,4 +38,4 @@ def run_train(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(main, prints_results=False))

@@ -29,7 +29,6 @@ from src.launch.commands import (
 )
 from src.launch.guard import guard
 from src.launch.machines import OtherMachines
-from src.launch.output import say, say_error
 from src.launch.rank_entry import SCHEDULER, log_name
 from src.launch.rank_logs import end_of, follower, new_logs, show_failure
 from src.launch.rank_table import RankTable, check_same_counts, find_own_server, read_rank_table
@@ -148,7 +147,7 @@ def _run(launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[st
     count = f"{len(ranks.names)} of {ranks.size} ranks" if ranks.size > 1 else "one process"
     last = f" to {logs[ranks.names[-1]]}" if len(ranks.names) > 1 else ""
     follow_it = f"to follow it: tail -f {shlex.quote(str(first))}"
-    say(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", sys.stdout)
+    print(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", flush=True)
     follow = follower(first) if sys.stdout and sys.stdout.isatty() else None
     master = (ranks.master_addr, ranks.master_port) if ranks.node else None
     machines = OtherMachines(master) if ranks.size > len(ranks.devices) else None
@@ -168,9 +167,9 @@ def _run(launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[st
     if supervisor.failure:
         show_failure(supervisor.failure, logs, control, machines.silent() if machines else {})
     elif supervisor.signal:
-        say_error(f"ended after {signal.Signals(supervisor.signal).name}")
+        print(f"ended after {signal.Signals(supervisor.signal).name}", file=sys.stderr, flush=True)
     elif not follow:
-        say(end_of(first, 3), sys.stdout)
+        print(end_of(first, 3), flush=True)
     return status
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.common.files import atomic_write
+from src.common.files import atomic_write, user_path
 from src.common.progress import Progress
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
@@ -94,7 +94,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         "--against", default="", metavar="onnx|FOLDER", help="ONNX Runtime, or another checkout of the project"
     )
     parser.add_argument("--ranks", type=int, default=1, help="also train on so many ranks that share the cores")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args, options = parser.parse_known_args(argv)
     for name in ("rounds", "images", "ranks"):

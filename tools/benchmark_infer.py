@@ -18,7 +18,7 @@ import numpy as np
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.common.files import atomic_write
+from src.common.files import atomic_write, user_path
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
@@ -39,11 +39,13 @@ def main(argv: Sequence[str]) -> int:
         ConfigError: If a file or folder is missing.
     """
     parser = argparse.ArgumentParser(prog="benchmark_infer.py", description=__doc__)
-    parser.add_argument("--model_path", type=Path, required=True, help="MINDIR of version 1, batch size 1")
-    parser.add_argument("--onnx_path", type=Path, required=True, help="ONNX of the same network and size, batch size 1")
-    parser.add_argument("--dataset_path", type=Path, required=True, help="image folders, one folder a class")
+    parser.add_argument("--model_path", type=user_path, required=True, help="MINDIR of version 1, batch size 1")
+    parser.add_argument(
+        "--onnx_path", type=user_path, required=True, help="ONNX of the same network and size, batch size 1"
+    )
+    parser.add_argument("--dataset_path", type=user_path, required=True, help="image folders, one folder a class")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, in turn (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args = parser.parse_args(argv)
     for path in (args.model_path, args.onnx_path, args.dataset_path):

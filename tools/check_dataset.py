@@ -10,7 +10,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.common.files import atomic_write, printable, to_list
+from src.common.files import atomic_write, printable, to_list, user_path
 from src.common.progress import Progress
 from src.common.workers import available_workers
 from src.data.image_check import find_bad_images
@@ -32,10 +32,14 @@ def main(argv: Sequence[str]) -> int:
         ConfigError: If the folder is missing or holds no images, or the number of workers is below 1.
     """
     parser = argparse.ArgumentParser(prog="check_dataset.py", description=__doc__)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="image folders, with or without train/ and val/ above")
+    parser.add_argument(
+        "folder", type=user_path, metavar="DIR", help="image folders, with or without train/ and val/ above"
+    )
     cores = available_workers()
     parser.add_argument("--workers", type=int, default=cores, help="processes (default: the cores, %(default)s)")
-    parser.add_argument("--list", type=Path, metavar="FILE", help="write the paths of the bad images here, one a line")
+    parser.add_argument(
+        "--list", type=user_path, metavar="FILE", help="write the paths of the bad images here, one a line"
+    )
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args = parser.parse_args(argv)
     if args.workers < 1:
@@ -48,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     with Progress(len(paths), "check") as progress:
         bad = find_bad_images(paths, args.workers, progress)
     for path, reason in bad:
-        print(f"{printable(path)}: {reason}")
+        print(printable(f"{path}: {reason}"))
     if args.list:
         atomic_write(args.list, to_list(path for path, _ in bad))
     classes = {path.parent.name for path in paths}

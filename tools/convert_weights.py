@@ -11,6 +11,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.common.files import user_path
 from src.metadata.class_list import read_class_list
 from src.metadata.json_beside import json_path
 from src.metadata.metadata import Metadata
@@ -81,8 +82,8 @@ def _summary(classes: int, metadata: Metadata) -> str:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="convert_weights.py", description=__doc__)
-    parser.add_argument("source", type=Path, metavar="SRC", help="the file to convert")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the file to write")
+    parser.add_argument("source", type=user_path, metavar="SRC", help="the file to convert")
+    parser.add_argument("out", type=user_path, metavar="OUT", help="the file to write")
     direction = parser.add_mutually_exclusive_group()
     direction.add_argument(
         "--from",
@@ -105,7 +106,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="side of the images that SRC was trained with, if not as SRC or else its package says (299)",
     )
     parser.add_argument(
-        "--class_names", type=Path, metavar="FILE", help="text file with a class name a line, in SRC's order"
+        "--class_names", type=user_path, metavar="FILE", help="text file with a class name a line, in SRC's order"
     )
     parser.add_argument(
         "--raw", action="store_true", help="take the weights themselves where SRC holds their moving average too"

@@ -15,7 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.common.files import atomic_write, printable
+from src.common.files import atomic_write, printable, user_path
 from src.data.class_map import ClassMap, read_class_map
 from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes
 from src.data.image_folders import IMAGE_SUFFIXES, class_names, find_images
@@ -95,18 +95,24 @@ def label_images(folder: Path, numbers: Mapping[str, int]) -> dict[str, int]:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="imgid2label.py", description=__doc__)
-    parser.add_argument("data_dir", type=Path, metavar="DATA_DIR", help="the folder with one sub-folder per class")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the label file to write")
+    parser.add_argument("data_dir", type=user_path, metavar="DATA_DIR", help="the folder with one sub-folder per class")
+    parser.add_argument("out", type=user_path, metavar="OUT", help="the label file to write")
     names = parser.add_mutually_exclusive_group()
     names.add_argument(
-        "--model", type=Path, metavar="FILE", help="the .mindir, .onnx or .ckpt file whose classes the labels number"
+        "--model",
+        type=user_path,
+        metavar="FILE",
+        help="the .mindir, .onnx or .ckpt file whose classes the labels number",
     )
     names.add_argument(
-        "--class_names", type=Path, metavar="FILE", help="a UTF-8 text with the name of class 0, 1, ... on its lines"
+        "--class_names",
+        type=user_path,
+        metavar="FILE",
+        help="a UTF-8 text with the name of class 0, 1, ... on its lines",
     )
     parser.add_argument(
         "--class_map",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="CSV of folder,class for folders that have another name than their class",
     )

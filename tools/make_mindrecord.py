@@ -10,6 +10,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.common.files import user_path
 from src.common.workers import available_workers
 from src.data.record_set import RecordSet, holds_record_files
 from src.model_utils.command import run_command
@@ -33,8 +34,10 @@ def main(argv: Sequence[str]) -> int:
         OSError: If a file cannot be read or written.
     """
     parser = argparse.ArgumentParser(prog="make_mindrecord.py", description=__doc__)
-    parser.add_argument("data", type=Path, metavar="DATA", help="image folders, one folder a class")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the records; completed if it is half written")
+    parser.add_argument("data", type=user_path, metavar="DATA", help="image folders, one folder a class")
+    parser.add_argument(
+        "out", type=user_path, metavar="OUT", help="folder of the records; completed if it is half written"
+    )
     parser.add_argument("--shards", type=int, default=0, help="number of files (default: one for each 256 MiB)")
     add_conversion_options(parser)
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")

@@ -16,7 +16,7 @@ from PIL import Image
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.common.files import atomic_write
+from src.common.files import atomic_write, user_path
 from src.common.progress import Progress
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
@@ -41,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
         The exit status, 0.
     """
     parser = argparse.ArgumentParser(prog="make_sample_dataset.py", description=__doc__)
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; completed if it is half written")
+    parser.add_argument(
+        "out", type=user_path, metavar="OUT", help="folder to write to; completed if it is half written"
+    )
     parser.add_argument("--size", type=int, default=80, help="height and width of the images in pixels (default: 80)")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args = parser.parse_args(argv)

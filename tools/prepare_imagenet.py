@@ -10,6 +10,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.common.files import user_path
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 from tools.data_formats.folder_writer import write_folders
@@ -34,11 +35,14 @@ def main(argv: Sequence[str]) -> int:
         OSError: If a file cannot be read or written.
     """
     parser = argparse.ArgumentParser(prog="prepare_imagenet.py", description=__doc__)
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of train and val; completed if half written")
-    parser.add_argument("--train_tar", type=Path, metavar="FILE", help="ILSVRC2012_img_train.tar")
-    parser.add_argument("--val_tar", type=Path, metavar="FILE", help="ILSVRC2012_img_val.tar")
+    parser.add_argument("out", type=user_path, metavar="OUT", help="folder of train and val; completed if half written")
+    parser.add_argument("--train_tar", type=user_path, metavar="FILE", help="ILSVRC2012_img_train.tar")
+    parser.add_argument("--val_tar", type=user_path, metavar="FILE", help="ILSVRC2012_img_val.tar")
     parser.add_argument(
-        "--val_labels", type=Path, metavar="FILE", help="the synset of each val image, one a line, by their numbers"
+        "--val_labels",
+        type=user_path,
+        metavar="FILE",
+        help="the synset of each val image, one a line, by their numbers",
     )
     parser.add_argument("--mindrecord", action="store_true", help="write MindRecord files instead of image folders")
     parser.add_argument(

@@ -22,6 +22,22 @@ std::string Field(const std::string &text) {
   return quoted + '"';
 }
 
+// A text with an apostrophe before it if a spreadsheet would run it as a formula, as to_cell in src/common/files.py.
+std::string Cell(const std::string &text) {
+  const size_t start = text.find_first_not_of('\'');
+  if (start == std::string::npos) {
+    return text;
+  }
+  bool is_formula = std::string("\t\r\n").find(text[start]) != std::string::npos;
+  const size_t first = text.find_first_not_of(" \t\n\v\f\r", start);
+  // The last four are the wide forms of = + - @ in UTF-8.
+  for (const std::string sign : {"=", "+", "-", "@", "\xEF\xBC\x9D", "\xEF\xBC\x8B",
+                                 "\xEF\xBC\x8D", "\xEF\xBC\xA0"}) {
+    is_formula = is_formula || (first != std::string::npos && text.compare(first, sign.size(), sign) == 0);
+  }
+  return is_formula ? '\'' + text : text;
+}
+
 std::string Format(double probability) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.6g", probability);
@@ -82,8 +98,8 @@ std::string PredictionsRows(const std::string &path, const std::vector<Predictio
   size_t rank = 0;
   for (const Prediction &prediction : predictions) {
     const std::string name = class_names.empty() ? "" : class_names.at(prediction.label);
-    rows += Field(path) + ',' + std::to_string(++rank) + ',' + std::to_string(prediction.label) + ',' + Field(name) +
-            ',' + Format(prediction.probability) + '\n';
+    rows += Field(Cell(path)) + ',' + std::to_string(++rank) + ',' + std::to_string(prediction.label) + ',' +
+            Field(Cell(name)) + ',' + Format(prediction.probability) + '\n';
   }
   return rows;
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
-import io
 import itertools
 import os
 import re
@@ -16,6 +14,13 @@ from pathlib import Path
 
 # Network and FUSE file systems answer so when a folder cannot be flushed; the rename itself has happened by then.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}
+
+
+# Control characters, and those that break a line or turn the direction of writing.
+CONTROLS = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+_UNPRINTABLE = re.compile(f"{CONTROLS}|[\ud800-\udfff]")
+# The last four are the wide forms of = + - @, which some spreadsheets take for the same.
+_FORMULA = re.compile("'*(?:[\t\r\n]|[ \t\n\v\f\r]*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -42,20 +47,62 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
 
 
 def to_csv(rows: Iterable[Iterable[object]]) -> str:
-    """Return rows of values as the text of a CSV file with Unix line ends."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    """Return rows of values as the text of a CSV file with Unix line ends, texts as `to_cell` gives them."""
+    return "".join(",".join(map(_field, row)) + "\n" for row in rows)
+
+
+def _field(value: object) -> str:
+    text = to_cell(value) if isinstance(value, str) else "" if value is None else str(value)
+    # As RFC 4180 says; Python's csv leaves a lone carriage return bare, which ends the line for its own reader.
+    return '"' + text.replace('"', '""') + '"' if re.search('[,"\r\n]', text) else text
+
+
+def to_cell(text: str) -> str:
+    """Return a text for a cell of a CSV file: with an apostrophe before it if a spreadsheet would run it as a formula.
+
+    That is what begins with = + - @, a tabulator or a line break, after any blanks. What begins so after apostrophes
+    gets one more, so that `from_cell` gives every text back. ascend310_infer does the same.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_cell(cell: str) -> str:
+    """Return the text that `to_cell` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Return a path for a line of output: a file name need not be valid UTF-8."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    """Return a path or a name for a line of output.
+
+    It need not be valid UTF-8, and may hold line breaks or characters that steer a terminal: those are written as
+    `\\xff`, `\\n`, `\\x1b`.
+    """
+    return _UNPRINTABLE.sub(lambda found: escape(found[0]), os.fspath(path))
 
 
-def visible(text: str) -> str:
-    """Return text for a line of output, with line ends, escape sequences and other invisible characters told."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+def escape(character: str) -> str:
+    """Return a character as Python writes it in a text of ASCII, a byte that is no UTF-8 as that byte."""
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else character.encode("unicode_escape").decode()
+
+
+def user_path(text: str) -> Path:
+    """Return the path that a person has given, as `expand_home` does."""
+    return Path(expand_home(text))
+
+
+def expand_home(text: str) -> str:
+    """Return a path with the home folder for a `~` before its first slash; a shell leaves that of --option=~/x.
+
+    Raises:
+        ValueError: If there is no home folder.
+    """
+    if text != "~" and not text.startswith("~/"):
+        return text
+    expanded = os.path.expanduser(text)
+    if not os.environ.get("HOME", "/").startswith("/") or not expanded.startswith("/"):
+        raise ValueError(f"{text}: no home folder is known: set HOME to an absolute path, or write the path in full")
+    return expanded
 
 
 def to_list(paths: Iterable[str | os.PathLike[str]]) -> bytes:

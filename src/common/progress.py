@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO, final
 
+from src.common.output import raw
+
 _REDRAW_SECONDS = 0.1  # at most ten redraws a second
 _WINDOW_SECONDS = 30.0
 _SAMPLE_SECONDS = 1.0
@@ -53,7 +55,7 @@ class Progress:
         self._total = total
         self._label = label
         self._unit = unit
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = raw(sys.stderr) if stream is None else stream
         self._on_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._interval = _REDRAW_SECONDS if self._on_terminal else log_seconds
         self._clock = clock

@@ -183,7 +183,7 @@ def _check_equal(paths: Sequence[str], folder: str, group: Group) -> None:
 def _report(bad: dict[str, str], count: int, folder: str) -> None:
     """Print the bad images, the first ones of many, and how many are left out."""
     for path in sorted(bad)[:_SHOWN]:
-        print(f"bad image {printable(path)}: {bad[path]}", flush=True)
+        print(printable(f"bad image {path}: {bad[path]}"), flush=True)
     if len(bad) > _SHOWN:
         print(f"and {len(bad) - _SHOWN:,} more bad images", flush=True)
     print(f"skipping {len(bad):,} of {count:,} images in {folder}", flush=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import mindspore as ms
 import numpy as np
 
+from src.common.files import printable
 from src.data.class_map import read_class_map
 from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes
 from src.data.image_source import ImageSource
@@ -57,9 +58,9 @@ def open_evaluation_set(config: Config, source: ImageSource, model: ModelClasses
     images = usable_images(config, source, group)
     if group.rank == 0:
         for note in classes.notes:
-            print(note, file=sys.stderr, flush=True)
+            print(printable(note), file=sys.stderr, flush=True)
         if classes.absent:
-            absent = first_of(classes.absent).encode(errors="backslashreplace").decode()
+            absent = printable(first_of(classes.absent))
             print(f"{len(classes.absent)} of {model.count} classes have no image here: {absent}", flush=True)
     return EvaluationSet(images, classes)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from src.common.files import from_cell
 from src.data.image_folders import IMAGE_SUFFIXES
 from src.evaluation.accuracy import Accuracy
 from src.evaluation.label_file import Labels
@@ -136,7 +137,7 @@ def _listed_images(folder: Path) -> list[str] | None:
             raise ValueError(
                 f"{path} is not the inference program's: it has no column path; without it, all result files count"
             )
-        listed = list(dict.fromkeys(row["path"] for row in rows))
+        listed = list(dict.fromkeys(from_cell(row["path"]) for row in rows))
     if not listed:
         raise ValueError(f"{path} lists no image: the inference program has skipped them all")
     return listed

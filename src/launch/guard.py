@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 
-from src.launch.output import say_error
 from src.launch.processes import adopt_orphans, descendants, describe_status, send
 from src.launch.rank_entry import end_with
 
@@ -41,7 +41,11 @@ def guard(stop_seconds: float) -> None:
     if status < 0:
         _end_all(stop_seconds)
         if -status not in _FORWARDED:
-            say_error(f"error: the launcher {describe_status(status)}: its processes have been ended")
+            print(
+                f"error: the launcher {describe_status(status)}: its processes have been ended",
+                file=sys.stderr,
+                flush=True,
+            )
     os._exit(status if status >= 0 else 128 - status)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import re
@@ -12,7 +13,6 @@ from pathlib import Path
 
 from src.common.files import move_aside
 from src.launch.commands import MPIRUN, MSRUN
-from src.launch.output import hush, say_error
 from src.launch.processes import describe_status
 from src.launch.supervisor import Failure
 from src.model_utils.config import ConfigError
@@ -43,6 +43,7 @@ def new_logs(paths: Iterable[Path]) -> Iterator[None]:
 def follower(path: Path) -> Callable[[], None]:
     """Return a function that prints what has been added to a file since it was last called."""
     position = 0
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")  # a character may be half written
 
     def follow() -> None:
         nonlocal position
@@ -50,11 +51,8 @@ def follower(path: Path) -> Callable[[], None]:
             log.seek(position)
             added = log.read()
         position += len(added)
-        try:
-            sys.stdout.buffer.write(added)
-            sys.stdout.flush()
-        except OSError:
-            hush(sys.stdout)
+        sys.stdout.write(decoder.decode(added))
+        sys.stdout.flush()
 
     return follow
 
@@ -88,16 +86,18 @@ def show_failure(failure: Failure, logs: Mapping[str, Path], control: Path, sile
         machines = ", ".join(f"{name} ({reason})" for name, reason in silent.items())
         found = f"machine {machines} does" if len(silent) == 1 else f"machines {machines} do"
         end = f"; the log is {log}" if is_written else ""
-        say_error(
-            f"error: {found} not answer, so {who} {how}: see to the machine or the network, then start all again{end}"
+        print(
+            f"error: {found} not answer, so {who} {how}: see to the machine or the network, then start all again{end}",
+            file=sys.stderr,
+            flush=True,
         )
         return
     # What went wrong before the log was opened stands with the program that starts the ranks.
     for path in [log, *sorted(control.glob("start-*")), control / MSRUN, control / MPIRUN]:
         if path and path.exists() and path.stat().st_size:
-            say_error(end_of(path, 20))
+            print(end_of(path, 20), file=sys.stderr, flush=True)
             break
-    say_error(f"error: {who} {how}" + (f": above is the end of {log}" if is_written else ""))
+    print(f"error: {who} {how}" + (f": above is the end of {log}" if is_written else ""), file=sys.stderr, flush=True)
 
 
 def _new_log(path: Path) -> int:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.launch.output import say
 from src.launch.processes import adopt_orphans, descendants, send
 from src.launch.rank_entry import SCHEDULER
 
@@ -179,17 +177,17 @@ class Supervisor:
         if self.signal and not self._is_forwarded:
             self._is_forwarded = True
             living = self._living()
-            say(
+            print(
                 f"{signal.Signals(self.signal).name}: passed on to {len(living)} processes; waiting for them to end, "
                 "a second signal kills them",
-                sys.stdout,
+                flush=True,
             )
             send(signal.SIGTERM if self.signal == signal.SIGHUP else self.signal, living)
         if self.signal and os.getppid() != self._parent:
             self._kill_before(self._save_seconds)  # nobody is left who could send a second signal
         if time.monotonic() > self._kill_at:
             if not self._has_killed:
-                say("killing the processes that have not ended", sys.stdout)
+                print("killing the processes that have not ended", flush=True)
             self._has_killed = True
             send(signal.SIGKILL, descendants())
 

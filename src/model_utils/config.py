@@ -125,7 +125,7 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     options = _parse_options(argv, values, groups, allowed, description)
     found: dict[Place, Value] = {}
     if "config_path" in options:
-        path = Path(options.pop("config_path"))
+        path = Path(str(check(options.pop("config_path"), None, "option --config_path")))
         found = _check_places(_flatten(read_documents(path)[0], path), values, allowed, path)
         # Files of the model zoo and of earlier versions hold them so for images of any size.
         found = {place: value for place, value in found.items() if (place[1], value) not in _OLD_SIDES}

@@ -6,6 +6,8 @@ import math
 import operator
 from typing import Any
 
+from src.common.files import expand_home
+
 Value = bool | int | float | str
 
 _BOUNDS = {
@@ -27,7 +29,7 @@ def check(value: object, allowed: Any, where: str) -> Value:
     Args:
         value: What the file or the command line holds.
         allowed: List of the permitted values, or bounds of a number (`min`, `max`, `above`, `below`); their type is the
-            key's. None permits any text.
+            key's. None permits any text, in which `~/` at the beginning becomes the home folder.
         where: File and key, or option, for the message.
 
     Returns:
@@ -39,6 +41,11 @@ def check(value: object, allowed: Any, where: str) -> Value:
     bounds = allowed if isinstance(allowed, dict) else {}
     choices = allowed if isinstance(allowed, list) else []
     kind = kind_of(allowed)
+    if allowed is None and isinstance(value, str):  # of all texts, paths alone begin so
+        try:
+            value = expand_home(value)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from error
     try:
         result = _coerce(value, kind)
     except (ValueError, OverflowError):

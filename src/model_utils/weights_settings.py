@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from src.common.files import visible
+from src.common.files import printable
 from src.metadata.class_list import read_class_list
 from src.metadata.metadata import Metadata
 from src.model_utils.beside import CONFIG, Found, find_beside
@@ -152,7 +152,7 @@ def check_training(weights: Path, training_classes: int | None, num_classes: int
 def say(notes: Iterable[str]) -> None:
     """Tell a person, on stderr."""
     for note in notes:
-        print(visible(note), file=sys.stderr, flush=True)
+        print(printable(note), file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 
-from src.common.files import printable, to_csv, visible
+from src.common.files import printable, to_csv
 from src.prediction.predictor import Predictions
 from src.prediction.ranking import Prediction
 
@@ -12,7 +13,7 @@ from src.prediction.ranking import Prediction
 def to_table(predictions: Predictions) -> str:
     """Return a line for each class of each image, the name of the image before its first."""
     rows = [
-        ("" if place else printable(image.path), f"{probability:.2%}".replace("%", " %"), str(label), visible(name))
+        ("" if place else printable(image.path), f"{probability:.2%}".replace("%", " %"), str(label), printable(name))
         for image in predictions.images
         for place, (label, probability, name) in enumerate(_classes(image, predictions))
     ]
@@ -29,7 +30,7 @@ def to_json(predictions: Predictions) -> str:
     """Return an object with `images`, each with its `predictions`, best first, and `skipped`, each with its reason."""
     images = [
         {
-            "image": printable(image.path),
+            "image": _utf8(image.path),
             "predictions": [
                 {"class": label, "name": name, "probability": probability}
                 for label, probability, name in _classes(image, predictions)
@@ -37,18 +38,26 @@ def to_json(predictions: Predictions) -> str:
         }
         for image in predictions.images
     ]
-    skipped = [{"image": printable(path), "reason": reason} for path, reason in predictions.skipped.items()]
+    skipped = [{"image": _utf8(path), "reason": reason} for path, reason in predictions.skipped.items()]
     return json.dumps({"images": images, "skipped": skipped}, indent=2) + "\n"
 
 
 def to_csv_table(predictions: Predictions) -> str:
-    """Return a line for each class of each image: `image,rank,class,name,probability`; the rank counts from 1."""
+    """Return a line for each class of each image: `image,rank,class,name,probability`; the rank counts from 1.
+
+    Names that a spreadsheet would run as formulas begin with an apostrophe, as `to_cell` says.
+    """
     rows = [
-        (printable(image.path), rank, label, name, probability)
+        (_utf8(image.path), rank, label, name, probability)
         for image in predictions.images
         for rank, (label, probability, name) in enumerate(_classes(image, predictions), start=1)
     ]
     return to_csv([("image", "rank", "class", "name", "probability"), *rows])
+
+
+def _utf8(path: str | os.PathLike[str]) -> str:
+    """Return a path for programs: as it is, but for bytes that are no UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _classes(image: Prediction, predictions: Predictions) -> list[tuple[int, float, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from src.common.files import atomic_write, move_aside
+from src.common.files import atomic_write, move_aside, printable
 from src.common.plotting import MISSING_MATPLOTLIB, has_matplotlib, new_figure, printable_names, to_png
 from src.prediction.ranking import Prediction
 
@@ -85,7 +85,7 @@ class PictureFolder:
         moved = [aside for parent, files in targets.items() if (aside := move_aside(files, parent))]
         if moved:
             more = f" and {len(moved) - 1} more folders" if len(moved) > 1 else ""
-            print(f"pictures of an earlier run are in {moved[0]}{more} now", file=sys.stderr, flush=True)
+            print(f"pictures of an earlier run are in {printable(moved[0])}{more} now", file=sys.stderr, flush=True)
 
     def _target(self, path: Path) -> Path:
         """Return the picture's file; the image's suffix stays, as a.jpg and a.png are two images."""

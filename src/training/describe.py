@@ -10,6 +10,7 @@ import mindspore as ms
 import numpy as np
 
 from src.checkpoints.position import Position
+from src.common.files import printable
 from src.data.usable_images import UsableImages
 from src.metadata.metadata import Metadata, Provenance
 from src.model_utils.config import Config, ConfigError
@@ -58,7 +59,7 @@ def describe_run(
         return metadata
     metadata, note = go_on(origin, metadata, start.position)
     for line in filter(None, [note, schedule_change(config, origin, start.position)]):
-        print(line, flush=True)
+        print(printable(line), flush=True)
     return metadata
 
 

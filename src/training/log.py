@@ -47,6 +47,7 @@ class TrainingLog(ms.train.Callback):
         self._epoch_start = self._entry_start = time.monotonic()
         self._counted = self._entry_step = 0  # steps of the epoch that the progress, the last entry include
         self.last_row = Row(0, 0, math.nan, math.nan, math.nan)
+        self._has_waiting_row = False
 
     def on_train_epoch_begin(self, run_context: ms.train.RunContext) -> None:
         self._epoch_start = self._entry_start = time.monotonic()
@@ -83,14 +84,24 @@ class TrainingLog(ms.train.Callback):
                 flush=True,
             )
 
+    def note(self, run_context: ms.train.RunContext) -> None:
+        """Log the step that has just ended where that has not been done; `flush` writes its metrics.
+
+        Raises:
+            ValueError: If its loss is NaN or infinite.
+        """
+        position = self._plan.position(run_context)
+        if self.last_row.step != position.global_step:
+            self._log(position, run_context.original_args().net_outputs)
+            self._has_waiting_row = True
+
     def flush(self, run_context: ms.train.RunContext) -> None:
         """Log the step that has just ended, and write its metrics, where that has not been done or waits."""
-        position = self._plan.position(run_context)
-        is_logged = self.last_row.step == position.global_step
-        if not is_logged:
-            self._log(position, run_context.original_args().net_outputs)
-        if self._metrics and not (is_logged and position.step < self._plan.steps_per_epoch):
+        self.note(run_context)
+        is_last = self._plan.position(run_context).step == self._plan.steps_per_epoch
+        if self._metrics and (self._has_waiting_row or is_last):
             self._metrics.append(self.last_row)
+        self._has_waiting_row = False
 
     def _log(self, position: Position, outputs: Any) -> None:
         loss = (outputs[0] if isinstance(outputs, tuple) else outputs).asnumpy().reshape(-1)[0]

@@ -1,7 +1,8 @@
-"""SIGTERM and SIGINT while training: the step in hand ends, and a checkpoint is saved, before the process does."""
+"""SIGTERM, SIGINT and SIGHUP while training: the step in hand ends, and a checkpoint is saved, before the process."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -15,18 +16,18 @@ import numpy as np
 from src.checkpoints.keeper import CheckpointKeeper
 from src.model_utils.command import Interrupted
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
+from src.training.interrupts import InterruptKeeper
 from src.training.log import TrainingLog
 from src.training.plan import TrainingPlan
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class StopSignal:
     """Notes a signal that asks the process to stop, for the one who looks; use it as a context manager.
 
     It is passive until `catch` is called, and leaves the handlers as they were. Python handles signals in the main
-    thread only, so in another thread it does nothing. MindSpore catches SIGINT anew in every step, and makes one that
-    comes while the step runs a SIGTERM.
+    thread only, so in another thread it does nothing.
 
     Attributes:
         received: The signal that came first, None before one has come.
@@ -34,7 +35,10 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        # nohup has SIGHUP ignored, and that must stay so.
+        self._before = {n: handler for n, handler in before.items() if (n, handler) != (signal.SIGHUP, signal.SIG_IGN)}
+        self._interrupts = InterruptKeeper()
 
     def __enter__(self) -> StopSignal:
         return self
@@ -42,24 +46,29 @@ class StopSignal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._interrupts.end()
         for number, handler in self._before.items():
             # None is a handler that was not set from Python and cannot be set from here.
             self._handle(number, signal.SIG_DFL if handler is None else handler)
 
     def catch(self) -> None:
         """Note the signals from here on; also where another library has put its own handler in the meantime."""
-        for number in STOP_SIGNALS:
+        for number in self._before:
             self._handle(number, self._note)
+        if threading.current_thread() is threading.main_thread():
+            self._interrupts.keep()
 
     def let_through(self) -> None:
         """Let the signals end the process at once: while it has nothing to lose, or a library call takes minutes."""
-        for number in STOP_SIGNALS:
+        self._interrupts.let_go()
+        for number in self._before:
             self._handle(number, signal.SIG_DFL)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self.received = self.received or signal.Signals(number)
-        # Unlike print, this may be done in the middle of any other output.
-        os.write(2, f"{signal.Signals(number).name} received: stopping after this step\n".encode())
+        # Unlike print, this may be done in the middle of any other output. The terminal may be gone.
+        with contextlib.suppress(OSError):
+            os.write(2, f"{signal.Signals(number).name} received: stopping after this step\n".encode())
 
     @staticmethod
     def _handle(number: signal.Signals, handler: object) -> None:
@@ -106,9 +115,10 @@ class StopOnSignal(ms.train.Callback):
         number = self._received()
         if not number:
             return
-        self._log.flush(run_context)
+        self._log.note(run_context)  # raises where the loss is NaN: those weights are not worth a checkpoint
         position = self._plan.finished(run_context)
         path = self._keeper.save(position) if self._keeper else None
+        self._log.flush(run_context)  # after the checkpoint, which a disk too full for this line may not cost
         sum_over_ranks(np.zeros(1), self._group)  # nobody ends before the first rank has saved: launchers kill the rest
         where = f"epoch {position.epoch + 1}, step {position.step}" if position.step else f"epoch {position.epoch}"
         saved = f"; wrote {path}, --resume=auto goes on from there" if path else ""

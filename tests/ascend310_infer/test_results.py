@@ -12,6 +12,7 @@ from PIL import Image
 
 import postprocess
 import predict
+from src.common.files import from_cell, to_csv
 from src.metadata.class_list import read_class_list
 from src.model_utils.command import run_command
 from tests.helpers.inference import Flat, Overflowing, Sigmoid, Softmax, run_program, write_model
@@ -69,9 +70,43 @@ def test_what_the_table_lists_is_scored_whatever_its_name(flat, images, tmp_path
         "1 results that predictions.csv does not list, so of another run:",
         "  black_0.bin",
         "1 results without a label:",
-        "  k__white",
-        "lines_0.bin",
+        "  k__white\\nlines_0.bin",
     ]
+
+
+FORMULAS = [
+    "=1+1.png",
+    "+a.png",
+    "-1.png",
+    "@a.png",
+    "'=a.png",
+    "'a.png",
+    " =a.png",
+    "\t.png",
+    "\uff1da.png",
+    "a=b.png",
+]
+
+
+def test_names_that_a_spreadsheet_would_run_are_the_same_in_both_tables_and_are_scored(flat, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in FORMULAS:
+        Image.new("RGB", (8, 8), (90, 9, 0)).save(images / name)
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{FORMULAS[number % len(FORMULAS)]} {number}\n" for number in range(CLASSES)))
+    result = run_program(flat, images, tmp_path, f"--class_names={names}", f"--topk={CLASSES}")
+    assert result.returncode == 0, result.stderr
+    table = (tmp_path / "result_Files" / "predictions.csv").read_bytes().decode()
+    with (tmp_path / "result_Files" / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {from_cell(row["path"]) for row in rows} == set(FORMULAS)
+    assert {from_cell(row["name"]) for row in rows} == set(read_class_list(names))
+    assert table == to_csv([rows[0].keys(), *([from_cell(value) for value in row.values()] for row in rows)])
+    (tmp_path / "labels.txt").write_text("".join(f"{name}:0\n" for name in FORMULAS))
+    words = [f"--result_path={tmp_path / 'result_Files'}", f"--label_file={tmp_path / 'labels.txt'}"]
+    assert run_command(postprocess.main, words) == 0
+    assert f"scored {len(FORMULAS)} images of {len(FORMULAS)}" in capsys.readouterr().out
 
 
 def test_logits_that_are_no_numbers_end_the_run(built, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import multiprocessing
 import os
 import subprocess
@@ -10,8 +12,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from src.common.files import atomic_write, check_free_space, move_aside, replace_file, temporary_path
+from src.common.files import (
+    atomic_write,
+    check_free_space,
+    expand_home,
+    from_cell,
+    move_aside,
+    printable,
+    replace_file,
+    temporary_path,
+    to_cell,
+    to_csv,
+)
 from tests.helpers.project import ROOT
 
 
@@ -187,3 +202,51 @@ def test_a_disk_that_is_too_small_is_named_with_what_it_has(tmp_path):
         check_free_space(missing, 2**60 + 2**57)
     check_free_space(missing, 1000)
     assert list(tmp_path.iterdir()) == []
+
+
+# Names in tables and lines
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\t=", "\r", "\n", " =1", "\uff1d1", "'=1", "''-1"])
+def test_a_text_that_a_spreadsheet_would_run_begins_with_an_apostrophe(text):
+    assert to_cell(text) == f"'{text}"
+    assert from_cell(f"'{text}") == text
+
+
+@pytest.mark.parametrize("text", ["", "a", "a=1", "1-1", "'a", "''", "'", " a", "0", "猫"])
+def test_other_texts_stay_in_cells(text):
+    assert to_cell(text) == from_cell(text) == text
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(), st.text("'=+-@ \t\r\n\uff1d,\""), st.integers(), st.floats(allow_nan=False)), min_size=1
+    )
+)
+def test_tables_give_every_name_back_and_numbers_stay_numbers(rows):
+    read = list(csv.reader(io.StringIO(to_csv(rows), newline="")))
+    assert [(from_cell(row[0]), from_cell(row[1]), int(row[2]), float(row[3])) for row in read] == rows
+
+
+def test_a_name_is_one_line_that_steers_no_terminal():
+    assert printable("a\n\x1b[31m\x7f\x9b\u202e\u2028\udcff\ud800 é 猫") == (
+        "a\\n\\x1b[31m\\x7f\\x9b\\u202e\\u2028\\xff\\ud800 é 猫"
+    )
+
+
+# The home folder
+
+
+@pytest.mark.parametrize(
+    ("text", "path"), [("~", "{}"), ("~/a b", "{}/a b"), ("./~/a", "./~/a"), ("a/~", "a/~"), ("~a/b", "~a/b")]
+)
+def test_a_tilde_at_the_beginning_is_the_home_folder(text, path, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expand_home(text) == path.format(tmp_path)
+
+
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_a_tilde_without_a_home_folder_is_refused(home, monkeypatch):
+    monkeypatch.setenv("HOME", home)
+    with pytest.raises(ValueError, match="no home folder is known: set HOME"):
+        expand_home("~/a")

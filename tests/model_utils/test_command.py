@@ -1,5 +1,6 @@
 """What a person sees when a command fails, and what a script gets as its exit status."""
 
+import io
 import os
 import subprocess
 import sys
@@ -86,11 +87,11 @@ def test_no_traceback_without_debug(capsys, argv):
 
 @given(st.text(max_size=3000), st.sampled_from([ValueError, RuntimeError, OSError, ConfigError]))
 def test_any_message_is_one_line_of_limited_length(message, kind):
-    written: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stderr", type("Sink", (), {"write": lambda self, text: written.append(text)})())
+        sink = io.StringIO()
+        patch.setattr(sys, "stderr", sink)
         run_command(failing(kind(message)), [])
-    line = "".join(written)
+    line = sink.getvalue()
     assert len(line.splitlines()) == 1 and line.endswith("\n")
     assert len("error: ") < len(line.strip()) <= 650
 

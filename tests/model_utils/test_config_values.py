@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from src.model_utils.config import ConfigError
+from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.config_values import check
 
 
@@ -31,7 +31,7 @@ def test_integers_survive_within_64_bits_and_are_refused_beyond(number):
 
 @given(st.text(max_size=8))
 def test_text_is_kept_as_it_is_and_only_true_and_false_are_booleans(text):
-    assume(not re.fullmatch(r"\s*(true|false)\s*", text, re.IGNORECASE))
+    assume(not re.fullmatch(r"\s*(true|false)\s*", text, re.IGNORECASE) and not text.startswith("~"))
     assert check(text, None, "x") == text
     with pytest.raises(ConfigError):
         check(text, [True, False], "x")
@@ -46,3 +46,19 @@ def test_integer_keys_refuse_everything_else(value):
 def test_float_keys_take_integers_and_the_text_of_numbers():
     assert [check(value, {"min": 0.0}, "x") for value in (1, "4e-5", "1", 0.5)] == [1.0, 4e-5, 1.0, 0.5]
     assert isinstance(check(1, {"min": 0.0}, "x"), float)
+
+
+def test_a_path_in_an_option_or_a_file_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.yaml").write_text("train_data_dir: ~/images\n")
+    words = ["--config_path=~/own.yaml", "--resume=~/a.ckpt", "--compile_cache=~/graphs", "--pretrained=a/~/b"]
+    config = parse_config(words, lambda device: "CPU")
+    assert config.train_data_dir == f"{tmp_path}/images"
+    assert (config.resume, config.compile_cache) == (f"{tmp_path}/a.ckpt", f"{tmp_path}/graphs")
+    assert config.pretrained == "a/~/b"
+
+
+def test_a_home_folder_that_is_not_known_is_named_with_the_option(monkeypatch):
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(ConfigError, match=r"^option --resume: ~/a\.ckpt: no home folder is known: set HOME"):
+        parse_config(["--resume=~/a.ckpt"], lambda device: "CPU")

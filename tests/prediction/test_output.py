@@ -27,7 +27,10 @@ def test_table_json_and_csv_hold_every_class_whatever_the_names():
         ["a,\\xff.jpg", "2", "0", "zero", "0.25"],
         ['b "quoted".png', "1", "1", 'one, "1"', str(1 / 3)],
     ]
+    hostile = Predictions([Prediction(Path("=1\n\x1b.png"), (0, 1), (0.75, 0.25))], ["-\n\x1b[1m", "one"], {})
+    rows = list(csv.reader(io.StringIO(to_csv_table(hostile), newline="")))
+    assert rows[1] == ["'=1\n\x1b.png", "1", "0", "'-\n\x1b[1m", "0.75"]
+    assert [line.split()[-1] for line in to_table(hostile).splitlines()] == ["name", r"-\n\x1b[1m", "one"]
     lines = to_table(predictions).splitlines()
     assert lines[0].split() == ["image", "probability", "class", "name"]
-    assert lines[1].split()[-1] == "二\\n"  # a line for each class, and no escape sequence that a terminal obeys
     assert lines[2].split() == ["25.00", "%", "0", "zero"]

@@ -164,7 +164,7 @@ def _convert(
             total += len(bad)
             for image in sorted(bad):
                 progress.clear()
-                print(f"bad image {printable(image.name)}: {bad[image]}")
+                print(printable(f"bad image {image.name}: {bad[image]}"))
             left_out = [frozenset(bad).intersection(shard.images) for shard in group]
             jobs = [
                 (shard, names)
