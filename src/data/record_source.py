@@ -54,6 +54,9 @@ class RecordSource:
     def image_files(self) -> None:
         """Return None: the images are in no files of their own."""
 
+    def check_regular(self, excluded: Collection[str] = ()) -> None:
+        """Do nothing: there are no files of the images."""
+
     def digest(self, excluded: Collection[str] = ()) -> str:
         """Return the SHA-256 of the counts, the sizes of the files and the names of what was left out."""
         self._check_none_excluded(excluded)

@@ -14,7 +14,8 @@ import numpy as np
 from src.common.files import atomic_write, printable, to_list
 from src.common.progress import Progress
 from src.data.image_check import find_bad_images
-from src.data.image_folders import IMAGE_SUFFIXES, check_hidden_folders
+from src.data.image_folders import IMAGE_SUFFIXES
+from src.data.image_limits import ImageLimits
 from src.data.image_source import ImageSource
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import workers
@@ -65,6 +66,7 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
         check = partial(check, micro_batches=config.gradient_accumulation)
     count = check()
     if config.bad_images == "error":
+        source.check_regular()
         return UsableImages(source, count)
     paths = source.image_files()
     if paths is None:
@@ -74,7 +76,7 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
             )
         return UsableImages(source, count)
     _check_equal(paths, source.path, group)
-    bad = _find_together(paths, workers(config, group.size), group)
+    bad = _find_together(paths, workers(config, group.size), group, ImageLimits.of(config))
     if group.rank == 0:
         _report(bad, count, source.path)
     return UsableImages(source, check(excluded=tuple(bad)), tuple(bad))
@@ -119,7 +121,6 @@ def check_folder(
             f"no {images} in {os.path.join(source.path, empty[0])}{more}: "
             f"it needs files that end in one of {' '.join(IMAGE_SUFFIXES)}"
         )
-    check_hidden_folders(source.path)
     total = sum(counts.values())
     if total < batch_size * micro_batches * device_num:
         size, fitting = f"{batch_size}", max(total // micro_batches // device_num, 1)
@@ -152,11 +153,11 @@ def write_bad_images(path: Path, *parts: UsableImages) -> list[Path]:
     return [path]
 
 
-def _find_together(paths: Sequence[str], workers: int, group: Group) -> dict[str, str]:
+def _find_together(paths: Sequence[str], workers: int, group: Group, limits: ImageLimits) -> dict[str, str]:
     """Check a share of the images on each rank; return the bad ones of all with their reasons, by path."""
     share = paths[group.rank :: group.size]
     with Progress(len(share), "check", log_seconds=30) as progress:
-        found = dict(find_bad_images(list(map(Path, share)), workers, progress))
+        found = dict(find_bad_images(list(map(Path, share)), workers, progress, limits))
     is_bad = sum_over_ranks(np.array([Path(path) in found for path in paths], np.int64), group)
     bad = [path for path, flag in zip(paths, is_bad, strict=True) if flag]
     if not bad:

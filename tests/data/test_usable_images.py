@@ -50,7 +50,7 @@ def damage(path: str, kind: str) -> str:
 
 
 def images_of(folder: Path) -> list[str]:
-    return [path for images in list_images(str(folder)).values() for path in images]
+    return [path for images in list_images(str(folder)).images.values() for path in images]
 
 
 @pytest.fixture
