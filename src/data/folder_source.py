@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,10 @@ class FolderSource:
     def image_files(self) -> list[str]:
         """Return the paths of the images, in the order of MindSpore's numbers."""
         return self.listing().paths
+
+    def unread(self) -> Counter[str]:
+        """Count the files that are not read by their suffix or place."""
+        return self.listing().unread
 
     def check_regular(self, excluded: Collection[str] = ()) -> None:
         """Raise ValueError if an image that is not excluded is no regular file."""

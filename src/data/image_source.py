@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
@@ -49,6 +50,9 @@ class ImageSource(Protocol):
         Raises:
             ValueError: If a class folder cannot be read.
         """
+
+    def unread(self) -> Counter[str]:
+        """Return the number of the files that are not read, by what keeps them from it."""
 
     def check_regular(self, excluded: Collection[str] = ()) -> None:
         """Raise ValueError if an image that is not excluded is no regular file: a pipe would be waited for for ever."""

@@ -23,6 +23,8 @@ from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ran
 
 _SHOWN = 20  # more lines than that hide the rest of a log
 _REASON_BYTES = 200
+_KINDS = 5  # of files that are not read
+_LARGE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
         check = partial(check_folder, source, config.num_classes, config.batch_size, group.size)
         check = partial(check, micro_batches=config.gradient_accumulation)
     count = check()
+    if group.rank == 0:
+        _introduce(source, count)
     if config.bad_images == "error":
         source.check_regular()
         return UsableImages(source, count)
@@ -109,6 +113,13 @@ def check_folder(
     """
     counts = source.counts(excluded)
     images = "readable images" if excluded else "images"
+    empty = [name for name, number in (source.counts() if excluded else counts).items() if not number]
+    if empty:
+        more = f" and {len(empty) - 1} more class folders" if len(empty) > 1 else ""
+        raise ValueError(
+            f"no images in {printable(os.path.join(source.path, empty[0]))}{more}: remove the folder, or add "
+            f"files that end in one of {' '.join(IMAGE_SUFFIXES)}"
+        )
     if num_classes not in (None, len(counts)):
         raise ValueError(
             f"{source.path} has {len(counts)} classes, but num_classes is {num_classes}: "
@@ -118,8 +129,8 @@ def check_folder(
     if empty:
         more = f" and {len(empty) - 1} more class folders" if len(empty) > 1 else ""
         raise ValueError(
-            f"no {images} in {os.path.join(source.path, empty[0])}{more}: "
-            f"it needs files that end in one of {' '.join(IMAGE_SUFFIXES)}"
+            f"no readable images in {printable(os.path.join(source.path, empty[0]))}{more}: all that were there "
+            f"are left out as bad; replace them or remove the folder"
         )
     total = sum(counts.values())
     if total < batch_size * micro_batches * device_num:
@@ -179,6 +190,19 @@ def _check_equal(paths: Sequence[str], folder: str, group: Group) -> None:
     if (everyone != everyone[0]).any():
         counts = ", ".join(str(count) for count, _ in everyone)
         raise ValueError(f"the processes see different images in {folder}, by rank {counts}: copy it to every machine")
+
+
+def _introduce(source: ImageSource, count: int) -> None:
+    """Say how many images there are, and what else is there that is not read."""
+    line = f"{count:,} images in {len(source.class_names):,} classes of {printable(source.path)}"
+    unread = source.unread()
+    if unread:
+        line += "; not read: " + ", ".join(
+            f"{number:,} {printable(what)}" for what, number in unread.most_common(_KINDS)
+        )
+    print(line, flush=True)
+    if sum(unread.values()) > _LARGE_SHARE * count:
+        print(f"warning: {sum(unread.values()):,} files of {printable(source.path)} are not read", flush=True)
 
 
 def _report(bad: dict[str, str], count: int, folder: str) -> None:

@@ -10,8 +10,10 @@ import zlib
 import pytest
 
 from src.data.image_source import open_images
-from src.data.usable_images import check_folder
+from src.data.usable_images import check_folder, usable_images
 from src.dataset import readable_errors
+from src.model_utils.config import parse_config
+from src.model_utils.local_adapter import Group
 from tests.helpers.image_files import encode, photograph
 from tests.helpers.pipeline import batches, write_image
 
@@ -122,3 +124,36 @@ def test_webp_has_the_pixels_of_the_same_picture_without_loss(tmp_path):
         (tmp_path / kind / "a" / f"x.{kind}").write_bytes(encode(photograph(), kind, lossless=True))
     (webp, _), (png, _) = (batches(str(tmp_path / kind), False, 1)[0] for kind in ("WEBP", "PNG"))
     assert (webp == png).all()
+
+
+def test_what_is_not_read_is_said_at_the_start(tmp_path, capsys):
+    for name in ("a/x.png", "b/y.jPEG"):
+        write_image(tmp_path / name, 1)
+    for name in ("a/1.gif", "a/2.GIF", "b/sub/3.jpg", "b/._y.jpg", "4.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    config = parse_config(["--num_classes=2"], lambda _: "CPU")
+    usable_images(config, open_images(str(tmp_path)), Group())
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"2 images in 2 classes of {tmp_path}; not read: 2 .gif, ")
+    assert set(first.split("; not read: ")[1].split(", ")) == {
+        "2 .gif",
+        "1 hidden",
+        "1 in sub-folders",
+        "1 beside the class folders",
+    }
+    assert second == f"warning: 5 files of {tmp_path} are not read"
+
+
+def test_an_empty_class_folder_is_named_before_the_number_of_classes(tmp_path):
+    write_image(tmp_path / "a" / "x.png", 1)
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ValueError, match=r"no images in .*/b: remove the folder, or add files"):
+        check_folder(open_images(str(tmp_path)), 1)
+
+
+def test_a_class_whose_images_are_all_bad_is_not_asked_for_other_suffixes(tmp_path):
+    for name in ("a/x.png", "b/y.png"):
+        write_image(tmp_path / name, 1)
+    with pytest.raises(ValueError, match=r"no readable images in .*/b: all that were there are left out as bad"):
+        check_folder(open_images(str(tmp_path)), 2, excluded=[str(tmp_path / "b" / "y.png")])
