@@ -121,6 +121,9 @@ def check_content(content: bytes, limits: ImageLimits = RECIPE_LIMITS) -> str:
     # Pillow is the stricter one, but what it refuses may crash the other: a JPEG may only lack its end marker.
     if reason and content.startswith(JPEG_START) and not _lacks_only_its_end(content):
         return reason
+    # OpenCV fills the damaged parts of a TIFF file with anything.
+    if reason and content[:2] in (b"II", b"MM"):
+        return reason
     return (reason or "the decoder of training cannot read this kind of file: convert it to JPEG or PNG") * (
         not _is_decoded(content, limits)
     )
