@@ -31,6 +31,7 @@ _SHARED = {
     "crop_pct": "centre crop as a share of the resized shorter side (default: that of the training)",
     "interpolation": "how images are resized, bilinear or bicubic (default: as in the training)",
     "batch_size": "images in a batch; a MINDIR or ONNX file has its own, unless it takes any",
+    "max_image_pixels": "most pixels, height x width, of an image",
     "num_parallel_workers": "threads that read images; 0 takes all cores",
 }
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import mindspore.dataset as ds
 import numpy as np
-from mindspore import dtype as mstype
-from mindspore.dataset import transforms
 
+from src.common.regular_file import read_regular
 from src.common.workers import available_workers
+from src.data.admission import Admission
 from src.data.augmentation import Augmentation, BatchAugmentation
+from src.data.image_limits import MAX_IMAGE_PIXELS
 from src.data.image_source import ImageSource, open_images
 from src.data.jpeg_decoder import has_fast_decoder
 from src.data.preset import CROP_PCT, DEFAULT_IMAGE_SIZE, INTERPOLATION, RECIPE, Preset
@@ -38,6 +39,7 @@ def create_dataset(
     augmentation: Augmentation = RECIPE,
     micro_batches: int = 1,
     normalize: bool = True,
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
@@ -70,6 +72,8 @@ def create_dataset(
             From 2, they are stacked on a new first axis of both columns, and `skip_batches` counts the stacks.
         normalize: Whether to normalise; False leaves that to Normalization of src.data.normalization, unless the
             augmentation changes batches, which takes normalised images.
+        max_image_pixels: Most pixels, height x width, of an image, 1 or more: a larger one ends the iteration with its
+            name before it is decoded.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
@@ -96,11 +100,13 @@ def create_dataset(
         crop_min_area=crop_min_area,
         flip_probability=flip_probability,
         augmentation=augmentation,
+        max_image_pixels=max_image_pixels,
         normalize=normalize,
     )
     operations = preset.training() if do_train else preset.evaluation(has_fast_decoder() and source.is_jpeg)
+    # A stage of its own: behind an operation in Python, MindSpore no longer knows which file it is at.
+    images = images.map(Admission(preset.limits), "image", num_parallel_workers=workers)
     images = images.map(operations, "image", num_parallel_workers=workers)
-    images = images.map(transforms.TypeCast(mstype.int32), "label", num_parallel_workers=workers)
 
     changes = {}
     if do_train and augmentation.changes_batches:
@@ -121,6 +127,7 @@ def read_image(
     *,
     crop_pct: float = CROP_PCT,
     interpolation: str = INTERPOLATION,
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
 ) -> np.ndarray:
     """Decode, resize, crop and normalise one image, as the pipeline for evaluation does.
 
@@ -129,18 +136,22 @@ def read_image(
         image_size: Height and width of the result in pixels, 1 or more.
         crop_pct: As in create_dataset.
         interpolation: As in create_dataset.
+        max_image_pixels: As in create_dataset.
 
     Returns:
         Float32 (3, image_size, image_size), RGB, (value - 127.5) / 127.5.
 
     Raises:
-        ValueError: If MindSpore cannot decode the file, or images cannot be resized like this.
+        ValueError: If the file is not a regular one, its image is too large or cannot be decoded, or images cannot be
+            resized like this.
         OSError: If the file cannot be read.
     """
-    preset = Preset(image_size=image_size, crop_pct=crop_pct, interpolation=interpolation)
-    image = np.fromfile(path, np.uint8)
+    preset = Preset(
+        image_size=image_size, crop_pct=crop_pct, interpolation=interpolation, max_image_pixels=max_image_pixels
+    )
+    image = np.frombuffer(read_regular(path), np.uint8)
     try:
-        for operation in preset.evaluation():
+        for operation in (Admission(preset.limits), *preset.evaluation()):
             image = operation(image)
     except RuntimeError as error:
         raise ValueError(f"MindSpore cannot decode {path}") from error

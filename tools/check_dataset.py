@@ -15,8 +15,10 @@ from src.common.progress import Progress
 from src.common.workers import available_workers
 from src.data.image_check import find_bad_images
 from src.data.image_folders import IMAGE_SUFFIXES, find_images
+from src.data.image_limits import ImageLimits
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
+from tools.make_mindrecord import add_max_image_pixels, check_conversion_options
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,16 +43,16 @@ def main(argv: Sequence[str]) -> int:
         "--list", type=user_path, metavar="FILE", help="write the paths of the bad images here, one a line"
     )
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    add_max_image_pixels(parser)
     args = parser.parse_args(argv)
-    if args.workers < 1:
-        raise ConfigError(f"--workers must be at least 1, got {args.workers}")
+    check_conversion_options(args)
     if not args.folder.is_dir():
         raise ConfigError(f"no folder {args.folder}: give the data set's folder, with one sub-folder per class")
     paths = find_images(args.folder)
     if not paths:
         raise ConfigError(f"no images in {args.folder}: it needs files with one of {' '.join(sorted(IMAGE_SUFFIXES))}")
     with Progress(len(paths), "check") as progress:
-        bad = find_bad_images(paths, args.workers, progress)
+        bad = find_bad_images(paths, args.workers, progress, ImageLimits(args.max_image_pixels))
     for path, reason in bad:
         print(printable(f"{path}: {reason}"))
     if args.list:

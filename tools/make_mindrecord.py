@@ -12,6 +12,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.common.files import user_path
 from src.common.workers import available_workers
+from src.data.image_limits import MAX_IMAGE_PIXELS
 from src.data.record_set import RecordSet, holds_record_files
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
@@ -50,7 +51,9 @@ def main(argv: Sequence[str]) -> int:
     if args.out.resolve().is_relative_to(args.data.resolve()):
         raise ConfigError(f"{args.out} is inside {args.data}: choose a folder beside it")
     images = images_of_folders(str(args.data))
-    print(describe(write_records(images, args.out, args.shards, args.workers, args.bad_images == "skip"), args.out))
+    skip = args.bad_images == "skip"
+    records = write_records(images, args.out, args.shards, args.workers, skip, max_image_pixels=args.max_image_pixels)
+    print(describe(records, args.out))
     return 0
 
 
@@ -64,12 +67,26 @@ def add_conversion_options(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do with damaged images: name them and write no set, or leave them out (default: %(default)s)",
     )
+    add_max_image_pixels(parser)
+
+
+def add_max_image_pixels(parser: argparse.ArgumentParser) -> None:
+    """Add the option of the largest image."""
+    parser.add_argument(
+        "--max_image_pixels",
+        type=int,
+        default=MAX_IMAGE_PIXELS,
+        metavar="N",
+        help="most pixels, height x width, of an image; a larger one is bad (default: %(default)s)",
+    )
 
 
 def check_conversion_options(args: argparse.Namespace) -> None:
     """Raise ConfigError if an option that every conversion has is out of range."""
     if args.workers < 1:
         raise ConfigError(f"--workers must be at least 1, got {args.workers}")
+    if args.max_image_pixels < 1:
+        raise ConfigError(f"--max_image_pixels must be at least 1, got {args.max_image_pixels}")
 
 
 def describe(records: RecordSet, out: Path) -> str:

@@ -55,7 +55,9 @@ def main(argv: Sequence[str]) -> int:
     for split, images in _list_images(args).items():
         out = args.out / split
         if args.mindrecord:
-            print(describe(write_records(images, out, 0, args.workers, args.bad_images == "skip"), out), flush=True)
+            skip = args.bad_images == "skip"
+            records = write_records(images, out, 0, args.workers, skip, max_image_pixels=args.max_image_pixels)
+            print(describe(records, out), flush=True)
         else:
             write_folders(images, out, args.workers)
             count = sum(map(len, images.values()))

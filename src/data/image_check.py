@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
+import io
 import os
-import stat
+import tempfile
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from src.common.progress import Progress
+from src.common.regular_file import read_regular
 from src.common.workers import process_pool
+from src.data.admission import Admission
 from src.data.image_folders import UNREAD_SUFFIXES
+from src.data.image_header import EMPTY_FILE, JPEG_START, image_size
+from src.data.image_limits import ImageLimits
 
 Item = TypeVar("Item")
 Check = Callable[[Item], str]
 Results = list[tuple[Item, str]]  # (image, reason), an empty reason for a good image
 
-_FORMATS = {"JPEG", "MPO", "PNG", "BMP", "TIFF"}  # MPO is a camera's JPEG with a second picture behind it
+RECIPE_LIMITS = ImageLimits()
+_FORMATS = {"JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP"}  # MPO is a camera's JPEG with a second picture behind it
+_JPEG_END = b"\xff\xd9"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _CHUNK = 16  # files per task: large enough to keep hand-over cheap, small enough for a smooth bar
 
 
-def find_bad_images(paths: Sequence[Path], workers: int, progress: Progress | None = None) -> Results[Path]:
+def find_bad_images(
+    paths: Sequence[Path], workers: int, progress: Progress | None = None, limits: ImageLimits = RECIPE_LIMITS
+) -> Results[Path]:
     """Decode every image, in several processes, and tell which ones are bad.
 
     Args:
         paths: The files.
         workers: Number of processes, >= 1.
         progress: Is told about every finished file.
+        limits: What the images must keep to.
 
     Returns:
         The bad files with their reasons, sorted by path.
     """
-    return sorted(find_bad(paths, workers, check_image, progress))
+    return sorted(find_bad(paths, workers, partial(check_image, limits=limits), progress))
 
 
 def find_bad(
@@ -63,48 +76,109 @@ def find_bad(
     return bad
 
 
-def check_image(path: Path) -> str:
-    """Tell why an image is of no use for training.
+def check_image(path: Path, limits: ImageLimits = RECIPE_LIMITS) -> str:
+    """Tell why an image is of no use for training, by the decoder that training uses.
 
     Args:
-        path: The file; it is decoded completely.
+        path: The file; it is decoded completely, which may crash the process.
+        limits: What the image must keep to.
 
     Returns:
         The reason, or an empty text for a good image.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return "not a file"
-        if path.suffix.lower() in UNREAD_SUFFIXES and status.st_size:
-            return f"training does not read {path.suffix} files: convert it to JPEG or PNG"
-        with path.open("rb") as file:
-            return check_content(file)
+        content = read_regular(path)
+    except ValueError as error:
+        return str(error)
     except OSError as error:
         return error.strerror or " ".join(str(error).split())
+    if path.suffix.lower() in UNREAD_SUFFIXES and content:
+        return f"training does not read {path.suffix} files: convert it to JPEG or PNG"
+    return check_content(content, limits)
 
 
-def check_content(file: BinaryIO) -> str:
-    """Tell why the content of an image file is of no use for training.
+def check_content(content: bytes, limits: ImageLimits = RECIPE_LIMITS) -> str:
+    """Tell why the content of an image file is of no use for training, by the decoder that training uses.
 
     Args:
-        file: The open file; it is decoded completely.
+        content: The content; it is decoded completely, which may crash the process.
+        limits: What the image must keep to.
 
     Returns:
         The reason, or an empty text for a good image.
     """
-    if not file.read(1):
-        return "empty file (0 bytes)"
-    file.seek(0)
+    if not content:
+        return EMPTY_FILE
+    try:
+        image_size(content)
+    except ValueError as error:
+        return _ask_pillow(content) or str(error)
+    try:
+        limits.check(content)
+    except ValueError as error:
+        return str(error)
+    reason = _ask_pillow(content)
+    # Pillow is the stricter one, but what it refuses may crash the other: a JPEG may only lack its end marker.
+    if reason and content.startswith(JPEG_START) and not _lacks_only_its_end(content):
+        return reason
+    # OpenCV fills the damaged parts of a TIFF file with anything.
+    if reason and content[:2] in (b"II", b"MM"):
+        return reason
+    return (reason or "the decoder of training cannot read this kind of file: convert it to JPEG or PNG") * (
+        not _is_decoded(content, limits)
+    )
+
+
+def _is_decoded(content: bytes, limits: ImageLimits) -> bool:
+    """Tell whether the decoder of training and evaluation reads an image."""
+    from mindspore.dataset import vision  # takes seconds to import: only the processes that decode need it
+
+    decode = vision.Decode()
+    with _nowhere():
+        for _ in range(2):  # after a damaged JPEG, it may refuse the next good one
+            try:
+                decode(Admission(limits)(np.frombuffer(content, np.uint8)))
+            except (RuntimeError, ValueError):
+                continue
+            return True
+    return False
+
+
+def _lacks_only_its_end(content: bytes) -> bool:
+    """Tell whether a JPEG that Pillow refuses is whole but for its end marker: what follows changes no pixel then."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(file)
+            pictures = [Image.open(io.BytesIO(content + more + _JPEG_END)).tobytes() for more in (b"", 64 * b"U")]
+    except Exception:  # noqa: BLE001 - Pillow raises errors of any type when a file is damaged
+        return False
+    return pictures[0] == pictures[1]
+
+
+@contextmanager
+def _nowhere() -> Iterator[None]:
+    """Be in a folder that takes no files: MindSpore writes what it cannot decode into the current one."""
+    here = os.open(".", os.O_RDONLY)
+    try:
+        nowhere = tempfile.mkdtemp()
+        os.chdir(nowhere)
+        os.rmdir(nowhere)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+def _ask_pillow(content: bytes) -> str:
+    """Return what Pillow says against an image, or an empty text."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(io.BytesIO(content))
     except UnidentifiedImageError:
         return "not an image"
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        return f"absurd size: more than {Image.MAX_IMAGE_PIXELS} pixels"
+    except Image.DecompressionBombError:
+        return ""  # the limits say what is too large
     except OSError as error:
         return error.strerror or " ".join(str(error).split())
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of any type when a file is damaged

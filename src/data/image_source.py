@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
@@ -40,15 +41,21 @@ class ImageSource(Protocol):
             Number of images by class name, in sorted order.
 
         Raises:
-            ValueError: If a class folder cannot be read or holds a hidden image, or images of records are excluded.
+            ValueError: If a class folder cannot be read, or images of records are excluded.
         """
 
     def image_files(self) -> list[str] | None:
         """Return the paths of the images by number; None if they are in no files of their own: all are used then.
 
         Raises:
-            ValueError: If a class folder cannot be read or holds a hidden image.
+            ValueError: If a class folder cannot be read.
         """
+
+    def unread(self) -> Counter[str]:
+        """Return the number of the files that are not read, by what keeps them from it."""
+
+    def check_regular(self, excluded: Collection[str] = ()) -> None:
+        """Raise ValueError if an image that is not excluded is no regular file: a pipe would be waited for for ever."""
 
     def digest(self, excluded: Collection[str] = ()) -> str:
         """Identify the images of a training by what is cheap to know of them: no file of an image is opened.
@@ -60,7 +67,7 @@ class ImageSource(Protocol):
             `folders:` and the SHA-256 of the images' names, or `mindrecord:` and that of what the set's own file tells.
 
         Raises:
-            ValueError: If a class folder cannot be read or holds a hidden image, or images of records are excluded.
+            ValueError: If a class folder cannot be read, or images of records are excluded.
         """
 
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
@@ -74,7 +81,7 @@ class ImageSource(Protocol):
             The images, in the order of `numbers`.
 
         Raises:
-            ValueError: If a class folder cannot be read or holds a hidden image.
+            ValueError: If a class folder cannot be read.
             OSError: If an image cannot be read.
         """
 

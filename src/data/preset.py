@@ -8,6 +8,7 @@ from typing import Any
 from mindspore.dataset import vision
 
 from src.data.augmentation import Augmentation
+from src.data.image_limits import MAX_IMAGE_PIXELS, MAX_SIDE, ImageLimits
 from src.data.jpeg_decoder import decode_jpeg
 from src.data.normalization import MEAN, STD
 
@@ -18,7 +19,6 @@ RECIPE = Augmentation()
 _ASPECT_RATIO = (3 / 4, 4 / 3)  # width by height of a training crop
 _COLOUR_CHANGE = 0.4  # of brightness, contrast and saturation, up or down
 _INTERPOLATIONS = {"bilinear": vision.Inter.BILINEAR, "bicubic": vision.Inter.BICUBIC}
-_MAX_SIDE = 1 << 14  # what the program for the Ascend 310 resizes to at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class Preset:
         crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
         flip_probability: Share of the training images that are flipped left to right, 0 to 1.
         augmentation: What the training images undergo besides.
+        max_image_pixels: Most pixels, height x width, of an image that is decoded, 1 or more.
         normalize: Whether to normalise, (value - 127.5) / 127.5; an augmentation that changes batches always does, as
             it takes normalised images.
 
@@ -45,6 +46,7 @@ class Preset:
     crop_min_area: float = 0.08
     flip_probability: float = 0.5
     augmentation: Augmentation = RECIPE
+    max_image_pixels: int = MAX_IMAGE_PIXELS
     normalize: bool = True
 
     def __post_init__(self) -> None:
@@ -52,10 +54,10 @@ class Preset:
             raise ValueError(f"crop_pct must be above 0 and at most 1, got {self.crop_pct}")
         if self.interpolation not in _INTERPOLATIONS:
             raise ValueError(f"interpolation must be one of {', '.join(_INTERPOLATIONS)}, got {self.interpolation}")
-        if self.image_size > _MAX_SIDE * self.crop_pct:
+        if self.image_size > MAX_SIDE * self.crop_pct:
             raise ValueError(
                 f"with crop_pct {self.crop_pct} and image_size {self.image_size}, evaluation would resize images to "
-                f"more than {_MAX_SIDE} pixels: use a larger crop_pct"
+                f"more than {MAX_SIDE} pixels: use a larger crop_pct"
             )
 
     def training(self) -> list[Any]:
@@ -85,6 +87,11 @@ class Preset:
             vision.CenterCrop(self.image_size),
             *(_normalization() if self.normalize else []),
         ]
+
+    @property
+    def limits(self) -> ImageLimits:
+        """What an image must keep to before it is decoded."""
+        return ImageLimits(self.max_image_pixels, self.resized_side)
 
     @property
     def seen_share(self) -> float:

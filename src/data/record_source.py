@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -53,6 +54,13 @@ class RecordSource:
 
     def image_files(self) -> None:
         """Return None: the images are in no files of their own."""
+
+    def unread(self) -> Counter[str]:
+        """Return nothing: there are no other files."""
+        return Counter()
+
+    def check_regular(self, excluded: Collection[str] = ()) -> None:
+        """Do nothing: there are no files of the images."""
 
     def digest(self, excluded: Collection[str] = ()) -> str:
         """Return the SHA-256 of the counts, the sizes of the files and the names of what was left out."""

@@ -14,7 +14,8 @@ import numpy as np
 from src.common.files import atomic_write, printable, to_list
 from src.common.progress import Progress
 from src.data.image_check import find_bad_images
-from src.data.image_folders import IMAGE_SUFFIXES, check_hidden_folders
+from src.data.image_folders import IMAGE_SUFFIXES
+from src.data.image_limits import ImageLimits
 from src.data.image_source import ImageSource
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import workers
@@ -22,6 +23,8 @@ from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ran
 
 _SHOWN = 20  # more lines than that hide the rest of a log
 _REASON_BYTES = 200
+_KINDS = 5  # of files that are not read
+_LARGE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
         check = partial(check_folder, source, config.num_classes, config.batch_size, group.size)
         check = partial(check, micro_batches=config.gradient_accumulation)
     count = check()
+    if group.rank == 0:
+        _introduce(source, count)
     if config.bad_images == "error":
+        source.check_regular()
         return UsableImages(source, count)
     paths = source.image_files()
     if paths is None:
@@ -74,7 +80,7 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
             )
         return UsableImages(source, count)
     _check_equal(paths, source.path, group)
-    bad = _find_together(paths, workers(config, group.size), group)
+    bad = _find_together(paths, workers(config, group.size), group, ImageLimits.of(config))
     if group.rank == 0:
         _report(bad, count, source.path)
     return UsableImages(source, check(excluded=tuple(bad)), tuple(bad))
@@ -107,6 +113,13 @@ def check_folder(
     """
     counts = source.counts(excluded)
     images = "readable images" if excluded else "images"
+    empty = [name for name, number in (source.counts() if excluded else counts).items() if not number]
+    if empty:
+        more = f" and {len(empty) - 1} more class folders" if len(empty) > 1 else ""
+        raise ValueError(
+            f"no images in {printable(os.path.join(source.path, empty[0]))}{more}: remove the folder, or add "
+            f"files that end in one of {' '.join(IMAGE_SUFFIXES)}"
+        )
     if num_classes not in (None, len(counts)):
         raise ValueError(
             f"{source.path} has {len(counts)} classes, but num_classes is {num_classes}: "
@@ -116,10 +129,9 @@ def check_folder(
     if empty:
         more = f" and {len(empty) - 1} more class folders" if len(empty) > 1 else ""
         raise ValueError(
-            f"no {images} in {os.path.join(source.path, empty[0])}{more}: "
-            f"it needs files that end in one of {' '.join(IMAGE_SUFFIXES)}"
+            f"no readable images in {printable(os.path.join(source.path, empty[0]))}{more}: all that were there "
+            f"are left out as bad; replace them or remove the folder"
         )
-    check_hidden_folders(source.path)
     total = sum(counts.values())
     if total < batch_size * micro_batches * device_num:
         size, fitting = f"{batch_size}", max(total // micro_batches // device_num, 1)
@@ -152,11 +164,11 @@ def write_bad_images(path: Path, *parts: UsableImages) -> list[Path]:
     return [path]
 
 
-def _find_together(paths: Sequence[str], workers: int, group: Group) -> dict[str, str]:
+def _find_together(paths: Sequence[str], workers: int, group: Group, limits: ImageLimits) -> dict[str, str]:
     """Check a share of the images on each rank; return the bad ones of all with their reasons, by path."""
     share = paths[group.rank :: group.size]
     with Progress(len(share), "check", log_seconds=30) as progress:
-        found = dict(find_bad_images(list(map(Path, share)), workers, progress))
+        found = dict(find_bad_images(list(map(Path, share)), workers, progress, limits))
     is_bad = sum_over_ranks(np.array([Path(path) in found for path in paths], np.int64), group)
     bad = [path for path, flag in zip(paths, is_bad, strict=True) if flag]
     if not bad:
@@ -178,6 +190,19 @@ def _check_equal(paths: Sequence[str], folder: str, group: Group) -> None:
     if (everyone != everyone[0]).any():
         counts = ", ".join(str(count) for count, _ in everyone)
         raise ValueError(f"the processes see different images in {folder}, by rank {counts}: copy it to every machine")
+
+
+def _introduce(source: ImageSource, count: int) -> None:
+    """Say how many images there are, and what else is there that is not read."""
+    line = f"{count:,} images in {len(source.class_names):,} classes of {printable(source.path)}"
+    unread = source.unread()
+    if unread:
+        line += "; not read: " + ", ".join(
+            f"{number:,} {printable(what)}" for what, number in unread.most_common(_KINDS)
+        )
+    print(line, flush=True)
+    if sum(unread.values()) > _LARGE_SHARE * count:
+        print(f"warning: {sum(unread.values()):,} files of {printable(source.path)} are not read", flush=True)
 
 
 def _report(bad: dict[str, str], count: int, folder: str) -> None:

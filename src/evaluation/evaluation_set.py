@@ -110,6 +110,7 @@ def open_test_images(
         interpolation=config.interpolation,
         num_parallel_workers=workers(config),
         excluded=images.excluded,
+        max_image_pixels=config.max_image_pixels,
         normalize=normalize,
     )
 

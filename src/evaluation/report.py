@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from src.checkpoints.names import BAD_IMAGES, CURVES
 from src.common.files import atomic_write, to_csv
 from src.common.plotting import has_matplotlib, new_figure, printable_names, to_png
+from src.data.decoded_image import decoded_image
 from src.data.encoded_image import EncodedImage
 from src.data.usable_images import write_bad_images
 from src.dataset import readable_errors
@@ -166,6 +166,4 @@ def _draw_contact_sheet(mistakes: Sequence[Mistake], images: Sequence[bytes], cl
 
 def _small_picture(content: bytes) -> np.ndarray:
     """Return an image as uint8 (_SIDE, _SIDE, 3), whole, with bars where it is not square."""
-    with Image.open(io.BytesIO(content)) as image:
-        image.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # decodes a large JPEG at a fraction of its size
-        return np.asarray(ImageOps.pad(image.convert("RGB"), (_SIDE, _SIDE), color="white"))
+    return np.asarray(ImageOps.pad(decoded_image(content), (_SIDE, _SIDE), color="white"))

@@ -24,6 +24,7 @@ class Settings:
     flip_probability: float
     num_parallel_workers: int
     bad_images: str
+    max_image_pixels: int
 
     rand_augment: int
     rand_augment_layers: int

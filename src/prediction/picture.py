@@ -13,6 +13,8 @@ from PIL import Image
 
 from src.common.files import atomic_write, move_aside, printable
 from src.common.plotting import MISSING_MATPLOTLIB, has_matplotlib, new_figure, printable_names, to_png
+from src.common.regular_file import read_regular
+from src.data.decoded_image import decoded_image
 from src.prediction.ranking import Prediction
 
 BARS = 5
@@ -94,8 +96,7 @@ class PictureFolder:
 
 def _open(path: Path) -> Image.Image:
     """Return an image as the network sees it, whatever its EXIF data say of its orientation; a large one smaller."""
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    image = decoded_image(read_regular(path))
     image.thumbnail((_MAX_SIDE, _MAX_SIDE))
     return image
 

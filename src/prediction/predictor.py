@@ -13,6 +13,7 @@ import numpy as np
 
 from src.common.progress import Progress
 from src.data.image_check import find_bad_images
+from src.data.image_limits import ImageLimits
 from src.dataset import read_image, seen_share
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import workers
@@ -89,7 +90,9 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     read = partial(_try_to_read, config=settings)
     threads = workers(config)
     with Progress(len(paths), "check") as progress:
-        bad = {str(path): reason for path, reason in find_bad_images(paths, threads, progress)}
+        bad = {
+            str(path): reason for path, reason in find_bad_images(paths, threads, progress, ImageLimits.of(settings))
+        }
     skipped |= bad
     paths = [path for path in paths if str(path) not in bad]
     pictures = PictureFolder(options.save, paths, names, share) if options.save else None
@@ -143,6 +146,12 @@ def _read_batch(
 def _try_to_read(path: Path, *, config: Config) -> np.ndarray | str:
     """Return an image as the network takes it, or why it cannot be read."""
     try:
-        return read_image(path, config.image_size, crop_pct=config.crop_pct, interpolation=config.interpolation)
+        return read_image(
+            path,
+            config.image_size,
+            crop_pct=config.crop_pct,
+            interpolation=config.interpolation,
+            max_image_pixels=config.max_image_pixels,
+        )
     except (OSError, ValueError) as error:
         return str(error)

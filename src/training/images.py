@@ -46,6 +46,7 @@ def train_dataset(config: Config, group: Group, images: UsableImages, position: 
         crop_min_area=config.crop_min_area,
         flip_probability=config.flip_probability,
         excluded=images.excluded,
+        max_image_pixels=config.max_image_pixels,
         augmentation=build_augmentation(config),
         micro_batches=config.gradient_accumulation,
         normalize=False,

@@ -50,7 +50,7 @@ def damage(path: str, kind: str) -> str:
 
 
 def images_of(folder: Path) -> list[str]:
-    return [path for images in list_images(str(folder)).values() for path in images]
+    return [path for images in list_images(str(folder)).images.values() for path in images]
 
 
 @pytest.fixture
@@ -72,7 +72,8 @@ def test_every_kind_of_damage_is_named_and_left_out(data, tmp_path, capsys):
     found = usable_images(configuration(), open_images(str(data / "train")), Group())
     assert found == UsableImages(open_images(str(data / "train")), 17, tuple(paths[3:18:4]))
     assert found.class_names == ["0", "1", "2"]
-    output = capsys.readouterr().out.splitlines()
+    first, *output = capsys.readouterr().out.splitlines()
+    assert first == f"21 images in 3 classes of {data / 'train'}"
     assert all(actual.startswith(line) for actual, line in zip(output, lines, strict=False))
     assert output[4:] == [f"skipping 4 of 21 images in {data / 'train'}"]
     (written,) = write_bad_images(tmp_path / "new" / "bad_images.txt", found, found)
@@ -84,7 +85,8 @@ def test_good_images_are_all_used_and_no_list_is_written(data, tmp_path, capsys)
     found = usable_images(configuration(), open_images(str(data / "val")), Group())
     assert found == UsableImages(open_images(str(data / "val")), 37)
     assert found.class_names == ["0", "1", "2"]
-    assert capsys.readouterr().out == f"skipping 0 of 37 images in {data / 'val'}\n"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"37 images in 3 classes of {data / 'val'}", f"skipping 0 of 37 images in {data / 'val'}"]
     assert write_bad_images(tmp_path / "new" / "bad_images.txt", found) == []
     assert not (tmp_path / "new").exists()
 
@@ -95,8 +97,8 @@ def test_many_bad_images_do_not_flood_the_log(data, capsys):
         damage(path, "empty")
     assert usable_images(configuration(), open_images(str(data / "val")), Group()).count == 4
     output = capsys.readouterr().out.splitlines()
-    assert len(output) == 22
-    assert output[20:] == ["and 13 more bad images", f"skipping 33 of 37 images in {data / 'val'}"]
+    assert len(output) == 23
+    assert output[21:] == ["and 13 more bad images", f"skipping 33 of 37 images in {data / 'val'}"]
 
 
 def test_a_path_may_be_written_in_any_way(data, monkeypatch):
@@ -133,7 +135,7 @@ def test_nothing_is_checked_unless_bad_images_are_to_be_skipped(data, capsys):
     found = usable_images(configuration("--bad_images=error"), open_images(str(data / "train")), Group())
     assert found == UsableImages(open_images(str(data / "train")), 21)
     assert found.class_names == ["0", "1", "2"]
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == (f"21 images in 3 classes of {data / 'train'}\n", "")
 
 
 # Real runs

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mindspore.dataset import vision
 from PIL import Image
 
 from src.dataset import seen_share
-from src.prediction.picture import PictureFolder
+from src.prediction.picture import PictureFolder, _open
 from src.prediction.ranking import Prediction
-from tests.helpers.image_files import GOOD
+from tests.helpers.image_files import GOOD, encode, photograph
 
 
 def test_pictures_of_equal_names_do_not_collide_and_none_is_overwritten(tmp_path):
@@ -55,3 +56,17 @@ def test_the_heat_is_where_the_map_is_hot(tmp_path):
         bright = np.argwhere((drawn.max(2) > 100) & (drawn[:, :, 0] > drawn[:, :, 2] + 50))  # yellow of the colour map
         shares[column] = bright[:, 1].mean() / drawn.shape[1]
     assert 1 / 3 < shares[0] < 0.5 < shares[2] < 2 / 3
+
+
+@pytest.mark.parametrize("name", ["deep.png", "cmyk.JPEG", "palette.png"])
+def test_a_picture_shows_what_the_decoder_saw(tmp_path, name):
+    (tmp_path / name).write_bytes(GOOD[name])
+    shown = np.asarray(_open(tmp_path / name))
+    assert np.array_equal(shown, vision.Decode()(np.fromfile(tmp_path / name, np.uint8)))
+
+
+def test_a_picture_is_not_rotated_as_the_network_was_not_given_it_so(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    (tmp_path / "x.jpg").write_bytes(encode(photograph(), "JPEG", exif=exif))
+    assert _open(tmp_path / "x.jpg").size == photograph().size

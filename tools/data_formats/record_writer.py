@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.common.workers import process_pool
 from src.data.image_check import find_bad
+from src.data.image_limits import MAX_IMAGE_PIXELS, ImageLimits
 from src.data.record_set import RECORD_SUFFIX, SET_FILE, RecordSet
 from tools.data_formats.record_shard import MAX_IMAGE_BYTES, Content, OtherImages, Shard, read_shard, write_shard
-from tools.data_formats.stored_image import ImagesByClass, check_stored_image
+from tools.data_formats.stored_image import ImagesByClass, StoredImage, check_stored_image
 
 MAX_SHARDS = 1000
 
@@ -24,7 +26,15 @@ _SHARD_BYTES = 256 * 2**20
 _SHARDS_AT_ONCE = 4  # of each process: what a kill can cost is the check of so many
 
 
-def write_records(images: ImagesByClass, out: Path, shards: int, workers: int, skip_bad: bool) -> RecordSet:
+def write_records(
+    images: ImagesByClass,
+    out: Path,
+    shards: int,
+    workers: int,
+    skip_bad: bool,
+    *,
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
+) -> RecordSet:
     """Write images as a record set; what an earlier run has written is verified and stays.
 
     Every image is decoded before it is written, and every record read back.
@@ -35,6 +45,7 @@ def write_records(images: ImagesByClass, out: Path, shards: int, workers: int, s
         shards: Number of files, 0 to 1000; 0 takes one for each 256 MiB.
         workers: Number of processes, 1 or more.
         skip_bad: Whether to leave damaged images out; else they are all named and no set is made.
+        max_image_pixels: Most pixels, height x width, of a good image, 1 or more.
 
     Returns:
         The complete set.
@@ -53,7 +64,8 @@ def write_records(images: ImagesByClass, out: Path, shards: int, workers: int, s
                 contents = _verify_finished(plan, pool)
                 missing = [shard for shard in plan if shard.path not in contents]
                 check_free_space(out, sum(shard.expected_bytes() for shard in missing))
-                bad = _convert(missing, contents, pool, workers, skip_bad)
+                check = partial(check_stored_image, limits=ImageLimits(max_image_pixels))
+                bad = _convert(missing, contents, pool, check, workers=workers, skip_bad=skip_bad)
         except BrokenProcessPool as error:
             raise ValueError(
                 "a process that writes records was killed, perhaps for its memory: run the command again, "
@@ -150,6 +162,8 @@ def _convert(
     missing: Sequence[Shard],
     contents: dict[str, Content],
     pool: ProcessPoolExecutor,
+    check: Callable[[StoredImage], str],
+    *,
     workers: int,
     skip_bad: bool,
 ) -> int:
@@ -160,7 +174,7 @@ def _convert(
     with Progress(sum(len(shard.images) for shard in missing), "convert") as progress:
         for group in _groups(missing, _SHARDS_AT_ONCE * workers):
             images = [image for shard in group for image in shard.images]
-            bad = dict(find_bad(images, workers, check_stored_image, progress))
+            bad = dict(find_bad(images, workers, check, progress))
             total += len(bad)
             for image in sorted(bad):
                 progress.clear()

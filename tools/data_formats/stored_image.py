@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from src.common.regular_file import read_regular
 from src.data.image_check import check_content
 from src.data.image_folders import list_images
+from src.data.image_limits import ImageLimits
 
 
 @dataclass(frozen=True, order=True, slots=True)  # there are a million of them
@@ -33,11 +34,9 @@ class StoredImage:
 
         Raises:
             OSError: If the file cannot be read.
-            ValueError: If it has become shorter.
+            ValueError: If it has become shorter, or is no regular file.
         """
-        with open(self.path, "rb") as file:
-            file.seek(self.offset)
-            data = file.read(self.size)
+        data = read_regular(self.path, self.offset, self.size)
         if len(data) < self.size:
             raise ValueError(f"{self.path} ends within {self.name}: it has changed, or is only a part of a file")
         return data
@@ -53,19 +52,18 @@ def images_of_folders(dataset_path: str) -> ImagesByClass:
         dataset_path: Folder of the class folders.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, or one of them cannot be read or holds a hidden
-            image.
+        ValueError: If the folder is missing or has no class folders, or one of them cannot be read.
         OSError: If an image cannot be found.
     """
     return {
         name: [StoredImage(path, 0, os.stat(path).st_size, os.path.relpath(path, dataset_path)) for path in paths]
-        for name, paths in list_images(dataset_path).items()
+        for name, paths in list_images(dataset_path).images.items()
     }
 
 
-def check_stored_image(image: StoredImage) -> str:
+def check_stored_image(image: StoredImage, limits: ImageLimits) -> str:
     """Return why an image is of no use for training, or an empty text for a good one."""
     try:
-        return check_content(io.BytesIO(image.read()))
+        return check_content(image.read(), limits)
     except (OSError, ValueError) as error:
         return " ".join(str(error).split())
