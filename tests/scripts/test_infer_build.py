@@ -123,7 +123,8 @@ def test_a_runtime_that_is_not_there_is_an_error_before_anything_is_moved(projec
     result = start(project, work, tmp_path, **{variable: "/no/such folder"})
     assert result.returncode == 2
     assert result.stderr == (
-        f"error: {variable} is not a folder: /no/such folder: set it to an unpacked MindSpore Lite tarball, or unset it\n"
+        f"error: {variable} is not a folder: /no/such folder: set it to an unpacked MindSpore Lite tarball, or unset it"
+        "\n"
     )
     assert (work / "result_Files").exists()
 
