@@ -7,7 +7,8 @@ usage() {
 usage: bash build.sh [--out FOLDER] [--tests] [--no-app] [--sanitize] [--old-abi] [--packages] [CMake option...]
 
 Builds the program as FOLDER/main; FOLDER is ascend310_infer/out if not given. The MindSpore runtime is looked for in
-LITE_HOME, MS_LITE_HOME, .lite (see scripts/setup_lite.sh) and the mindspore package of python3, in this order.
+LITE_HOME or else MS_LITE_HOME; where neither is set, in .lite (see scripts/setup_lite.sh) and then the mindspore package of
+python3. FOLDER/main.sha256 tells what the program was built from.
 
   --tests      build and run the unit tests too
   --no-app     leave the program out, which needs the runtime
@@ -48,6 +49,8 @@ install_missing() {
 
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../scripts/common.sh"
+# shellcheck source=scripts/infer_program.sh
+source "$ROOT/scripts/infer_program.sh"
 source_folder="$ROOT/ascend310_infer"
 out="$source_folder/out"
 # Every option is given each time: CMake remembers those of the last build.
@@ -80,6 +83,8 @@ while [[ $# -gt 0 ]]; do
     shift
 done
 
+[[ $app == OFF ]] || check_runtime_home
+digest="$(program_digest)"
 install_missing
 mkdir -p -- "$out"
 # Two builds in one folder, as of two devices scored side by side, would delete each other's files.
@@ -87,7 +92,9 @@ exec {lock}>"$out/.lock"
 flock "$lock"
 cmake -S "$source_folder" -B "$out" -DBUILD_APP=$app -DBUILD_TESTING=$tests -DSANITIZE=$sanitize -DOLD_ABI=$old_abi \
     ${more[@]+"${more[@]}"}
+rm -f -- "$out/main.sha256"
 cmake --build "$out" --parallel "$(nproc)"
+[[ $app == OFF ]] || printf '%s\n' "$digest" >"$out/main.sha256"
 if [[ $tests == ON ]]; then
     (cd -- "$out" && ctest --output-on-failure)
 fi

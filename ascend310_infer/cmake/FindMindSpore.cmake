@@ -1,5 +1,5 @@
 # Finds the C++ interface of a MindSpore runtime. Looks in, and takes the first that has headers and library:
-#   1. LITE_HOME, then MS_LITE_HOME: a MindSpore Lite tarball, unpacked
+#   1. LITE_HOME, or else MS_LITE_HOME: a MindSpore Lite tarball, unpacked; where one is set, nowhere else
 #   2. .lite of the project: a MindSpore Lite wheel, unzipped by scripts/setup_lite.sh
 #   3. the mindspore package of python3: up to 2.1 it has the interface
 # Sets
@@ -9,17 +9,21 @@
 #   MINDSPORE_IS_LITE          whether it is MindSpore Lite
 
 set(roots)
-foreach(home IN ITEMS "$ENV{LITE_HOME}" "$ENV{MS_LITE_HOME}")
-  if(home)
-    list(APPEND roots "${home}/runtime" "${home}")
+set(advice "Set LITE_HOME to a MindSpore Lite tarball, or run scripts/setup_lite.sh for a runtime on CPU.")
+foreach(variable IN ITEMS LITE_HOME MS_LITE_HOME)
+  if(NOT roots AND NOT "$ENV{${variable}}" STREQUAL "")
+    set(roots "$ENV{${variable}}/runtime" "$ENV{${variable}}")
+    set(advice "Set ${variable} to an unpacked MindSpore Lite tarball, or unset it.")
   endif()
 endforeach()
-list(APPEND roots "${CMAKE_CURRENT_SOURCE_DIR}/../.lite/mindspore_lite")
-execute_process(
-  COMMAND python3 -c "import importlib.util; print(importlib.util.find_spec('mindspore').submodule_search_locations[0])"
-  OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-if(package)
-  list(APPEND roots "${package}")
+if(NOT roots)
+  list(APPEND roots "${CMAKE_CURRENT_SOURCE_DIR}/../.lite/mindspore_lite")
+  execute_process(
+    COMMAND python3 -c "import importlib.util; print(importlib.util.find_spec('mindspore').submodule_search_locations[0])"
+    OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(package)
+    list(APPEND roots "${package}")
+  endif()
 endif()
 
 foreach(root IN LISTS roots)
@@ -39,7 +43,7 @@ if(NOT MINDSPORE_ROOT OR NOT MINDSPORE_LIBRARY)
   message(FATAL_ERROR "no MindSpore runtime with a C++ interface found. "
     "Looked for include/api/model.h and lib/libmindspore-lite.so (or libmindspore-extendrt_python.so, libmindspore.so) in\n"
     "  ${looked}\n"
-    "Set LITE_HOME to a MindSpore Lite tarball, or run scripts/setup_lite.sh for a runtime on CPU.")
+    "${advice}")
 endif()
 
 get_filename_component(name "${MINDSPORE_LIBRARY}" NAME)

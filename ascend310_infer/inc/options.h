@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "image.h"
+
 namespace infer {
 
 enum class DeviceType { kAscend310, kAscend310P, kGpu, kCpu };
@@ -18,6 +20,7 @@ struct Options {
   std::filesystem::path time_path = "time_Result";
   unsigned threads = 1;  // that decode; the parser sets the number of cores
   size_t topk = 5;
+  uint64_t max_image_pixels = kDefaultMaxPixels;
   std::filesystem::path class_names;  // empty: the model's own, if it has any
 };
 

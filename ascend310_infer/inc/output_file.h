@@ -1,20 +1,17 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
+
+#include "temporary_file.h"
 
 namespace infer {
 
-// A file that appears under its name whole or not at all. What fails throws std::system_error with the path.
+// A file that appears under its name whole or not at all: without Commit, nothing is left behind. What fails throws std::system_error with the path.
 class OutputFile {
  public:
   explicit OutputFile(std::filesystem::path path);
-  ~OutputFile();  // without Commit, nothing is left behind
-  OutputFile(const OutputFile &) = delete;
-  OutputFile &operator=(const OutputFile &) = delete;
 
   void Write(const void *data, size_t size);
   void Write(const std::string &text) { Write(text.data(), text.size()); }
@@ -23,20 +20,17 @@ class OutputFile {
   void Commit();
 
  private:
-  struct Close {
-    void operator()(std::FILE *file) const { std::fclose(file); }
-  };
-
   [[noreturn]] void Fail() const;
 
-  std::filesystem::path path_;
-  std::filesystem::path temporary_;
-  std::unique_ptr<std::FILE, Close> file_;
-  bool is_committed_ = false;
+  const std::filesystem::path path_;
+  TemporaryFile file_;
 };
 
 // Whether a file of this name is one that an OutputFile, of any process, has not committed.
 bool IsBeingWritten(const std::string &name);
+
+// Removes the files in a folder that runs have not committed which were killed. No other run may write to it.
+void RemoveUncommitted(const std::filesystem::path &folder);
 
 // Flushes the names of the folder's files to the disk.
 void FlushFolder(const std::filesystem::path &folder);

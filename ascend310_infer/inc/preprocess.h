@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <opencv2/core.hpp>
 #include <vector>
@@ -31,7 +32,7 @@ struct Resizing {
 // Returns the planes red, green, blue.
 std::vector<float> Preprocess(const cv::Mat &image, ImageSize size, Resizing resizing);
 
-// Reads, decodes and preprocesses a file; throws as Preprocess does, and ImageError.
-std::vector<float> LoadImage(const std::filesystem::path &path, ImageSize size, Resizing resizing);
+// Reads, decodes and preprocesses a file of no more than `max_pixels`; throws as Preprocess does, and ImageError.
+std::vector<float> LoadImage(const std::filesystem::path &path, ImageSize size, Resizing resizing, uint64_t max_pixels);
 
 }  // namespace infer

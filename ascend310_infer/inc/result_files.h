@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "folder_lock.h"
 #include "output_file.h"
 #include "prediction_queue.h"
 #include "predictions.h"
@@ -18,8 +20,8 @@ class ResultFiles {
   // Makes the folders and opens the tables, so that what prevents them is known before a model is loaded.
   //   images: The paths below the data set, in the order of the list.
   //   topk: Classes an image in predictions.csv; all of them if there are no more.
-  // Throws UsageError for images whose files would share a name and for a folder with results of another run, and
-  // another std::exception for what cannot be written.
+  // Throws UsageError for images whose files would share a name and for a folder with results of another run, also of
+  // one that has not ended, and another std::exception for what cannot be written.
   ResultFiles(std::vector<std::string> images, std::filesystem::path result_path, std::filesystem::path time_path,
               size_t topk);
 
@@ -40,7 +42,9 @@ class ResultFiles {
   const std::vector<std::string> images_;
   const std::vector<std::string> names_;  // of the logits' files
   const std::filesystem::path result_path_;
+  const std::unique_ptr<FolderLock> result_lock_;
   const std::filesystem::path time_path_;
+  const std::unique_ptr<FolderLock> time_lock_;  // none where both are one folder
   const size_t topk_;
   OutputFile table_;
   OutputFile times_;

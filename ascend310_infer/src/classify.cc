@@ -1,5 +1,6 @@
 #include "classify.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -23,6 +24,7 @@
 #include "model_runner.h"
 #include "prediction_queue.h"
 #include "preprocess.h"
+#include "printable.h"
 #include "result_files.h"
 #include "settle.h"
 
@@ -36,34 +38,65 @@ using Models = std::vector<std::unique_ptr<ModelRunner>>;
 
 constexpr size_t kBatchesAhead = 2;  // loaded for each model while it is busy
 
-std::vector<std::string> FindImages(const fs::path &folder) {
+constexpr size_t kKinds = 5;  // of files that are no images, that are named
+
+// Returns what files there are beside the images: "2 .gif, 1 without a suffix", the most frequent kinds first.
+std::string DescribeOthers(const FileList &found) {
+  std::vector<std::pair<std::string, size_t>> kinds(found.passed_over.begin(), found.passed_over.end());
+  std::stable_sort(kinds.begin(), kinds.end(), [](const auto &one, const auto &other) { return one.second > other.second; });
+  std::string text;
+  size_t others = 0;
+  for (size_t index = 0; index < kinds.size(); ++index) {
+    const auto &[suffix, count] = kinds[index];
+    if (index < kKinds) {
+      text += (text.empty() ? "" : ", ") + std::to_string(count) + ' ' + (suffix.empty() ? "without a suffix" : suffix);
+    } else {
+      others += count;
+    }
+  }
+  return others == 0 ? text : text + ", " + std::to_string(others) + " others";
+}
+
+void Skip(const fs::path &path, const std::string &reason) {
+  std::cerr << "skipped " << Printable(path.string()) << ": " << Printable(reason) << std::endl;
+}
+
+FileList FindImages(const fs::path &folder) {
   FileList found = ListImages(folder);
+  for (const UnreadFolder &unread : found.unread) {
+    Skip(folder / unread.path, unread.reason);
+  }
+  const std::string others = DescribeOthers(found);
   if (found.images.empty()) {
     std::string message = "no images in " + folder.string() + ": it needs files that end in";
     for (const std::string_view suffix : kImageSuffixes) {
       message.append(" ").append(suffix);
     }
-    throw UsageError(message);
+    throw UsageError(others.empty() ? message : message + "; there are " + others);
   }
-  std::cout << "found " << found.images.size() << " images in " << folder.string();
-  if (found.passed_over > 0) {
-    std::cout << ", passed over " << found.passed_over << " other files";
+  std::cout << "found " << found.images.size() << " images in " << Printable(folder.string());
+  if (!others.empty()) {
+    std::cout << "; not read: " << Printable(others);
+  }
+  if (found.repeated > 0) {
+    std::cout << "; links lead to a folder that was read already: " << found.repeated;
   }
   std::cout << std::endl;
-  return std::move(found.images);
+  return found;
 }
 
 Models LoadAndTell(const Options &options) {
   Models models = LoadModels(options.model_path, options.device_type, options.device_id);
   const ModelRunner &model = *models.front();
   const ImageSize size = model.image_size();
-  std::cout << "loaded " << options.model_path.string() << ": " << model.batch_size() << " x 3 x " << size.height
+  const std::string name = Printable(options.model_path.string());
+  std::cout << "loaded " << name << ": " << model.batch_size() << " x 3 x " << size.height
             << " x " << size.width << ", " << model.classes() << " classes" << std::endl;
   if (model.scores() == Scores::kProbabilities) {
-    std::cerr << "note: " << options.model_path.string() << " gives probabilities, not logits: they are taken as such"
+    std::cerr << "note: " << name << " gives probabilities, not logits: they are taken as such"
               << std::endl;
   } else if (model.scores() == Scores::kShares) {
-    std::cerr << "note: " << options.model_path.string()
+    std::cerr << "note: " << name
               << " gives values from 0 to 1 that do not sum to 1: they are taken for logits" << std::endl;
   }
   return models;
@@ -76,7 +109,7 @@ Settled SettleAndTell(const Options &options, const Metadata &metadata, const Mo
   }
   Settled settled = Settle({options.model_path, model.image_size(), model.classes()}, metadata, given);
   for (const std::string &remark : settled.remarks) {
-    std::cerr << "note: " << remark << std::endl;
+    std::cerr << "note: " << Printable(remark) << std::endl;
   }
   return settled;
 }
@@ -98,19 +131,19 @@ std::vector<PredictionQueue::Predict> PredictFunctions(const Models &models) {
 }
 
 // Hands what the models predict to `write`, in the order of the paths; returns the number of skipped images.
-//   threads: That load images.
-size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const Models &models, Resizing resizing,
+size_t PredictImages(const Options &options, const std::vector<fs::path> &paths, const Models &models, Resizing resizing,
                      const std::function<void(const PredictedBatch &)> &write) {
   const ModelRunner &model = *models.front();
   const ImageSize size = model.image_size();
   const size_t ahead = kBatchesAhead * models.size() * model.batch_size();
   size_t skipped = 0;
-  ImageLoader loader(
-      paths, [size, resizing](const fs::path &path) { return LoadImage(path, size, resizing); }, threads,
-      threads + ahead);
+  const auto load = [size, resizing, most = options.max_image_pixels](const fs::path &path) {
+    return LoadImage(path, size, resizing, most);
+  };
+  ImageLoader loader(paths, load, options.threads, options.threads + ahead);
   Batcher batcher([&] { return loader.Next(); }, model.batch_size(), size.elements(), [&](const LoadedImage &image) {
     ++skipped;
-    std::cerr << "skipped " << paths[image.index].string() << ": " << image.error << std::endl;
+    Skip(paths[image.index], image.error);
   });
   PredictionQueue queue(PredictFunctions(models));
   while (std::optional<Batch> batch = batcher.Next()) {
@@ -127,7 +160,8 @@ size_t PredictImages(const std::vector<fs::path> &paths, unsigned threads, const
 }  // namespace
 
 bool Classify(const Options &options) {
-  const std::vector<std::string> images = FindImages(options.dataset_path);
+  const FileList found = FindImages(options.dataset_path);
+  const std::vector<std::string> &images = found.images;
   const Metadata metadata = ReadModelMetadata(options.model_path);
   ResultFiles results(images, options.result_path, options.time_path, options.topk);
   const Models models = LoadAndTell(options);
@@ -139,15 +173,19 @@ bool Classify(const Options &options) {
   const auto write = [&](const PredictedBatch &batch) {
     results.Write(batch, model.classes(), settled.class_names, model.scores());
   };
-  const size_t skipped = PredictImages(paths, options.threads, models, settled.resizing, write);
+  const size_t skipped = PredictImages(options, paths, models, settled.resizing, write);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const size_t predicted = images.size() - skipped;
   results.Commit(predicted, model.batch_size(), settled.description);
 
-  std::printf("predicted %zu images in %.2f s, %.1f images/s; skipped %zu\nresults in %s, times in %s\n", predicted,
-              seconds, static_cast<double>(predicted) / seconds, skipped, options.result_path.c_str(),
-              options.time_path.c_str());
-  return skipped == 0;
+  std::printf("predicted %zu images in %.2f s, %.1f images/s; skipped %zu", predicted, seconds,
+              static_cast<double>(predicted) / seconds, skipped);
+  if (!found.unread.empty()) {
+    std::printf(" and %zu folders", found.unread.size());
+  }
+  std::printf("\nresults in %s, times in %s\n", Printable(options.result_path.string()).c_str(),
+              Printable(options.time_path.string()).c_str());
+  return skipped == 0 && found.unread.empty();
 }
 
 }  // namespace infer

@@ -10,7 +10,7 @@
 #include <jerror.h>
 
 #include "errors.h"
-#include "image.h"
+#include "image_header.h"
 
 namespace infer {
 namespace {
@@ -118,16 +118,13 @@ cv::Mat CmykToRgb(const cv::Mat &cmyk, bool inverted) {
 
 }  // namespace
 
-cv::Mat DecodeJpeg(const std::vector<uint8_t> &bytes) {
+cv::Mat DecodeJpeg(const std::vector<uint8_t> &bytes, uint64_t max_pixels) {
   Decoder decoder;
   if (!decoder.ReadHeader(bytes.data(), bytes.size())) {
     throw ImageError("cannot be decoded: " + decoder.message());
   }
   const jpeg_decompress_struct &info = decoder.info();
-  if (static_cast<int64_t>(info.image_width) * info.image_height > kMaxPixels) {
-    throw ImageError("too large: " + std::to_string(info.image_width) + " x " + std::to_string(info.image_height) +
-                     " pixels");
-  }
+  CheckPixels({info.image_width, info.image_height}, max_pixels);
   const bool is_cmyk = info.out_color_space == JCS_CMYK;
   cv::Mat image(static_cast<int>(info.image_height), static_cast<int>(info.image_width), is_cmyk ? CV_8UC4 : CV_8UC3);
   if (!decoder.ReadPixels(image.ptr())) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace fs = std::filesystem;
 
@@ -20,16 +21,9 @@ OutputFile::OutputFile(fs::path path)
     : path_(std::move(path)),
       // Not derived from the name, which may be as long as a name can be. A program writes its files of a kind one at
       // a time.
-      temporary_(path_.parent_path() / (kBeingWritten + std::to_string(getpid()) + path_.extension().string())),
-      file_(std::fopen(temporary_.c_str(), "wb")) {
-  if (!file_) {
+      file_(path_.parent_path() / (kBeingWritten + std::to_string(getpid()) + path_.extension().string())) {
+  if (!file_.get()) {
     Fail();
-  }
-}
-
-OutputFile::~OutputFile() {
-  if (!is_committed_) {
-    std::remove(temporary_.c_str());
   }
 }
 
@@ -44,11 +38,9 @@ void OutputFile::Commit() {
   if (std::fflush(file_.get()) != 0 || fsync(fileno(file_.get())) != 0) {
     Fail();
   }
-  // Some file systems tell only here that they are full.
-  if (std::fclose(file_.release()) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (!file_.Rename(path_)) {
     Fail();
   }
-  is_committed_ = true;
 }
 
 void OutputFile::Fail() const {
@@ -56,6 +48,18 @@ void OutputFile::Fail() const {
 }
 
 bool IsBeingWritten(const std::string &name) { return name.rfind(kBeingWritten, 0) == 0; }
+
+void RemoveUncommitted(const fs::path &folder) {
+  std::vector<fs::path> paths;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
+    if (IsBeingWritten(entry.path().filename().string())) {
+      paths.push_back(entry.path());
+    }
+  }
+  for (const fs::path &path : paths) {
+    fs::remove(path);
+  }
+}
 
 void FlushFolder(const fs::path &folder) {
   const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -15,12 +15,14 @@ namespace {
 
 constexpr float kMean = 127.5f;
 constexpr float kScale = 127.5f;
+// What would be resized to more is refused: an image of one row has few pixels and would have a thousand million.
+constexpr int64_t kMaxResizedPixels = int64_t{1} << 28;
 
 // The nearest whole number, of two the even one, as Python rounds.
 int ShorterSide(ImageSize size, double crop_pct) {
   const int longer = std::max(size.height, size.width);
   const double side = std::nearbyint(longer / crop_pct);
-  if (!(side >= longer && side * side <= static_cast<double>(kMaxPixels))) {
+  if (!(side >= longer && side * side <= static_cast<double>(kMaxResizedPixels))) {
     throw std::invalid_argument("crop_pct " + std::to_string(crop_pct) + " makes no size for images of " +
                                 std::to_string(longer) + " pixels");
   }
@@ -37,7 +39,7 @@ cv::Mat ResizeShorterSide(const cv::Mat &image, int side, Interpolation interpol
   // In float, as MindSpore computes it: a wider type would round some sizes differently.
   const float ratio = static_cast<float>(longer) / static_cast<float>(shorter);
   const float resized_longer = std::floor(ratio * static_cast<float>(side));
-  if (resized_longer * static_cast<float>(side) > static_cast<float>(kMaxPixels)) {
+  if (resized_longer * static_cast<float>(side) > static_cast<float>(kMaxResizedPixels)) {
     throw ImageError("too elongated: " + std::to_string(image.cols) + " x " + std::to_string(image.rows) + " pixels");
   }
   const int other = static_cast<int>(resized_longer);
@@ -69,8 +71,9 @@ std::vector<float> Preprocess(const cv::Mat &image, ImageSize size, Resizing res
   return values;
 }
 
-std::vector<float> LoadImage(const std::filesystem::path &path, ImageSize size, Resizing resizing) {
-  return Preprocess(DecodeImage(ReadImageFile(path)), size, resizing);
+std::vector<float> LoadImage(const std::filesystem::path &path, ImageSize size, Resizing resizing,
+                             uint64_t max_pixels) {
+  return Preprocess(DecodeImage(ReadImageFile(path), max_pixels), size, resizing);
 }
 
 }  // namespace infer

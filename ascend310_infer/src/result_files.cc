@@ -18,14 +18,11 @@ namespace {
 constexpr char kTable[] = "predictions.csv";
 constexpr char kDescription[] = "metadata.json";
 
-fs::path Made(fs::path folder) {
+// Makes and locks the folder of the results. Whoever counts them could not tell an earlier run's, of an image that this run
+// skips, from this run's own.
+std::unique_ptr<FolderLock> ClaimResults(const fs::path &folder) {
   fs::create_directories(folder);
-  return folder;
-}
-
-// Makes a folder for results. Whoever counts them could not tell those of an image that this run skips from its own.
-fs::path MadeWithoutResults(fs::path folder) {
-  fs::create_directories(folder);
+  auto lock = std::make_unique<FolderLock>(folder, "--result_path");
   for (const fs::directory_entry &entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (name == kTable || name == kDescription || entry.path().extension() == ".bin" || IsBeingWritten(name)) {
@@ -33,7 +30,18 @@ fs::path MadeWithoutResults(fs::path folder) {
                        ": remove them, or give another --result_path");
     }
   }
-  return folder;
+  return lock;
+}
+
+// Makes and locks the folder of the times, which replace those of an earlier run.
+std::unique_ptr<FolderLock> ClaimTimes(const fs::path &folder, const fs::path &results) {
+  fs::create_directories(folder);
+  if (fs::equivalent(folder, results)) {
+    return nullptr;
+  }
+  auto lock = std::make_unique<FolderLock>(folder, "--time_path");
+  RemoveUncommitted(folder);
+  return lock;
 }
 
 void WriteWhole(const fs::path &path, const void *data, size_t size) {
@@ -47,8 +55,10 @@ void WriteWhole(const fs::path &path, const void *data, size_t size) {
 ResultFiles::ResultFiles(std::vector<std::string> images, fs::path result_path, fs::path time_path, size_t topk)
     : images_(std::move(images)),
       names_(ResultNames(images_)),
-      result_path_(MadeWithoutResults(std::move(result_path))),
-      time_path_(Made(std::move(time_path))),
+      result_path_(std::move(result_path)),
+      result_lock_(ClaimResults(result_path_)),
+      time_path_(std::move(time_path)),
+      time_lock_(ClaimTimes(time_path_, result_path_)),
       topk_(topk),
       table_(result_path_ / kTable),
       times_(time_path_ / "test_perform_static.txt") {

@@ -1,18 +1,13 @@
 #include "settle.h"
 
 #include <algorithm>
-#include <cctype>
 #include <stdexcept>
 #include <utility>
 
+#include "printable.h"
+
 namespace infer {
 namespace {
-
-// A name from a file, on one line.
-std::string Printable(std::string name) {
-  std::replace_if(name.begin(), name.end(), [](unsigned char letter) { return std::iscntrl(letter); }, '?');
-  return name;
-}
 
 void RemarkOnSize(const ModelShape &model, const Metadata &metadata, std::vector<std::string> *remarks) {
   const auto [height, width] = model.image_size;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "image.h"
 #include "preprocess.h"
 
 int main(int argc, char **argv) {
@@ -21,7 +22,7 @@ int main(int argc, char **argv) {
                                                                                 : infer::Interpolation::kBilinear};
   for (std::string path; std::getline(std::cin, path);) {
     try {
-      const std::vector<float> values = infer::LoadImage(path, size, resizing);
+      const std::vector<float> values = infer::LoadImage(path, size, resizing, infer::kDefaultMaxPixels);
       std::putchar(1);
       std::fwrite(values.data(), sizeof(float), values.size(), stdout);
     } catch (const std::exception &error) {

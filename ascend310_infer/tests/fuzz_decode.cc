@@ -38,7 +38,9 @@ std::vector<Bytes> MakeFiles(std::mt19937 *random) {
                                    {".bmp", colour, {}},
                                    {".bmp", grey, {}},
                                    {".tif", colour, {}},
-                                   {".tif", colour, {cv::IMWRITE_TIFF_COMPRESSION, 1}}};
+                                   {".tif", colour, {cv::IMWRITE_TIFF_COMPRESSION, 1}},
+                                   {".webp", colour, {}},
+                                   {".webp", grey, {cv::IMWRITE_WEBP_QUALITY, 101}}};
   std::vector<Bytes> files(kinds.size());
   for (size_t index = 0; index < kinds.size(); ++index) {
     if (!cv::imencode(kinds[index].suffix, kinds[index].image, files[index], kinds[index].parameters)) {
@@ -90,7 +92,7 @@ int main(int argc, char **argv) {
     Bytes bytes = files[index % files.size()];
     Mutate(&bytes, &random);
     try {
-      decoded += infer::Preprocess(infer::DecodeImage(bytes), {71, 71}, {}).size() == 3 * 71 * 71;
+      decoded += infer::Preprocess(infer::DecodeImage(bytes, infer::kDefaultMaxPixels), {71, 71}, {}).size() == 3 * 71 * 71;
     } catch (const infer::ImageError &) {
     }
   }

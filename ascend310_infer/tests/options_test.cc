@@ -35,6 +35,7 @@ TEST_F(OptionsTest, HaveDefaults) {
   EXPECT_EQ(options->time_path, "time_Result");
   EXPECT_EQ(options->threads, AvailableCores());
   EXPECT_EQ(options->topk, 5u);
+  EXPECT_EQ(options->max_image_pixels, 178956970u);
   EXPECT_EQ(options->class_names, "");
 }
 
@@ -48,6 +49,15 @@ TEST_F(OptionsTest, AreTakenWithAndWithoutEqualsSign) {
   EXPECT_EQ(options->topk, 2u);
 }
 
+TEST_F(OptionsTest, AreDecimalNumbers) {
+  const std::optional<Options> options =
+      Parse({model_, data_, "--threads=010", "--topk=4294967295", "--max_image_pixels", "1073741824"});
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->threads, 10u);
+  EXPECT_EQ(options->topk, 4294967295u);
+  EXPECT_EQ(options->max_image_pixels, 1073741824u);
+}
+
 TEST_F(OptionsTest, ThatAreWrongAreUsageErrors) {
   EXPECT_THROW(Parse({}), UsageError);
   EXPECT_THROW(Parse({model_}), UsageError);
@@ -55,7 +65,11 @@ TEST_F(OptionsTest, ThatAreWrongAreUsageErrors) {
   EXPECT_THROW(Parse({"--model_path=missing.mindir", data_}), UsageError);
   EXPECT_THROW(Parse({model_, "--dataset_path=missing"}), UsageError);
   for (const char *word : {"--device_type=TPU", "--device_id=-1", "--device_id=x", "--threads=0", "--threads=1025",
-                           "--topk=0", "--class_names=missing", "--unknown", "word"}) {
+                           "--topk=0", "--topk=-1", "--topk=100000000000000000000000", "--topk=4294967296",
+                           "--topk=0x10", "--topk=+1", "--topk= 1", "--topk=1.5", "--topk=", "--threads=-1",
+                           "--threads=18446744073709551617", "--device_id=4294967296", "--device_id=-4294967295",
+                           "--max_image_pixels=0", "--max_image_pixels=-1", "--max_image_pixels=1073741825",
+                           "--class_names=missing", "--unknown", "word"}) {
     EXPECT_THROW(Parse({model_, data_, word}), UsageError) << word;
   }
 }
@@ -65,7 +79,7 @@ TEST_F(OptionsTest, HelpNamesEveryOption) {
   EXPECT_FALSE(Parse({"--help"}));
   const std::string help = testing::internal::GetCapturedStdout();
   for (const char *name : {"--model_path", "--dataset_path", "--device_id", "--device_type", "--result_path",
-                           "--time_path", "--threads", "--topk", "--class_names", "--help"}) {
+                           "--time_path", "--threads", "--topk", "--max_image_pixels", "--class_names", "--help"}) {
     EXPECT_NE(help.find(name), std::string::npos) << name;
   }
 }

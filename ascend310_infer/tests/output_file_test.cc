@@ -62,6 +62,15 @@ TEST_F(OutputFileTest, NamesTheFileThatCannotBeWritten) {
   EXPECT_THROW(file.Commit(), std::system_error);
 }
 
+TEST_F(OutputFileTest, OfARunThatWasKilledIsRemoved) {
+  Write(".writing-1.csv");
+  Write(".writing-22.txt");
+  Write("writing.txt");
+  RemoveUncommitted(folder_);
+  fs::remove(folder_ / "writing.txt");
+  EXPECT_TRUE(IsEmpty());
+}
+
 TEST_F(OutputFileTest, FlushesAFolderThatIsThere) {
   EXPECT_NO_THROW(FlushFolder(folder_));
   try {

@@ -75,6 +75,33 @@ TEST_F(ResultFilesTest, OfAnotherRunAreRefusedAndStay) {
   EXPECT_THROW(ResultFiles({"1.jpg"}, results_, times_, 1), UsageError);
 }
 
+TEST_F(ResultFilesTest, AreOfOneRunAtATime) {
+  {
+    ResultFiles first({"1.jpg"}, results_, times_, 1);
+    EXPECT_THROW(ResultFiles({"1.jpg"}, results_, folder_ / "more times", 1), UsageError);
+    EXPECT_THROW(ResultFiles({"1.jpg"}, folder_ / "more results", times_, 1), UsageError);
+    EXPECT_THROW(ResultFiles({"1.jpg"}, times_, folder_ / "more times", 1), UsageError);
+    first.Commit(0, 1, "");
+  }
+  EXPECT_EQ(Read(results_ / "predictions.csv"), "path,rank,class,name,probability\n");
+  EXPECT_TRUE(fs::is_empty(folder_ / "more results"));
+  fs::remove_all(results_);
+  ResultFiles({"1.jpg"}, results_, times_, 1).Commit(0, 1, "");
+}
+
+TEST_F(ResultFilesTest, AndTimesMayShareAFolder) {
+  ResultFiles({"1.jpg"}, results_, folder_ / "new" / "." / "results", 1).Commit(0, 1, "");
+  EXPECT_TRUE(fs::exists(results_ / "predictions.csv"));
+  EXPECT_TRUE(fs::exists(results_ / "test_perform_static.txt"));
+}
+
+TEST_F(ResultFilesTest, DoNotKeepTheTemporaryTimesOfAKilledRun) {
+  Write("times/.writing-1.txt", "half");
+  Write("times/test_perform_static.txt", "older");
+  ResultFiles({"1.jpg"}, results_, times_, 1).Commit(0, 1, "");
+  EXPECT_FALSE(fs::exists(times_ / ".writing-1.txt"));
+}
+
 TEST_F(ResultFilesTest, OfProbabilitiesAreAsTheNetworkGivesThem) {
   ResultFiles files({"1.jpg", "2.jpg"}, results_, times_, 2);
   files.Write({{0}, {0.25, 0.75, 9, 9}, 10}, 2, {}, Scores::kProbabilities);  // padding may be anything

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "errors.h"
+#include "sha256.h"
 
 namespace infer {
 namespace {
@@ -24,9 +26,23 @@ TEST(ResultName, KeepsTheSuffixesThatTellImagesApart) {
 
 TEST(ResultName, ThatTwoImagesShareIsAUsageError) { EXPECT_THROW(ResultNames({"a/b.jpg", "a__b.jpg"}), UsageError); }
 
-TEST(ResultName, ThatIsTooLongIsAUsageError) {
-  EXPECT_NO_THROW(ResultNames({std::string(249, 'x') + ".jpg"}));
-  EXPECT_THROW(ResultNames({std::string(250, 'x') + ".jpg"}), UsageError);
+TEST(ResultName, ThatIsTooLongIsCutAtALetterAndGetsADigest) {
+  EXPECT_EQ(ResultNames({std::string(249, 'x') + ".jpg"}), Names{std::string(249, 'x') + "_0.bin"});
+  const std::string longer = std::string(250, 'x') + ".jpg";
+  EXPECT_EQ(ResultNames({longer}), Names{std::string(232, 'x') + '~' + Sha256(longer).substr(0, 16) + "_0.bin"});
+  std::string letters = "aa/";  // then 76 letters of three bytes each end at byte 232
+  for (int count = 0; count < 90; ++count) {
+    letters += "狗";
+  }
+  const std::vector<std::string> names = ResultNames({letters + ".jpg", 'a' + letters + ".jpg"});
+  EXPECT_EQ(names[0], "aa__" + letters.substr(3, 228) + '~' + Sha256(letters + ".jpg").substr(0, 16) + "_0.bin");
+  EXPECT_EQ(names[1], "aaa__" + letters.substr(3, 225) + '~' + Sha256('a' + letters + ".jpg").substr(0, 16) + "_0.bin");
+}
+
+TEST(ResultName, ThatIsCutTellsImagesApart) {
+  const std::string begin(300, 'x');
+  const Names names = ResultNames({begin + "a.jpg", begin + "b.jpg", begin + "b.png"});
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), 3u);
 }
 
 }  // namespace

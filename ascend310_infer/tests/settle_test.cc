@@ -41,7 +41,7 @@ TEST(SettleTest, SaysADifferenceOnOneLine) {
   metadata.class_names[0] = "a\nb\x1b[1m";
   const Settled settled = Settle(kModel, metadata, {"cat", "dog"});
   EXPECT_EQ(settled.remarks, Lines{"the names of --class_names count, which are not those in net.mindir: class 0 is "
-                                   "cat, and there a?b?[1m"});
+                                   "cat, and there a\\nb\\x1b[1m"});
 }
 
 TEST(SettleTest, SaysThatTheModelTakesAnotherSize) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ _DESCRIPTION = "metadata.json"
 _SUFFIX = ".bin"
 _ENDING = f"_0{_SUFFIX}"
 _LOGIT_BYTES = 4
+_LONGEST_NAME = 255  # bytes
 
 
 def result_names(paths: Iterable[str]) -> dict[str, str]:
@@ -32,11 +34,25 @@ def result_names(paths: Iterable[str]) -> dict[str, str]:
 
     Returns:
         By path: the path with / as __, without the image suffix, and `_0.bin`. Images that differ in nothing but the
-        suffix keep it.
+        suffix keep it. A name that is too long for a file is cut at a letter, and ends in ~, 16 digits of the SHA-256
+        of the path, and `_0.bin`.
     """
     stems = {path: _without_suffix(path) for path in paths}
     uses = Counter(stems.values())
-    return {path: (stem if uses[stem] == 1 else path).replace("/", "__") + _ENDING for path, stem in stems.items()}
+    return {path: _to_name(stem if uses[stem] == 1 else path, path) for path, stem in stems.items()}
+
+
+def _to_name(stem: str, path: str) -> str:
+    name = stem.replace("/", "__") + _ENDING
+    data = name.encode("utf-8", "surrogateescape")
+    if len(data) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()
+    ending = f"~{digest[:16]}{_ENDING}"
+    kept = _LONGEST_NAME - len(ending)
+    while kept > 0 and data[kept] & 0xC0 == 0x80:  # inside a letter of UTF-8
+        kept -= 1
+    return data[:kept].decode("utf-8", "surrogateescape") + ending
 
 
 def _without_suffix(path: str) -> str:

@@ -38,6 +38,7 @@ def write_images(folder: Path) -> None:
             image.convert(mode).save(f"{name}-{mode}.png")
         image.save(f"{name}.bmp")
         image.save(f"{name}.tif")
+        image.save(f"{name}-big.tif", big_tiff=True)
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ def test_a_folder_without_images_has_status_2(run, tmp_path):
     empty.mkdir()
     result = run("one", empty)
     assert result.returncode == 2
-    suffixes = ".jpg .jpeg .png .bmp .tif .tiff"
+    suffixes = ".jpg .jpeg .jfif .png .bmp .tif .tiff .webp"
     assert result.stderr == f"error: no images in {empty}: it needs files that end in {suffixes}\n"
 
 

@@ -25,6 +25,7 @@ TARBALL_FOLDERS = {
     "libmslite_converter": "tools/converter/lib",
     "libopencv": "tools/converter/lib",
 }
+VARIABLES = ("LITE_HOME", "MS_LITE_HOME")
 # Nothing is compiled: finding a runtime takes no compiler.
 PROJECT = f"""cmake_minimum_required(VERSION 3.14)
 project(search NONE)
@@ -46,20 +47,20 @@ def places(tmp_path) -> dict[str, tuple[Path, str]]:
 
 @pytest.fixture
 def search(tmp_path, places):
-    """Searches as the build does."""
+    """Searches as the build does, with the variables set that are named, in this search and all later ones."""
     source = tmp_path / "ascend310_infer"
     source.mkdir()
     (source / "CMakeLists.txt").write_text(PROJECT)
     (tmp_path / "python" / "mindspore").mkdir(parents=True)
     (tmp_path / "python" / "mindspore" / "__init__.py").touch()
     environment = {
-        **os.environ,
-        "LITE_HOME": str(places["LITE_HOME"][0].parent),
-        "MS_LITE_HOME": str(places["MS_LITE_HOME"][0].parent),
+        **{name: value for name, value in os.environ.items() if name not in VARIABLES},
         "PYTHONPATH": str(tmp_path / "python"),
     }
 
-    def run() -> subprocess.CompletedProcess[str]:
+    def run(*variables: str) -> subprocess.CompletedProcess[str]:
+        for name in variables:
+            environment[name] = str(places[name][0].parent)
         command = ["cmake", "-S", source, "-B", tmp_path / "out"]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -74,9 +75,9 @@ def lay_out(root: Path, library: str) -> None:
 
 def test_the_first_runtime_that_is_there_is_taken(search, places):
     """From the last place to the first, in one build folder: each time the new one wins."""
-    for root, library in reversed(places.values()):
+    for name, (root, library) in reversed(places.items()):
         lay_out(root, library)
-        result = search()
+        result = search(*{name} & set(VARIABLES))
         assert result.returncode == 0, result.stderr
         is_lite = "OFF" if library == "libmindspore.so" else "ON"
         assert f"found {root} {root}/lib/{library} {is_lite}" in result.stderr.splitlines()
@@ -84,22 +85,35 @@ def test_the_first_runtime_that_is_there_is_taken(search, places):
 
 @pytest.mark.parametrize("half", ["include", "lib"])
 def test_a_runtime_without_headers_or_library_is_passed_over(search, places, half):
-    for place in ("LITE_HOME", "package"):
+    for place in ("wheel", "package"):
         lay_out(*places[place])
-    shutil.rmtree(places["LITE_HOME"][0] / half)
+    shutil.rmtree(places["wheel"][0] / half)
     result = search()
     assert result.returncode == 0, result.stderr
     assert f"found {places['package'][0]} " in result.stderr
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("missing", ["include", "lib", ""])
+def test_a_runtime_that_is_named_and_not_there_is_no_other_one(search, places, variable, missing):
+    for root, library in places.values():
+        lay_out(root, library)
+    root = places[variable][0]
+    shutil.rmtree(root / missing)
+    result = search(variable)
+    assert result.returncode == 1
+    assert f"Set {variable} to an unpacked MindSpore Lite tarball, or unset it" in " ".join(result.stderr.split())
+    assert [line.strip() for line in result.stderr.splitlines() if line.endswith("/runtime")] == [str(root)]
+    assert "package" not in result.stderr
 
 
 def test_a_search_in_vain_says_where_it_looked(search, places):
     result = search()
     assert result.returncode == 1
     lines = [line.strip() for line in result.stderr.splitlines()]
-    looked = [lines.index(str(root)) for root, _ in places.values() if str(root) in lines]
+    package = lines.index(str(places["package"][0]))
     wheel = next(number for number, line in enumerate(lines) if line.endswith("/../.lite/mindspore_lite"))
-    assert [*looked[:2], wheel, *looked[2:]] == sorted([*looked, wheel])
-    assert len(looked) == 3
+    assert wheel < package
     text = " ".join(lines)
     assert "no MindSpore runtime with a C++ interface found" in text
     for name in ("include/api/model.h", "libmindspore-lite.so", "libmindspore-extendrt_python.so", "libmindspore.so"):

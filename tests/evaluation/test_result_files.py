@@ -18,6 +18,9 @@ from tests.helpers.result_files import write_results, write_table
     [
         (["cats/a.b.jpg", "cats/a.jpg"], ["cats__a.b_0.bin", "cats__a_0.bin"]),
         (["a.jpg", "a.PNG", "b.JPEG"], ["a.jpg_0.bin", "a.PNG_0.bin", "b_0.bin"]),
+        (["x" * 249 + ".jpg"], ["x" * 249 + "_0.bin"]),
+        (["aa/" + "狗" * 90 + ".png"], ["aa__" + "狗" * 76 + "~d01062701af253a4_0.bin"]),
+        (["x" * 250 + ".jpg"], ["x" * 232 + "~ef23d1d5bf210a76_0.bin"]),
         (["a/b/c.jpg", "c", "d.e", "f.d/g"], ["a__b__c_0.bin", "c_0.bin", "d.e_0.bin", "f.d__g_0.bin"]),
     ],
 )

@@ -18,6 +18,7 @@ from tests.helpers.project import ROOT
 
 SOURCE = ROOT / "ascend310_infer"
 PROGRAM = SOURCE / "out" / "main"
+SIDE = 8  # of the images that the small models take
 
 
 def build(*options: str | Path, **environment: str) -> str:
@@ -37,6 +38,17 @@ def run_program(
     command = [PROGRAM, "--model_path", model, "--dataset_path", data, "--device_type", device]
     command += ["--result_path", folder / "result_Files", "--time_path", folder / "time_Result", *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, **settings)
+
+
+def skipped(result: subprocess.CompletedProcess[str], folder: Path) -> dict[str, str]:
+    """Return the reasons by the names of what was skipped."""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("skipped ")]
+    return dict(line.removeprefix(f"skipped {folder}/").split(": ", 1) for line in lines)
+
+
+def written(folder: Path) -> set[str]:
+    """Return the names of the result files."""
+    return {path.name for path in (folder / "result_Files").glob("*.bin")}
 
 
 class Doubled(nn.Cell):

@@ -2,69 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.helpers.project import ROOT
+from tests.helpers.infer_script import INPUTS, PROGRAM, make_project, make_work, run
 
-# Writes what the C++ program would of two images: the first is class 0, the second class 1; and its arguments.
-PROGRAM = """#!/bin/sh
-printf '%s\\n' "$@" >arguments
-echo "found 2 images"
-mkdir -p result_Files time_Result
-cp "$(dirname "$0")"/*.bin result_Files
-"""
 # Both images have the label 0.
 ABSENT = (
     "1 of 2 classes have no image in the label file: 1"
     "; labels made without one of the class folders are not the model's: use tools/imgid2label.py --model FILE"
 )
-BUILD = """#!/usr/bin/env bash
-echo "building in $(dirname -- "$0")"
-"""
 
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """A copy of the project in a folder with a space, where a stand-in is built."""
-    project = tmp_path / "my project"
-    for name in ("src", "scripts"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("postprocess.py", "default_config.yaml"):
-        shutil.copy(ROOT / name, project)
-    out = project / "ascend310_infer" / "out"
-    out.mkdir(parents=True)
-    (out.parent / "build.sh").write_text(BUILD)
-    (out / "main").write_text(PROGRAM)
-    (out / "main").chmod(0o755)
-    for label, name in enumerate(("a__x", "b__y")):
-        (out / f"{name}_0.bin").write_bytes(np.eye(2, dtype="<f4")[label].tobytes())
-    return project
+    return make_project(tmp_path)
 
 
 @pytest.fixture
 def work(tmp_path) -> Path:
-    """The current folder of the run, with a model, images and labels."""
-    work = tmp_path / "my work"
-    (work / "some data" / "a").mkdir(parents=True)
-    (work / "my net.mindir").touch()
-    (work / "my labels.txt").write_text("a/x.jpg:0\nb/y.jpg:0\n")
-    return work
-
-
-INPUTS = ["my net.mindir", "some data", "my labels.txt"]
-
-
-def run(project: Path, work: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHON": sys.executable, **variables}
-    command = ["bash", str(project / "scripts" / "run_infer_310.sh"), *words]
-    return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    return make_work(tmp_path)
 
 
 def test_all_steps_run_from_another_folder_and_leave_their_logs(project, work):
