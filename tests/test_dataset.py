@@ -178,7 +178,7 @@ def test_an_unreadable_image_is_named_in_one_line(tmp_path, monkeypatch, content
     ("spoil", "reason"),
     [
         (lambda path: path.symlink_to("absent"), "the file cannot be opened"),
-        (lambda path: path.mkdir(), "should be file, but got directory"),
+        (lambda path: path.mkdir(), "not a regular file"),
     ],
     ids=["broken link", "folder"],
 )

@@ -113,4 +113,4 @@ def test_output_stands_above_the_error_in_a_log_file(tmp_path):
             env={**os.environ, "PYTHONIOENCODING": ""},
         )
     assert process.returncode == 1
-    assert log.read_text().splitlines() == ["epoch: 1", "error: stopped \\udc80"]
+    assert log.read_text().splitlines() == ["epoch: 1", "error: stopped \\x80"]
