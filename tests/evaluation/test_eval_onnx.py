@@ -178,7 +178,7 @@ def test_a_missing_onnxruntime_names_the_command(small, few_digits, capsys, monk
 def test_a_gpu_that_is_not_there_is_told_and_the_cpu_does_the_work(small, few_digits, capsys):
     status, output, errors = evaluate(capsys, few_digits / "val", small, "--device_target=GPU")
     assert status == 0
-    assert output.startswith("ONNX Runtime used CPUExecutionProvider\n")
+    assert "\nONNX Runtime used CPUExecutionProvider\n" in output
     assert errors.startswith("onnxruntime finds no GPU: the CPU is used")
 
 
@@ -190,7 +190,7 @@ def test_an_onnxruntime_for_gpus_that_runs_on_the_cpu_says_so(
     monkeypatch.setitem(sys.modules, "onnxruntime", for_gpus(is_refused))
     status, output, errors = evaluate(capsys, few_digits / "val", small, f"--device_target={device}")
     assert status == 0
-    assert output.startswith("ONNX Runtime used CPUExecutionProvider\n")
+    assert "\nONNX Runtime used CPUExecutionProvider\n" in output
     reason = "CUDA failure 100: no CUDA-capable device" if is_refused else "CUDAExecutionProvider does not start; "
     assert errors.startswith(f"ONNX Runtime uses the CPU for {small}: {reason}")
 

@@ -67,7 +67,7 @@ def test_images_count_for_the_models_classes(few_digits, records, class_map, tmp
     evaluated = open_evaluation_set(config, open_images(str(folder)), model, ALONE)
     result = evaluate_test_images(config, chosen, evaluated, ALONE)
     output = capsys.readouterr()
-    assert output.out == "1 of 4 classes have no image here: none\n"
+    assert output.out == f"37 images in 3 classes of {folder}\n1 of 4 classes have no image here: none\n"
     assert output.err.startswith(f"class map {class_map}: 2 is class 0 (two)\n")
 
     images, positions = batches(str(few_digits / "val"), False, 37)[0]
