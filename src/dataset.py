@@ -149,9 +149,12 @@ def read_image(
     preset = Preset(
         image_size=image_size, crop_pct=crop_pct, interpolation=interpolation, max_image_pixels=max_image_pixels
     )
-    image = np.frombuffer(read_regular(path), np.uint8)
     try:
-        for operation in (Admission(preset.limits), *preset.evaluation()):
+        image = Admission(preset.limits)(np.frombuffer(read_regular(path), np.uint8))
+    except ValueError as error:
+        raise ValueError(f"cannot read image {os.fspath(path)}: {error}") from error
+    try:
+        for operation in preset.evaluation():
             image = operation(image)
     except RuntimeError as error:
         raise ValueError(f"MindSpore cannot decode {path}") from error

@@ -32,7 +32,7 @@ def test_an_image_is_read_as_the_evaluation_pipeline_reads_it(tmp_path, size):
 
 def test_what_mindspore_cannot_decode_is_a_readable_error(tmp_path):
     (tmp_path / "a.jpg").write_text("no image")
-    with pytest.raises(ValueError, match=r"cannot decode .*a\.jpg"):
+    with pytest.raises(ValueError, match=r"^cannot read image .*a\.jpg: not a JPEG, PNG"):
         read_image(tmp_path / "a.jpg", 71)
 
 
@@ -40,7 +40,7 @@ def test_logits_and_accuracy_are_those_of_evaluation(few_digits, checkpoint, pre
     logits = []
     count = Accuracy.add
     monkeypatch.setattr(Accuracy, "add", lambda self, batch, label: (logits.append(batch), count(self, batch, label)))
-    result, _ = evaluate_checkpoint(configuration(few_digits, checkpoint).replace(num_classes=3), Group())
+    result, _ = evaluate_checkpoint(configuration(few_digits, checkpoint), Group())
     powers = np.exp(np.concatenate(logits).astype(np.float64))
     expected = powers / powers.sum(1, keepdims=True)
     found = [image.probabilities for image in predicted.images]

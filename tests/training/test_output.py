@@ -50,7 +50,7 @@ def after_a_step(folder: Path, ended: Callable[[], bool], wait: Callable[[], obj
 def test_a_reader_that_leaves_and_a_closed_stderr_leave_the_training_alone(command, tmp_path):
     script = f"{command} 2>&- | head -1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "configuration:\n", "")
+    assert (result.returncode, result.stdout.count("\n"), result.stderr) == (0, 1, "")
     assert checkpoints(tmp_path) == ["Xception-rank0-1_5.ckpt", "Xception-rank0-2_5.ckpt"]
 
 
