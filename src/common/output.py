@@ -28,6 +28,7 @@ class Output:
     def __init__(self, stream: TextIO, *, escapes: bool = True, stderr: Output | None = None) -> None:
         self._failures: list[OSError | ValueError] = []
         self._stream = stream
+        self._is_own = stream in (sys.__stdout__, sys.__stderr__)  # asked now, as MindSpore puts others there
         self._stderr = stderr
         self._escapes = escapes
 
@@ -66,7 +67,7 @@ class Output:
     def close(self) -> None:
         """Write out what waits; what cannot be written is dropped, or Python would try again as it ends."""
         self.flush()
-        if self._failures and self._stream in (sys.__stdout__, sys.__stderr__):
+        if self._failures and self._is_own:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)

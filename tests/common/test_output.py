@@ -25,6 +25,7 @@ def main(argv):
         for step in range(3000):
             if step == 1500:
                 sys.stderr = os.fdopen(os.dup(2), "w", 1) if os.path.exists("/proc/self/fd/2") else None
+                sys.__stderr__ = sys.stderr
             print(f"epoch: 1 step: {step}, loss is 1", flush=True)
             print("a warning", file=sys.stderr, flush=True)
             progress.update()
@@ -37,9 +38,11 @@ sys.exit(run_command(main, prints_results=sys.argv[1] == "results"))
 def shell(folder: Path, redirection: str, kind: str) -> tuple[int, str, str]:
     """Run the command with its output redirected; return its status, and what came on stdout and stderr."""
     script = f'"$0" -c "$1" {kind} {redirection}; exit ${{PIPESTATUS[0]}}'
+    # What waits in a buffer is written as Python ends, which gives status 120 where that fails.
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     result = subprocess.run(
         ["bash", "-c", script, sys.executable, COMMAND],
-        cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=folder, capture_output=True, text=True, check=False, env={**variables, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     return result.returncode, result.stdout, result.stderr
 

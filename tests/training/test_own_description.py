@@ -162,7 +162,7 @@ def test_nothing_is_said_where_nothing_differs(own_copy, few_digits, tmp_path, c
 # Pretrained weights
 
 
-def test_pretrained_weights_need_no_sizes(trained, few_digits, tmp_path):
+def test_pretrained_weights_need_no_sizes_and_their_trainings_share_a_graph(trained, few_digits, tmp_path):
     path = trained[0] / "Xception-best.ckpt"
     outputs = []
     for names in ("012", "127"):
@@ -177,3 +177,4 @@ def test_pretrained_weights_need_no_sizes(trained, few_digits, tmp_path):
     assert re.findall(r"^pretrained weights from .*", outputs[0], re.MULTILINE) == [f"pretrained weights from {path}"]
     new = "all but the classifier, which is new with 3 classes: class 0 is '0' there and '1' here"
     assert f"pretrained weights from {path}, {new}" in outputs[1]
+    assert ["the compiled graph comes from" in output for output in outputs] == [False, True]
