@@ -36,16 +36,12 @@ def filling(folder: Path, job: str, wait_limit: float) -> Iterator[None]:
         TimeoutError: If the wait took longer than the limit.
         OSError: If the lock file cannot be made.
     """
-    lock = _open(folder, job, wait_limit)
-    if not lock:
+    with _working(folder, job, wait_limit) as lock:
+        if lock:
+            lock.write(lock.owner(f"fills {folder}"))
         yield
-        return
-    try:
-        lock.write(lock.owner(f"fills {folder}"))
-        yield
-        lock.write("")
-    finally:
-        lock.release()
+        if lock:
+            lock.write("")
 
 
 @contextmanager
@@ -61,26 +57,28 @@ def claimed(folder: Path, job: str, wait_limit: float) -> Iterator[None]:
         ValueError: If a process of another job is present.
         OSError: If the lock file cannot be made.
     """
-    lock = _open(folder, job, wait_limit)
-    if not lock:
+    with _working(folder, job, wait_limit) as lock:
+        if lock:
+            _claim(lock, folder)
         yield
-        return
-    try:
-        if lock.try_lock(fcntl.LOCK_EX, PRESENCE):
-            lock.write(lock.owner(f"writes its results to {folder}"))
-        elif f" of job {job} on " not in lock.read():
-            raise ValueError(f"{lock.read()}: give each job an output_path of its own, or wait for the other one's end")
-        lock.wait(fcntl.LOCK_SH, PRESENCE)
-        lock.unlock(WORK)
-        yield
-    finally:
-        lock.release()
 
 
-def _open(folder: Path, job: str, wait_limit: float) -> RecordLock | None:
-    """Return the lock of a folder with its byte of work locked, or None where that is not possible."""
+def _claim(lock: RecordLock, folder: Path) -> None:
+    """Be present, and let other processes of the same job come; raise if one of another job is there."""
+    if lock.try_lock(fcntl.LOCK_EX, PRESENCE):
+        lock.write(lock.owner(f"writes its results to {folder}"))
+    elif f" of job {lock.job} on " not in lock.read():
+        raise ValueError(f"{lock.read()}: give each job an output_path of its own, or wait for the other one's end")
+    lock.wait(fcntl.LOCK_SH, PRESENCE)
+    lock.unlock(WORK)
+
+
+@contextmanager
+def _working(folder: Path, job: str, wait_limit: float) -> Iterator[RecordLock | None]:
+    """Yield the lock of a folder with its byte of work locked, or None where that is not possible."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = RecordLock(folder.with_name(f".{folder.name}.lock"), job, wait_limit)
+    is_locked = True
     try:
         lock.open(fcntl.LOCK_EX, WORK)
     except TimeoutError:
@@ -88,5 +86,8 @@ def _open(folder: Path, job: str, wait_limit: float) -> RecordLock | None:
     except OSError as error:
         if error.errno not in _NO_LOCK:
             raise
-        return None
-    return lock
+        is_locked = False
+    try:
+        yield lock if is_locked else None
+    finally:
+        lock.release()  # of one that is not open, does nothing
