@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from src.common.protobuf import read_fields
+
 if TYPE_CHECKING:
     from mindspore.train.checkpoint_pb2 import TensorProto
 
@@ -21,7 +23,7 @@ _WHOLE = ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt6
 _TYPES = {name: np.dtype(name.lower()) for name in (*_WHOLE, "Float16", "Float32", "Float64", "Bool")}
 _BFLOAT16 = "BFloat16"  # the upper half of a float32; NumPy has no such type
 _MOST_DIMENSIONS = 8
-_ENTRY, _VARINT_BYTES = b"\n", 10  # how protobuf begins each entry, and the most bytes of a number
+_ENTRY = 1  # number of the field of an entry
 _SHOWN = 80
 
 
@@ -85,30 +87,17 @@ def unpack_first(content: bytes, names: Container[str]) -> dict[str, Entry]:
     from mindspore.train.checkpoint_pb2 import Checkpoint
 
     entries: dict[str, Entry] = {}
-    rest = content
-    while rest[:1] == _ENTRY:
-        length, rest = _take_varint(rest[1:])
-        if length > len(rest):
+    for number, _, begin, end in read_fields(content):
+        if number != _ENTRY:
             break
         try:
-            value = Checkpoint.Value.FromString(rest[:length])
+            value = Checkpoint.Value.FromString(content[begin:end])
         except Exception as error:  # protobuf's own have no common type
             raise ValueError("it is cut, or no checkpoint") from error
         if value.tag not in names:
             break
         entries[value.tag] = _join(value.tag, [value.tensor])
-        rest = rest[length:]
     return entries
-
-
-def _take_varint(content: bytes) -> tuple[int, bytes]:
-    """Return the number that protobuf has written first, 7 bits a byte, and what follows it."""
-    number = 0
-    for place, byte in enumerate(content[:_VARINT_BYTES]):
-        number |= (byte & 0x7F) << 7 * place
-        if byte < 0x80:
-            return number, content[place + 1 :]
-    raise ValueError("it is cut, or no checkpoint")
 
 
 def _join(name: str, parts: Sequence[TensorProto]) -> Entry:

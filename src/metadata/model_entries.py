@@ -8,18 +8,16 @@ with the digest of all that stands before it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from src.common.protobuf import read_fields, to_field
 from src.metadata.metadata import Metadata, parse_metadata
 
 METADATA_KEY = "xception.metadata"
 DIGEST_KEY = "xception.sha256"
 
 _FIELD = 14
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
-_MOST_VARINT_BYTES = 10
 
 
 def add_metadata(content: bytes, metadata: Metadata) -> bytes:
@@ -58,21 +56,8 @@ def read_model_metadata(path: Path) -> Metadata | None:
 
 
 def _entry(key: str, value: str) -> bytes:
-    inner = _sized(1, key.encode()) + _sized(2, value.encode())
-    return _sized(_FIELD, inner)
-
-
-def _sized(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | _BYTES) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    inner = to_field(1, key.encode()) + to_field(2, value.encode())
+    return to_field(_FIELD, inner)
 
 
 class _Entry(NamedTuple):
@@ -88,39 +73,9 @@ def _entries(content: bytes) -> list[_Entry]:
     """Return the entries of a file; what is no protobuf to its end has none, as its loader will say."""
     entries = []
     end = 0
-    for start, number, begin, end in _fields(content, 0, len(content)):
+    for number, start, begin, end in read_fields(content):
         if number == _FIELD:
-            pair = {inner: content[first:last] for _, inner, first, last in _fields(content, begin, end)}
+            pair = {inner.number: content[inner.begin : inner.end] for inner in read_fields(content, begin, end)}
             key, value = (pair.get(part, b"").decode(errors="surrogateescape") for part in (1, 2))
             entries.append(_Entry(key, value, start, end))
     return entries if end == len(content) else []
-
-
-def _fields(content: bytes, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (where it starts, number, begin and end of its content) of the fields of a message."""
-    while place < end:
-        start = place
-        tag, place = _read_varint(content, place, end)
-        kind = tag & 7
-        if kind == _VARINT:
-            begin, (_, place) = place, _read_varint(content, place, end)
-        elif kind == _BYTES:
-            size, begin = _read_varint(content, place, end)
-            place = begin + size
-        else:
-            size = {_FIXED64: 8, _FIXED32: 4}.get(kind, end)
-            begin, place = place, place + size
-        if place > end:
-            return
-        yield start, tag >> 3, begin, place
-
-
-def _read_varint(content: bytes, place: int, end: int) -> tuple[int, int]:
-    """Return the number at a place and where it ends; past the end if there is none."""
-    number = 0
-    for shift in range(min(_MOST_VARINT_BYTES, end - place)):
-        byte = content[place + shift]
-        number |= (byte & 0x7F) << 7 * shift
-        if byte < 0x80:
-            return number, place + shift + 1
-    return 0, end + 1
