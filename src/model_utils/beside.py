@@ -15,7 +15,7 @@ from src.model_utils.config_values import check
 CONFIG = "config.yaml"
 CLASS_NAMES = "class_names.txt"  # a name a line
 
-_READ = ("image_size", "crop_pct", "interpolation")
+SETTINGS = ("image_size", "crop_pct", "interpolation")  # of the metadata and the configuration, by the same names
 _LEVELS = {"config_ascend": "O3", "config_gpu": "O2", "config_cpu": "O0"}  # what amp_level: auto stood for
 
 
@@ -65,7 +65,7 @@ def _read_settings(path: Path, found: dict[Any, Any]) -> dict[str, Any]:
     """Return what the configuration of a training tells of its weights, by the names of the metadata."""
     allowed = read_documents(DEFAULT_FILE)[2]
     settings: dict[str, Any] = {
-        key: check(found[key], allowed[key], f"{path}: key {key}") for key in _READ if key in found
+        key: check(found[key], allowed[key], f"{path}: key {key}") for key in SETTINGS if key in found
     }
     level = found.get("amp_level", "auto")
     if level == "auto":

@@ -11,10 +11,8 @@ from typing import Any
 from src.common.files import printable
 from src.metadata.class_list import read_class_list
 from src.metadata.metadata import Metadata
-from src.model_utils.beside import CONFIG, Found, find_beside
+from src.model_utils.beside import CONFIG, SETTINGS, Found, find_beside
 from src.model_utils.config import Config, ConfigError
-
-SETTINGS = ("image_size", "crop_pct", "interpolation")  # of the metadata and the configuration, by the same names
 
 
 @dataclass(frozen=True)

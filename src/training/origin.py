@@ -16,9 +16,10 @@ from src.checkpoints.weights import read_description
 from src.data.image_source import open_images
 from src.metadata.class_list import describe_difference
 from src.metadata.metadata import Metadata
+from src.model_utils.beside import SETTINGS
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks
-from src.model_utils.weights_settings import SETTINGS, check_training, settle
+from src.model_utils.weights_settings import check_training, settle
 
 AUTO = "auto"
 
