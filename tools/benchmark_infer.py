@@ -19,6 +19,8 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.common.files import atomic_write, user_path
+from src.metadata.metadata import Metadata
+from src.metadata.model_entries import read_model_metadata
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
@@ -93,11 +95,20 @@ def _run_onnx(model: Path, dataset: Path) -> tuple[float, np.ndarray]:
     """Return images/s and logits, in the order of the sorted paths, of ONNX Runtime behind this project's pipeline."""
     from onnxruntime import InferenceSession
 
+    from src.data.preset import CROP_PCT, INTERPOLATION
     from src.dataset import create_dataset
 
+    described = read_model_metadata(model) or Metadata()
     session = InferenceSession(str(model), providers=["CPUExecutionProvider"])
     source = session.get_inputs()[0]
-    images = create_dataset(str(dataset), False, 1, image_size=source.shape[2])
+    images = create_dataset(
+        str(dataset),
+        False,
+        1,
+        image_size=source.shape[2],
+        crop_pct=described.crop_pct or CROP_PCT,
+        interpolation=described.interpolation or INTERPOLATION,
+    )
     session.run(None, {source.name: np.zeros(source.shape, np.float32)})  # the first run is slower, as the program's is
     start = time.perf_counter()
     logits = [
