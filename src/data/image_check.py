@@ -23,17 +23,19 @@ from src.common.regular_file import read_regular
 from src.common.workers import process_pool
 from src.data.admission import Admission
 from src.data.image_folders import UNREAD_SUFFIXES
-from src.data.image_header import EMPTY_FILE, JPEG_START, image_size
-from src.data.image_limits import ImageLimits
+from src.data.image_header import EMPTY_FILE, image_size
+from src.data.image_limits import RECIPE_LIMITS, ImageLimits
+from src.data.jpeg_header import JPEG_START
+from src.data.tiff_header import holds_its_pixels
 
 Item = TypeVar("Item")
 Check = Callable[[Item], str]
 Results = list[tuple[Item, str]]  # (image, reason), an empty reason for a good image
 
-RECIPE_LIMITS = ImageLimits()
 _FORMATS = {"JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP"}  # MPO is a camera's JPEG with a second picture behind it
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_NO_IMAGE = "not an image"
 _CHUNK = 16  # files per task: large enough to keep hand-over cheap, small enough for a smooth bar
 
 
@@ -121,9 +123,11 @@ def check_content(content: bytes, limits: ImageLimits = RECIPE_LIMITS) -> str:
     # Pillow is the stricter one, but what it refuses may crash the other: a JPEG may only lack its end marker.
     if reason and content.startswith(JPEG_START) and not _lacks_only_its_end(content):
         return reason
-    # OpenCV fills the damaged parts of a TIFF file with anything.
     if reason and content[:2] in (b"II", b"MM"):
-        return reason
+        # OpenCV fills the damaged parts of a TIFF file with anything, but reads more kinds of pixels than Pillow.
+        if reason != _NO_IMAGE or not holds_its_pixels(content):
+            return reason
+        reason = ""
     return (reason or "the decoder of training cannot read this kind of file: convert it to JPEG or PNG") * (
         not _is_decoded(content, limits)
     )
@@ -176,7 +180,7 @@ def _ask_pillow(content: bytes) -> str:
             warnings.simplefilter("ignore")
             return _decode(io.BytesIO(content))
     except UnidentifiedImageError:
-        return "not an image"
+        return _NO_IMAGE
     except Image.DecompressionBombError:
         return ""  # the limits say what is too large
     except OSError as error:

@@ -41,3 +41,6 @@ class ImageLimits:
         ratio = np.float32(max(width, height)) / np.float32(min(width, height))
         if np.floor(ratio * np.float32(self.resized_side)) * np.float32(self.resized_side) > np.float32(MAX_SIDE**2):
             raise ValueError(f"too elongated: {width} x {height} pixels")
+
+
+RECIPE_LIMITS = ImageLimits()

@@ -39,6 +39,9 @@ def write_images(folder: Path) -> None:
         image.save(f"{name}.bmp")
         image.save(f"{name}.tif")
         image.save(f"{name}-big.tif", big_tiff=True)
+        for mode in ("RGB", "RGBA"):
+            image.convert(mode).save(f"{name}-{mode}.webp")
+        image.save(f"{name}-lossless.WebP", lossless=True)
 
 
 @pytest.fixture(scope="module")

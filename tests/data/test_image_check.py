@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,16 @@ def with_a_wrong_checksum_of_a_text() -> bytes:
 )
 def test_what_the_decoder_of_training_reads_is_good(scratch, name, data):
     assert check_image(scratch(data, name)) == ""
+
+
+GREY_OF_THREE = encode(photograph(), "TIFF").replace(
+    struct.pack("<HHII", 262, 3, 1, 2), struct.pack("<HHII", 262, 3, 1, 1)
+)
+
+
+def test_a_tiff_file_that_only_the_decoder_of_training_reads_is_good_if_its_pixels_are_there(scratch):
+    assert check_image(scratch(GREY_OF_THREE, "a.tif")) == ""
+    assert check_image(scratch(GREY_OF_THREE[:-1], "a.tif")) == "not an image"
 
 
 @pytest.mark.parametrize(
