@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 # Network and FUSE file systems answer so when a folder cannot be flushed; the rename itself has happened by then.
@@ -37,12 +38,31 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(final)
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        with naming(final):
+            temporary.write_bytes(data.encode() if isinstance(data, str) else data)
         replace_file(temporary, final)
     except BaseException:
         # The error being raised matters more than one of the clean-up.
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give an error of the system a file name: one that comes while a file is written, as on a full disk, has none.
+
+    Args:
+        path: The file that is written in the block.
+
+    Raises:
+        OSError: What the block raises, with a file name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
         raise
 
 
@@ -150,10 +170,12 @@ def replace_file(temporary: str | os.PathLike[str], final: str | os.PathLike[str
         OSError: If it cannot be flushed or renamed; the temporary file is left to the caller.
     """
     # Flushed before the rename: else a power cut could leave the new name with the content still missing.
-    _sync(temporary, os.O_RDWR)
+    with naming(final):
+        _sync(temporary, os.O_RDWR)
     os.replace(temporary, final)
     try:
-        _sync(Path(final).parent, os.O_RDONLY)
+        with naming(final):
+            _sync(Path(final).parent, os.O_RDONLY)
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
             raise

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
-from src.common.files import printable, replace_file, temporary_path
+from src.common.files import naming, printable, replace_file, temporary_path
 from src.cpu.own_files import close_to_others, open_own_folder, read_own, remove_left
 from src.model_utils.config import DEFAULT_FILE, Config
 
@@ -144,7 +144,8 @@ class CompileCache:
         """Put an entry in its place, whole."""
         assert self._own is not None
         temporary = self._own / "entry"  # where nobody else can reach it before it is closed to them
-        temporary.write_bytes(data)
+        with naming(temporary):
+            temporary.write_bytes(data)
         close_to_others(temporary)
         replace_file(temporary, self._entry)
 
@@ -194,7 +195,8 @@ def _write_files(folder: Path, files: dict[str, bytes]) -> None:
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        with naming(path):
+            path.write_bytes(data)
 
 
 def _is_whole(files: dict[str, bytes]) -> bool:

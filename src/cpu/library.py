@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from src.common.files import printable, replace_file, temporary_path
+from src.common.files import naming, printable, replace_file, temporary_path
 from src.common.programs import run_program
 from src.cpu.own_files import cache_folder, close_to_others, is_none, open_own_folder, read_own, remove_left
 from src.model_utils.command import Interrupted
@@ -147,7 +147,8 @@ def _compile(compiler: Sequence[str], library: Path) -> None:
         if not made.exists():
             raise OSError("it ends as if all were well, but has made nothing")
         data = made.read_bytes()
-        whole.write_bytes(data + hashlib.sha256(data).digest())  # not what was made, which ccache may keep a link to
+        with naming(whole):  # not what was made, which ccache may keep a link to
+            whole.write_bytes(data + hashlib.sha256(data).digest())
         close_to_others(whole)
         replace_file(whole, library)
     finally:

@@ -12,7 +12,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.common.files import atomic_write
+from src.common.files import atomic_write, naming
 from src.common.progress import Progress
 from src.export.mindir_version import rewrite_version
 from src.export.model_file import ToLogits, import_onnxruntime, load_model_file
@@ -115,7 +115,8 @@ def export_network(
         if form.precision == "float16":
             _to_float16(written, form, path)
         if metadata and is_loadable:
-            written.write_bytes(add_metadata(written.read_bytes(), metadata))
+            with naming(written):
+                written.write_bytes(add_metadata(written.read_bytes(), metadata))
         progress.update(note="written")
         difference = _compare(network, load_model_file(written).run, form, path, progress) if is_loadable else None
         tolerance = FLOAT16_TOLERANCE if form.precision == "float16" else TOLERANCES[device_target]

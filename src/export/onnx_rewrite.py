@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from src.common.files import naming
 from src.export.model_file import import_onnxruntime
 from src.export.onnx_format import FLOAT, FLOAT16, INT, model_class
 
@@ -21,7 +22,8 @@ def open_batch(path: Path) -> None:
         batch = value.type.tensor_type.shape.dim[0]
         batch.ClearField("dim_value")
         batch.dim_param = "batch"
-    path.write_bytes(model.SerializeToString())
+    with naming(path):
+        path.write_bytes(model.SerializeToString())
 
 
 def to_float16(path: Path) -> None:
@@ -50,7 +52,8 @@ def to_float16(path: Path) -> None:
     _add_cast(graph, images.name, halves[images.name], FLOAT16)
     graph.node.extend(nodes)
     _add_cast(graph, halves[logits.name], logits.name, FLOAT)
-    path.write_bytes(model.SerializeToString())
+    with naming(path):
+        path.write_bytes(model.SerializeToString())
 
 
 def largest_value(path: Path, images: np.ndarray) -> tuple[float, str]:

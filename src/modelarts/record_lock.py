@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from src.common.files import naming
+
 # Bytes of the file that are locked: the first by the one process at work, the second by all that are present.
 WORK, PRESENCE = 0, 1
 _POLL_SECONDS = 0.1
@@ -112,8 +114,9 @@ class RecordLock:
     def write(self, text: str) -> None:
         """Replace what the file says."""
         data = text.encode(errors="replace")[:_MAX_BYTES]
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, data, 0)
+        with naming(self.path):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, data, 0)
 
     def _is_current(self) -> bool:
         """Tell whether the open file still has its name: the last process of before may have removed it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from src.common.files import check_free_space
+from src.common.files import check_free_space, naming
 from src.common.progress import Progress
 from src.modelarts.filled_folder import filled_folder, is_complete
 
@@ -140,7 +140,7 @@ def _extract(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, ta
         target.mkdir(parents=True, exist_ok=True)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as stream:
+    with naming(target), target.open("xb") as stream:
         for chunk in _read(archive, opened, member):
             stream.write(chunk)
 
@@ -149,7 +149,7 @@ def _read(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> It
     """Return the content of a member by pieces; zipfile checks length and checksum on the way."""
     count = 0
     try:
-        with opened.open(member) as stream:
+        with naming(archive), opened.open(member) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 count += len(chunk)
                 yield chunk

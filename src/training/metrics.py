@@ -13,7 +13,7 @@ from typing import Any
 
 from src.checkpoints.names import CURVES
 from src.checkpoints.position import Position
-from src.common.files import atomic_write, to_csv
+from src.common.files import atomic_write, naming, to_csv
 from src.common.plotting import has_matplotlib, new_figure, to_png
 
 
@@ -70,7 +70,7 @@ class MetricsLog:
         """
         if row == self._last:
             return
-        with self.path.open("a", encoding="utf-8", newline="") as stream:
+        with naming(self.path), self.path.open("a", encoding="utf-8", newline="") as stream:
             stream.write(_to_line(row))
             stream.flush()
             os.fsync(stream.fileno())

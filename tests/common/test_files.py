@@ -69,8 +69,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, 
     path = tmp_path / "file"
     path.write_text("old")
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as caught:
         atomic_write(path, "new")
+    assert getattr(caught.value, "filename", str(path)) == str(path)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
 
@@ -113,7 +114,7 @@ def test_a_write_beyond_the_limit_of_the_system_leaves_the_old_file(tmp_path):
         "atomic_write(sys.argv[1], bytes(100000))"
     )
     result = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "File too large" in result.stderr
+    assert f"File too large: '{path}'" in result.stderr
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
 

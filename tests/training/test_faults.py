@@ -149,7 +149,9 @@ def test_a_full_disk_stops_training_and_keeps_the_checkpoint_before(few_digits, 
     )
     result = on_small_disk(script, tmp_path, "-o size=240m")  # a checkpoint of three classes has 166 MB
     assert "status 1\n" in result.stdout, result.stderr
-    assert re.search(r"^error: No space left on device", result.stderr, re.MULTILINE), result.stderr
+    assert re.search(r"^error: No space left on device: out/model_0/Xception-rank0-", result.stderr, re.MULTILINE), (
+        result.stderr
+    )
     assert "Traceback" not in result.stderr
     files = set(re.findall(r"^\./out/model_0/(.*)$", result.stdout, re.MULTILINE))
     assert {name for name in files if "ckpt" in name} == {"Xception-rank0-1_5.ckpt"}

@@ -45,6 +45,13 @@ def write(path: Path, rows: list[Row]) -> MetricsLog:
     return log
 
 
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
+    log = MetricsLog(tmp_path / "metrics.csv")
+    monkeypatch.setattr(os, "fsync", lambda _: os.write(os.open("/dev/full", os.O_WRONLY), b"x"))
+    with pytest.raises(OSError, match=r"No space left on device: '.*/metrics\.csv'"):
+        log.append(Row(1, 1, 0.1, 0.5, 9))
+
+
 def test_the_file_reads_as_documented(tmp_path):
     path = tmp_path / "new folder" / "metrics.csv"
     write(path, [Row(1, 10, 0.4, 2.5, 36.1), Row(1, 45, 0.3, 2.25, 35.0, val_top_1=0.5, val_top_5=0.875)])

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from src.common.files import naming
+
 _WIDTH, _HEIGHT = 500, 375
 _QUALITY = 90
 _CLASSES = 4
@@ -23,7 +25,8 @@ def write_images(folder: Path, count: int) -> None:
     for number in range(count):
         path = folder / str(number % _CLASSES) / f"{number:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        _texture(np.random.default_rng(number)).save(path, quality=_QUALITY)
+        with naming(path):
+            _texture(np.random.default_rng(number)).save(path, quality=_QUALITY)
 
 
 def _texture(random: np.random.Generator) -> Image.Image:

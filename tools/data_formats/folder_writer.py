@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from src.common.files import check_free_space, printable, remove_temporary, temporary_path
+from src.common.files import check_free_space, naming, printable, remove_temporary, temporary_path
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from tools.data_formats.stored_image import ImagesByClass, StoredImage
@@ -56,7 +56,9 @@ def _write_class(images: Sequence[StoredImage], folder: Path) -> int:
     temporary.mkdir()
     try:
         for image in images:
-            (temporary / os.path.basename(image.name)).write_bytes(image.read())
+            content = image.read()
+            with naming(folder / os.path.basename(image.name)):
+                (temporary / os.path.basename(image.name)).write_bytes(content)
         if folder.exists():
             shutil.rmtree(folder)
         os.rename(temporary, folder)
