@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -13,9 +14,10 @@ from src.common.regular_file import read_regular
 from src.common.workers import available_workers
 from src.data.admission import Admission
 from src.data.augmentation import Augmentation, BatchAugmentation
-from src.data.image_limits import MAX_IMAGE_PIXELS
+from src.data.image_limits import MAX_IMAGE_PIXELS, RECIPE_LIMITS, ImageLimits
 from src.data.image_source import ImageSource, open_images
 from src.data.jpeg_decoder import has_fast_decoder
+from src.data.listing import describe_images
 from src.data.preset import CROP_PCT, DEFAULT_IMAGE_SIZE, INTERPOLATION, RECIPE, Preset
 from src.data.share import Share
 
@@ -40,6 +42,7 @@ def create_dataset(
     micro_batches: int = 1,
     normalize: bool = True,
     max_image_pixels: int = MAX_IMAGE_PIXELS,
+    recursive: bool = False,
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
@@ -74,6 +77,7 @@ def create_dataset(
             augmentation changes batches, which takes normalised images.
         max_image_pixels: Most pixels, height x width, of an image, 1 or more: a larger one ends the iteration with its
             name before it is decoded.
+        recursive: Whether images in sub-folders of the class folders count; of an opened source, its own word does.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
@@ -90,7 +94,13 @@ def create_dataset(
         raise ValueError(f"num_parallel_workers must be from 1 to {cores}, the cores of this machine, got {workers}")
     if seed is not None:
         ds.config.set_seed(seed)
-    source = open_images(os.fspath(dataset_path)) if isinstance(dataset_path, (str, os.PathLike)) else dataset_path
+    if isinstance(dataset_path, (str, os.PathLike)):
+        source = open_images(os.fspath(dataset_path), recursive)
+        if rank == 0:  # of an opened source, whoever opened it has said it
+            lines = describe_images(source.path, source.counts(), source.unread())
+            print("\n".join(lines), file=sys.stderr, flush=True)
+    else:
+        source = dataset_path
     images = source.open(Share(device_num, rank), do_train, workers, excluded)
 
     preset = Preset(
@@ -175,11 +185,12 @@ def seen_share(image_size: int = DEFAULT_IMAGE_SIZE, crop_pct: float = CROP_PCT)
 
 
 @contextmanager
-def readable_errors(source: ImageSource) -> Iterator[None]:
+def readable_errors(source: ImageSource, limits: ImageLimits = RECIPE_LIMITS) -> Iterator[None]:
     """Turn the error of a pipeline that met an unreadable image into one line that names it.
 
     Args:
         source: The images of the pipeline.
+        limits: What they had to keep to.
 
     Raises:
         ValueError: In the place of MindSpore's RuntimeError about an image.
@@ -187,7 +198,7 @@ def readable_errors(source: ImageSource) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = source.explain(error)
+        reason = source.explain(error, limits)
         if reason is None:
             raise
         raise ValueError(reason) from error

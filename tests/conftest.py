@@ -102,7 +102,8 @@ def records(few_digits, tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("made") / "records"
     words = [str(few_digits / "val"), str(made), f"--shards={SHARDS}", "--workers=2"]
     result = run("tools/make_mindrecord.py", words, made.parent)
-    assert (result.returncode, result.stdout) == (0, f"{made}: 37 images in 3 classes, 5 files, complete\n")
+    said = f"37 images in 3 classes of {few_digits / 'val'}\n{made}: 37 images in 3 classes, 5 files, complete\n"
+    assert (result.returncode, result.stdout) == (0, said)
     assert re.search(r"convert: 37/37 images \(100%\), .* images/s, took", result.stderr)
     return Path(shutil.move(made, tmp_path_factory.mktemp("it's elsewhere, é") / "my records"))
 

@@ -14,11 +14,11 @@ from src.common.files import atomic_write, printable, to_list, user_path
 from src.common.progress import Progress
 from src.common.workers import available_workers
 from src.data.image_check import find_bad_images
-from src.data.image_folders import IMAGE_SUFFIXES, find_images
+from src.data.image_folders import IMAGE_SUFFIXES, find_images, in_sub_folders
 from src.data.image_limits import ImageLimits
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
-from tools.make_mindrecord import add_max_image_pixels, check_conversion_options
+from tools.make_mindrecord import add_max_image_pixels, add_recursive, check_conversion_options
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
         "--list", type=user_path, metavar="FILE", help="write the paths of the bad images here, one a line"
     )
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    add_recursive(parser)
     add_max_image_pixels(parser)
     args = parser.parse_args(argv)
     check_conversion_options(args)
@@ -51,6 +52,12 @@ def main(argv: Sequence[str]) -> int:
     paths = find_images(args.folder)
     if not paths:
         raise ConfigError(f"no images in {args.folder}: it needs files with one of {' '.join(sorted(IMAGE_SUFFIXES))}")
+    below = [] if args.recursive else in_sub_folders(args.folder, paths)
+    if below:
+        print(
+            f"not read: {len(below)} in sub-folders of class folders, as {printable(below[0])}; --recursive reads them"
+        )
+        paths = sorted(set(paths).difference(below))
     with Progress(len(paths), "check") as progress:
         bad = find_bad_images(paths, args.workers, progress, ImageLimits(args.max_image_pixels))
     for path, reason in bad:

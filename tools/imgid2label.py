@@ -18,8 +18,9 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 from src.common.files import atomic_write, printable, user_path
 from src.data.class_map import ClassMap, read_class_map
 from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes
-from src.data.image_folders import IMAGE_SUFFIXES, class_names, find_images
-from src.data.record_set import find_records
+from src.data.image_folders import IMAGE_SUFFIXES
+from src.data.listing import describe_images, list_images
+from src.data.record_set import data_set_classes
 from src.evaluation.label_file import format_labels
 from src.export.model_file import MODEL_SUFFIXES
 from src.metadata.class_list import read_class_list
@@ -28,6 +29,7 @@ from src.metadata.model_entries import read_model_metadata
 from src.model_utils.beside import find_beside
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
+from tools.make_mindrecord import add_recursive
 
 _CHECKPOINT = ".ckpt"
 
@@ -46,9 +48,9 @@ def main(argv: Sequence[str]) -> None:
     model = _find_model(args.model, args.class_names)
     if class_map and not model:
         raise ConfigError("--class_map says which class of a model a folder is: give --model or --class_names too")
-    folders = class_folders(args.data_dir)
+    folders = data_set_classes(str(args.data_dir))
     matched = _match(folders, args.data_dir, model, class_map)
-    labels = label_images(args.data_dir, dict(zip(folders, matched.labels, strict=True)))
+    labels = label_images(args.data_dir, dict(zip(folders, matched.labels, strict=True)), args.recursive)
     atomic_write(args.out, os.fsencode(format_labels(labels)))
     for note in matched.notes:
         print(printable(note), file=sys.stderr)
@@ -60,34 +62,27 @@ def main(argv: Sequence[str]) -> None:
         print(f"classes without an image: {printable(first_of(absent))}")
 
 
-def class_folders(folder: Path) -> list[str]:
-    """Return the names of the class folders, as training and evaluation number them.
-
-    Raises:
-        ValueError: If there are none, or a part of the MindRecord files is missing.
-        OSError: If the folder cannot be read.
-    """
-    # Training takes MindRecord files, with the classes that they have, before the class folders beside them.
-    records = find_records(str(folder))
-    return records.class_names if records else class_names(str(folder))
-
-
-def label_images(folder: Path, numbers: Mapping[str, int]) -> dict[str, int]:
-    """Return the class of every image, by the image's path relative to the folder.
+def label_images(folder: Path, numbers: Mapping[str, int], recursive: bool = False) -> dict[str, int]:
+    """Return the class of every image, by the image's path relative to the folder, and say how many there are.
 
     Args:
         folder: The folder with one sub-folder per class.
         numbers: The class of each sub-folder's images, by its name.
+        recursive: Whether images in sub-folders of these count.
 
     Raises:
         ValueError: If there is no image in a class folder.
         OSError: If a folder cannot be read.
     """
-    labels = {}
-    for name, label in numbers.items():
-        for path in find_images(folder / name):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                labels[path.relative_to(folder).as_posix()] = label
+    listing = list_images(str(folder), list(numbers), recursive)
+    labels = {
+        Path(path).relative_to(folder).as_posix(): numbers[name]
+        for name, paths in listing.images.items()
+        for path in paths
+    }
+    if listing.unread:
+        counts = {name: len(paths) for name, paths in listing.images.items()}
+        print("\n".join(describe_images(str(folder), counts, listing.unread)), file=sys.stderr)
     if not labels:
         raise ValueError(f"no images in the class folders of {folder}: they need files {' '.join(IMAGE_SUFFIXES)}")
     return labels
@@ -96,6 +91,7 @@ def label_images(folder: Path, numbers: Mapping[str, int]) -> dict[str, int]:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="imgid2label.py", description=__doc__)
     parser.add_argument("data_dir", type=user_path, metavar="DATA_DIR", help="the folder with one sub-folder per class")
+    add_recursive(parser)
     parser.add_argument("out", type=user_path, metavar="OUT", help="the label file to write")
     names = parser.add_mutually_exclusive_group()
     names.add_argument(

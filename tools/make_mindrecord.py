@@ -40,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
         "out", type=user_path, metavar="OUT", help="folder of the records; completed if it is half written"
     )
     parser.add_argument("--shards", type=int, default=0, help="number of files (default: one for each 256 MiB)")
+    add_recursive(parser)
     add_conversion_options(parser)
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args = parser.parse_args(argv)
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"{args.data} holds MindRecord files already: give image folders, one folder a class")
     if args.out.resolve().is_relative_to(args.data.resolve()):
         raise ConfigError(f"{args.out} is inside {args.data}: choose a folder beside it")
-    images = images_of_folders(str(args.data))
+    images = images_of_folders(str(args.data), args.recursive)
     skip = args.bad_images == "skip"
     records = write_records(images, args.out, args.shards, args.workers, skip, max_image_pixels=args.max_image_pixels)
     print(describe(records, args.out))
@@ -68,6 +69,13 @@ def add_conversion_options(parser: argparse.ArgumentParser) -> None:
         help="what to do with damaged images: name them and write no set, or leave them out (default: %(default)s)",
     )
     add_max_image_pixels(parser)
+
+
+def add_recursive(parser: argparse.ArgumentParser) -> None:
+    """Add the option of sub-folders."""
+    parser.add_argument(
+        "--recursive", action="store_true", help="images in sub-folders of the class folders count, as in training"
+    )
 
 
 def add_max_image_pixels(parser: argparse.ArgumentParser) -> None:

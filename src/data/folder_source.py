@@ -7,14 +7,17 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import mindspore.dataset as ds
 
 from src.common.files import printable
 from src.common.regular_file import NOT_REGULAR, read_regular
 from src.data.encoded_image import EncodedImage
-from src.data.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, Listing, list_images
+from src.data.file_reader import FileReader, RecentReads
+from src.data.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS
+from src.data.image_limits import RECIPE_LIMITS, ImageLimits
+from src.data.listing import Listing, list_images
 from src.data.share import Share
 from src.metadata.class_list import same_name
 
@@ -31,45 +34,48 @@ _RAISED = re.compile(r"^ValueError: (?!Traceback)(.+)|^\[ERROR\] (.+?)(?: Dump t
 
 @dataclass(frozen=True)
 class FolderSource:
-    """An ImageSource of image folders.
+    """An ImageSource of image folders, which are listed once: a run reads what was there when it began.
 
     Args:
         path: Folder of the class folders.
-        class_names: Names of the class folders, sorted.
+        listing: What they hold.
+        recursive: Whether sub-folders of the class folders count.
+        reads: Notes what is read of images in sub-folders.
     """
 
     path: str
-    class_names: list[str]
+    listing: Listing
+    recursive: bool = False
+    reads: RecentReads = field(default_factory=RecentReads, compare=False)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the class folders, sorted."""
+        return list(self.listing.images)
 
     @property
     def is_jpeg(self) -> bool:
         """Whether the name of the first image is that of a JPEG."""
-        return next(iter(self.listing().paths), "").lower().endswith((".jpg", ".jpeg", ".jfif"))
-
-    def listing(self) -> Listing:
-        """List the class folders anew."""
-        return list_images(self.path, self.class_names)
+        return next(iter(self.listing.paths), "").lower().endswith((".jpg", ".jpeg", ".jfif"))
 
     def counts(self, excluded: Collection[str] = ()) -> dict[str, int]:
         """Count the images of every class by their suffix."""
         left_out = frozenset(excluded)
-        images_by_name = self.listing().images
+        images_by_name = self.listing.images
         return {name: len(images) - len(left_out.intersection(images)) for name, images in images_by_name.items()}
 
     def image_files(self) -> list[str]:
-        """Return the paths of the images, in the order of MindSpore's numbers."""
-        return self.listing().paths
+        """Return the paths of the images, in the order of their numbers."""
+        return list(self.listing.paths)
 
     def unread(self) -> Counter[str]:
         """Count the files that are not read by their suffix or place."""
-        return self.listing().unread
+        return self.listing.unread
 
     def check_regular(self, excluded: Collection[str] = ()) -> None:
         """Raise ValueError if an image that is not excluded is no regular file."""
-        self._check_regular(self.listing(), frozenset(excluded))
-
-    def _check_regular(self, listing: Listing, left_out: frozenset[str]) -> None:
-        for path in listing.not_regular:
+        left_out = frozenset(excluded)
+        for path in self.listing.not_regular:
             if path not in left_out:
                 raise ValueError(self._describe(path, NOT_REGULAR))
 
@@ -77,41 +83,83 @@ class FolderSource:
         """Return the SHA-256 of the images' names, relative to the folder and in one form of Unicode."""
         left_out = frozenset(excluded)
         digest = hashlib.sha256()
-        for images in self.listing().images.values():
+        for images in self.listing.images.values():
             names = [path[len(self.path) :].lstrip("/") for path in images if path not in left_out]
             digest.update(os.fsencode(same_name("".join(f"{name}\0" for name in names))))
         return f"folders:{digest.hexdigest()}"
 
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
         """Read single images."""
-        left_out = frozenset(excluded)
-        paths = [path for path in self.image_files() if path not in left_out]
+        paths = self._kept(excluded)
         return [EncodedImage(paths[number], read_regular(paths[number])) for number in numbers]
 
     def open(self, share: Share, do_train: bool, workers: int, excluded: Collection[str] = ()) -> ds.Dataset:
         """Return one rank's images."""
-        listing = self.listing()
-        left_out = frozenset(excluded)
-        self._check_regular(listing, left_out)
-        by_number = excluded or listing.has_hidden or share.needs_numbers(do_train)
+        self.check_regular(excluded)
+        if self.listing.is_nested:
+            return self._open_nested(share, do_train, workers, excluded)
+        current = self._current()
+        by_number = (
+            excluded or current.paths != self.listing.paths or current.has_hidden or share.needs_numbers(do_train)
+        )
         return ds.ImageFolderDataset(
             self.path,
             num_parallel_workers=workers,
             extensions=list(SUFFIX_FORMS),
             class_indexing={name: label for label, name in enumerate(self.class_names)},
-            **share.sampling(self.path, do_train, self._kept_images(listing, left_out) if by_number else None),
+            **share.sampling(self.path, do_train, self._numbers(current, excluded) if by_number else None),
         )
 
-    def _kept_images(self, listing: Listing, left_out: frozenset[str]) -> list[int]:
+    def _open_nested(self, share: Share, do_train: bool, workers: int, excluded: Collection[str]) -> ds.Dataset:
+        """Return one rank's images where MindSpore's own reader, which takes no sub-folders, finds only a part."""
+        left_out = frozenset(self._check_excluded(excluded))
+        kept = [
+            (path, label)
+            for label, images in enumerate(self.listing.images.values())
+            for path in images
+            if path not in left_out
+        ]
+        numbers = range(len(kept)) if share.needs_numbers(do_train) else None
+        return ds.GeneratorDataset(
+            FileReader(kept, self.reads),
+            ["image", "label"],
+            num_parallel_workers=workers,
+            python_multiprocessing=False,
+            **share.sampling(self.path, do_train, numbers),
+        )
+
+    def _current(self) -> Listing:
+        """Return what the folders hold now, as MindSpore lists them anew; the images of the beginning must be there."""
+        if self.listing.is_current():
+            return self.listing
+        current = list_images(self.path, self.class_names)
+        missing = set(self.listing.paths).difference(current.paths)
+        if missing:
+            raise ValueError(
+                f"{printable(min(missing))} was there when this run began and is no longer: put it back or start again"
+            )
+        return current
+
+    def _numbers(self, current: Listing, excluded: Collection[str]) -> list[int]:
         """Return MindSpore's numbers of the images that are not left out."""
-        paths = listing.paths
-        unknown = left_out.difference(paths)
+        numbers = dict(zip(current.paths, current.numbers, strict=True))
+        return [numbers[path] for path in self._kept(excluded)]
+
+    def _kept(self, excluded: Collection[str]) -> list[str]:
+        left_out = frozenset(self._check_excluded(excluded))
+        return [path for path in self.listing.paths if path not in left_out]
+
+    def _check_excluded(self, excluded: Collection[str]) -> Collection[str]:
+        unknown = set(excluded).difference(self.listing.paths) if excluded else ()
         if unknown:
             raise ValueError(f"{min(unknown)}, to be left out, is no image of {self.path}: has the folder changed?")
-        return [number for number, path in zip(listing.numbers, paths, strict=True) if path not in left_out]
+        return excluded
 
-    def explain(self, error: RuntimeError) -> str | None:
+    def explain(self, error: RuntimeError, limits: ImageLimits = RECIPE_LIMITS) -> str | None:
         """Name the image that MindSpore could not read."""
+        if self.listing.is_nested:
+            bad = self.reads.first_bad(limits)
+            return self._describe(*bad) if bad else None
         found = _BAD_FILE.search(str(error))
         if not found:
             return None

@@ -8,9 +8,11 @@ from typing import Protocol
 
 import mindspore.dataset as ds
 
+from src.common.files import printable
 from src.data.encoded_image import EncodedImage
 from src.data.folder_source import FolderSource
-from src.data.image_folders import class_names
+from src.data.image_limits import RECIPE_LIMITS, ImageLimits
+from src.data.listing import list_images
 from src.data.record_set import find_records
 from src.data.record_source import RecordSource
 from src.data.share import Share
@@ -102,23 +104,34 @@ class ImageSource(Protocol):
             ValueError: If the rank gets no image, or an excluded one is not there.
         """
 
-    def explain(self, error: RuntimeError) -> str | None:
-        """Return what MindSpore's error says of these images, and what to do, in a line; None if it is about others."""
+    def explain(self, error: RuntimeError, limits: ImageLimits = RECIPE_LIMITS) -> str | None:
+        """Return what MindSpore's error says of these images, and what to do, in a line; None if it is about others.
+
+        Args:
+            error: The error.
+            limits: What the images had to keep to.
+        """
 
 
-def open_images(path: str) -> ImageSource:
-    """Open a data set of either form.
-
-    What is known of it from here on: the names of its classes and, of MindRecord files, their counts and names. Class
-    folders are listed anew at each use.
+def open_images(path: str, recursive: bool = False) -> ImageSource:
+    """Open a data set of either form: what it holds is found out here, and once.
 
     Args:
         path: Folder of the class folders, of which hidden ones are passed over, or of tools/make_mindrecord.py.
+        recursive: Whether images in sub-folders of the class folders count.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, or a part of the MindRecord files is missing.
+        ValueError: If the folder is missing or has no class folders, one of them cannot be read, or a part of the
+            MindRecord files is missing.
     """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the name of the folder {printable(path)} is no UTF-8, and MindSpore opens no such folder: rename it, or "
+            "give a link with another name"
+        ) from error
     records = find_records(path)
     if records:
         return RecordSource(path, records)
-    return FolderSource(path, class_names(path))
+    return FolderSource(path, list_images(path, recursive=recursive), recursive)

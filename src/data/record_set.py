@@ -6,6 +6,9 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
+from src.data.image_folders import class_names
+from src.metadata.class_list import check_name
+
 SET_FILE = "mindrecord.json"  # written last: it says that all records are there
 RECORD_SUFFIX = ".mindrecord"
 INDEX_SUFFIX = ".db"  # MindSpore's SQLite index, beside each file of records
@@ -73,6 +76,19 @@ def find_records(folder: str) -> RecordSet | None:
     return records
 
 
+def data_set_classes(folder: str) -> list[str]:
+    """Return the names of the classes of a data set, as training numbers them; no class folder is opened.
+
+    Args:
+        folder: Folder of class folders, or of MindRecord files, which come before class folders beside them.
+
+    Raises:
+        ValueError: If it is neither, or a part of the MindRecord files is missing.
+    """
+    records = find_records(folder)
+    return records.class_names if records else class_names(folder)
+
+
 def holds_record_files(folder: str) -> bool:
     """Tell whether a folder holds MindRecord files, complete or not."""
     try:
@@ -91,6 +107,8 @@ def _parse(content: bytes, path: str) -> RecordSet:
         valid = list(records.counts) == sorted(records.counts) and all(type(number) is int for number in numbers)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: make the records again with tools/make_mindrecord.py") from error
+    for name in records.counts:
+        check_name(name, path)
     if version != _VERSION or not valid or not records.counts:
         raise ValueError(f"{path} does not describe records of version {_VERSION}: make them with this project's tool")
     return records

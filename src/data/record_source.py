@@ -13,6 +13,7 @@ import mindspore.dataset as ds
 from mindspore.mindrecord import FileReader
 
 from src.data.encoded_image import EncodedImage
+from src.data.image_limits import RECIPE_LIMITS, ImageLimits
 from src.data.jpeg_decoder import JPEG_START
 from src.data.record_set import RECORD_SUFFIX, RecordSet
 from src.data.share import Share
@@ -88,7 +89,7 @@ class RecordSource:
             **share.sampling(self.path, do_train, kept),
         )
 
-    def explain(self, error: RuntimeError) -> str | None:
+    def explain(self, error: RuntimeError, limits: ImageLimits = RECIPE_LIMITS) -> str | None:
         """Tell how the files are mended if MindSpore could not read one."""
         if RECORD_SUFFIX not in str(error):
             return None

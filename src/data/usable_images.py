@@ -17,14 +17,13 @@ from src.data.image_check import find_bad_images
 from src.data.image_folders import IMAGE_SUFFIXES
 from src.data.image_limits import ImageLimits
 from src.data.image_source import ImageSource
+from src.data.listing import IN_FOLDERS, describe_images
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import workers
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
 
 _SHOWN = 20  # more lines than that hide the rest of a log
 _REASON_BYTES = 200
-_KINDS = 5  # of files that are not read
-_LARGE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
         check = partial(check, micro_batches=config.gradient_accumulation)
     count = check()
     if group.rank == 0:
-        _introduce(source, count)
+        print("\n".join(describe_images(source.path, source.counts(), source.unread())), flush=True)
     if config.bad_images == "error":
         source.check_regular()
         return UsableImages(source, count)
@@ -116,9 +115,10 @@ def check_folder(
     empty = [name for name, number in (source.counts() if excluded else counts).items() if not number]
     if empty:
         more = f" and {len(empty) - 1} more class folders" if len(empty) > 1 else ""
+        hint = "; --recursive reads images in sub-folders" if source.unread()[IN_FOLDERS] else ""
         raise ValueError(
             f"no images in {printable(os.path.join(source.path, empty[0]))}{more}: remove the folder, or add "
-            f"files that end in one of {' '.join(IMAGE_SUFFIXES)}"
+            f"files that end in one of {' '.join(IMAGE_SUFFIXES)}{hint}"
         )
     if num_classes not in (None, len(counts)):
         raise ValueError(
@@ -190,19 +190,6 @@ def _check_equal(paths: Sequence[str], folder: str, group: Group) -> None:
     if (everyone != everyone[0]).any():
         counts = ", ".join(str(count) for count, _ in everyone)
         raise ValueError(f"the processes see different images in {folder}, by rank {counts}: copy it to every machine")
-
-
-def _introduce(source: ImageSource, count: int) -> None:
-    """Say how many images there are, and what else is there that is not read."""
-    line = f"{count:,} images in {len(source.class_names):,} classes of {printable(source.path)}"
-    unread = source.unread()
-    if unread:
-        line += "; not read: " + ", ".join(
-            f"{number:,} {printable(what)}" for what, number in unread.most_common(_KINDS)
-        )
-    print(line, flush=True)
-    if sum(unread.values()) > _LARGE_SHARE * count:
-        print(f"warning: {sum(unread.values()):,} files of {printable(source.path)} are not read", flush=True)
 
 
 def _report(bad: dict[str, str], count: int, folder: str) -> None:

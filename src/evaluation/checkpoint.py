@@ -39,7 +39,7 @@ def evaluate_checkpoint(config: Config, group: Group) -> tuple[Result, list[Path
     if is_onnx:
         _check_onnx_possible(config)
     weights = Path(config.checkpoint_path)
-    source = open_images(config.test_data_dir)
+    source = open_images(config.test_data_dir, config.recursive)
     network, metadata = load_network(weights)
     settled = settle(config, weights, metadata).fit(network.num_classes)
     config = settled.config

@@ -12,6 +12,7 @@ import numpy as np
 from src.common.files import printable
 from src.data.class_map import read_class_map
 from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes
+from src.data.image_limits import ImageLimits
 from src.data.image_source import ImageSource
 from src.data.usable_images import UsableImages, usable_images
 from src.dataset import create_dataset, readable_errors
@@ -81,7 +82,7 @@ def evaluate_test_images(config: Config, engine: Engine, evaluated: EvaluationSe
         ValueError: If an image cannot be read, or a logit is NaN or infinite.
     """
     images = evaluated.images
-    with readable_errors(images.source):
+    with readable_errors(images.source, ImageLimits.of(config)):
         dataset = open_test_images(config, images, group, normalize=not engine.normalizes)
         return evaluate(engine, dataset, images.count, group, evaluated.classes.labels)
 

@@ -38,7 +38,9 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     model, sizes = _fit_square(settled.config, model)
     settled = settled.fit(sizes.num_classes)
     config = settled.config.replace(batch_size=sizes.batch_size)
-    evaluated = open_evaluation_set(config, open_images(config.test_data_dir), classes_of(settled), ALONE)
+    evaluated = open_evaluation_set(
+        config, open_images(config.test_data_dir, config.recursive), classes_of(settled), ALONE
+    )
     say(settled.notes)
     engine = by_onnx(model, image_loss(config), config.batch_size)
     result = evaluate_test_images(config, engine, evaluated, ALONE)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
+from src.common.files import printable
+
 _SHOWN = 60
 
 
@@ -18,14 +20,35 @@ def read_class_list(path: Path) -> list[str]:
             lines at the end.
 
     Raises:
-        ValueError: If it is no UTF-8 text.
+        ValueError: If it is no UTF-8 text, or other line breaks than these divide a line.
         OSError: If it cannot be read.
     """
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text: class names stand in a text file, one a line") from error
-    return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
+    names = [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
+    for number, name in enumerate(names, start=1):
+        check_name(name, f"line {number} of {path}")
+    return names
+
+
+def check_name(name: str, place: str) -> None:
+    """Raise ValueError if a name cannot be that of a class: they are lines of UTF-8 files.
+
+    Args:
+        name: The name.
+        place: What has it, for the message.
+    """
+    problem = "a line break" if name.splitlines() not in ([name], []) else ""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        problem = "bytes that are no UTF-8"
+    if problem:
+        raise ValueError(
+            f"the class name of {printable(place)} holds {problem}, and class names are lines of UTF-8 text: rename it"
+        )
 
 
 def same_name(name: str) -> str:

@@ -23,6 +23,7 @@ class Settings:
     crop_min_area: float
     flip_probability: float
     num_parallel_workers: int
+    recursive: bool
     bad_images: str
     max_image_pixels: int
 

@@ -20,11 +20,11 @@ from src.training.model import build_augmentation
 
 def check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSet | None]:
     """Check the folders of a training; return its images, and those of its validation if there is one."""
-    train_images = usable_images(config, open_images(config.train_data_dir), group, do_train=True)
+    train_images = usable_images(config, open_images(config.train_data_dir, config.recursive), group, do_train=True)
     test_images = None
     if config.eval_while_train:
         model = ModelClasses(config.train_data_dir, config.num_classes, tuple(train_images.class_names))
-        test_images = open_evaluation_set(config, open_images(config.test_data_dir), model, group)
+        test_images = open_evaluation_set(config, open_images(config.test_data_dir, config.recursive), model, group)
     elif config.class_map and group.rank == 0:
         say([f"class_map {config.class_map} has no effect: it is for validation, and eval_while_train is false"])
     return train_images, test_images

@@ -13,7 +13,7 @@ from src.checkpoints.file import DamagedCheckpoint
 from src.checkpoints.folder import checkpoint_folder
 from src.checkpoints.record import recorded_checkpoints
 from src.checkpoints.weights import read_description
-from src.data.image_source import open_images
+from src.data.record_set import data_set_classes
 from src.metadata.class_list import describe_difference
 from src.metadata.metadata import Metadata
 from src.model_utils.beside import SETTINGS
@@ -65,7 +65,7 @@ def settle_origin(config: Config, group: Group) -> tuple[Config, Origin | None]:
     if not (config.resume or config.pretrained):
         return config, None
     origin = find_origin(config, checkpoint_folder(config), group)
-    class_names = open_images(config.train_data_dir).class_names
+    class_names = data_set_classes(config.train_data_dir)
     if not config.is_given("num_classes"):
         config = config.replace(num_classes=len(class_names))
     if origin is None:

@@ -142,7 +142,7 @@ def test_what_is_not_read_is_said_at_the_start(tmp_path, capsys):
         "1 in sub-folders",
         "1 beside the class folders",
     }
-    assert second == f"warning: 5 files of {tmp_path} are not read"
+    assert second == f"warning: 5 files of {tmp_path} are not read; --recursive reads those in sub-folders"
 
 
 def test_an_empty_class_folder_is_named_before_the_number_of_classes(tmp_path):

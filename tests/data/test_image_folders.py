@@ -9,7 +9,8 @@ import mindspore.dataset as ds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data.image_folders import SUFFIX_FORMS, class_names, list_images
+from src.data.image_folders import SUFFIX_FORMS, class_names
+from src.data.listing import list_images
 
 CLASSES = ["a", "B", "b", "a b", "a.b", "a-b", "a.jpg", "10", "9", "é", "中", "\U0001f600", "\uffee"]
 STEMS = [*CLASSES, os.fsdecode(b"\xe9\xff")]  # the last is not UTF-8

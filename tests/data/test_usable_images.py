@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from src.data.image_folders import list_images
 from src.data.image_source import open_images
+from src.data.listing import list_images
 from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.model_utils.config import Config, parse_config
 from src.model_utils.local_adapter import Group

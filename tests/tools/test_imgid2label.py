@@ -12,7 +12,7 @@ from mindspore import nn
 
 from src.checkpoints.weights import save_weights
 from src.data.image_source import open_images
-from src.data.record_set import RecordSet
+from src.data.record_set import RecordSet, data_set_classes
 from src.dataset import create_dataset
 from src.evaluation.label_file import parse_labels
 from src.metadata.metadata import Metadata
@@ -24,7 +24,7 @@ from tools import imgid2label
 
 def positions(folder: Path) -> dict[str, int]:
     """Return the labels that are the positions of the class folders, by path."""
-    folders = imgid2label.class_folders(folder)
+    folders = data_set_classes(str(folder))
     return imgid2label.label_images(folder, {name: label for label, name in enumerate(folders)})
 
 
@@ -59,7 +59,9 @@ def test_only_images_of_class_folders_count(tmp_path):
     ]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert positions(tmp_path) == {"a b/1:2.jpeg": 0, "b/deep/y.png": 1, "b/x.JPG": 1}
+    assert positions(tmp_path) == {"a b/1:2.jpeg": 0, "b/x.JPG": 1}
+    found = imgid2label.label_images(tmp_path, {"a b": 0, "b": 1}, recursive=True)
+    assert found == {"a b/1:2.jpeg": 0, "b/deep/y.png": 1, "b/x.JPG": 1}
 
 
 def test_classes_are_those_of_mindrecord_files_as_in_training(tmp_path):

@@ -210,7 +210,7 @@ def _open_batches(
     config: Config, do_train: bool, images: int, group: Group = ALONE, normalize: bool = False
 ) -> ms.dataset.Dataset:
     """Return this rank's batches, all of them whole."""
-    source = open_images(config.test_data_dir)
+    source = open_images(config.test_data_dir, config.recursive)
     counts = source.counts()
     total = sum(counts.values())
     if total < images:
