@@ -14,11 +14,13 @@ from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
+from src.model_utils.unused import say_unused
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
     config = parse_config(argv, resolve_device, __doc__)
+    say_unused(Path(__file__).name, argv)
     if not config.checkpoint_path:
         raise ConfigError("no checkpoint given: add --checkpoint_path=FILE.ckpt")
     run_eval(config)

@@ -13,11 +13,13 @@ from src.export.model_file import has_gpu
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.device_adapter import use_device
+from src.model_utils.unused import say_unused
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
     config = parse_config(argv, _resolve_device, __doc__)
+    say_unused(Path(__file__).name, argv)
     if not config.onnx_path:
         raise ConfigError("no ONNX file given: add --onnx_path=FILE.onnx")
     if config.is_distributed:

@@ -15,6 +15,7 @@ from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.moxing_adapter import moxing_wrapper
+from src.model_utils.unused import say_unused
 from src.model_utils.weights_settings import say, settle
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SMALLEST_SIDE = 71
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
     config = parse_config(argv, resolve_device, __doc__)
+    say_unused(Path(__file__).name, argv)
     if not config.ckpt_file:
         raise ConfigError("no checkpoint given: add --ckpt_file=FILE.ckpt")
     for name in ("width", "height"):

@@ -16,12 +16,15 @@ from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
+from src.model_utils.unused import say_unused
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
     silence_compiler()
-    run_train(parse_config(argv, resolve_device, __doc__))
+    config = parse_config(argv, resolve_device, __doc__)
+    say_unused(Path(__file__).name, argv)
+    run_train(config)
 
 
 @moxing_wrapper

@@ -80,11 +80,11 @@ def label_images(folder: Path, numbers: Mapping[str, int], recursive: bool = Fal
         for name, paths in listing.images.items()
         for path in paths
     }
+    if not labels:
+        raise ValueError(f"no images in the class folders of {folder}: they need files {' '.join(IMAGE_SUFFIXES)}")
     if listing.unread:
         counts = {name: len(paths) for name, paths in listing.images.items()}
         print("\n".join(describe_images(str(folder), counts, listing.unread)), file=sys.stderr)
-    if not labels:
-        raise ValueError(f"no images in the class folders of {folder}: they need files {' '.join(IMAGE_SUFFIXES)}")
     return labels
 
 

@@ -104,7 +104,7 @@ def list_images(dataset_path: str, names: Sequence[str] | None = None, recursive
             unread[_HIDDEN] += _count_images(entry.path)
         elif is_image_name(entry.name) and not entry.is_dir():
             unread[_BESIDE] += 1
-    return Listing(found, numbers, tuple(not_regular), +unread, changed, nested)
+    return Listing(found, numbers, tuple(not_regular), +unread, changed=changed, is_nested=nested)
 
 
 def describe_images(path: str, counts: Mapping[str, int], unread: Counter[str]) -> list[str]:

@@ -51,6 +51,7 @@ def write_confusion(folder: Path, confusion: np.ndarray, class_names: Sequence[s
         written.append(folder / CONFUSION_MATRIX)
         atomic_write(written[3], _draw_confusion(confusion, class_names))
     else:
+        (folder / CONFUSION_MATRIX).unlink(missing_ok=True)  # of an earlier evaluation
         print(f"{folder / CONFUSION_MATRIX} is left out: {MISSING_MATPLOTLIB}", file=sys.stderr, flush=True)
     return written
 

@@ -68,6 +68,7 @@ def write_full_report(folder: Path, evaluated: Evaluated) -> list[Path]:
     written = write_confusion(folder, evaluated.confusion, names)
     written.append(folder / "mistakes.csv")
     atomic_write(written[-1], to_csv(_mistake_rows(evaluated)))
+    (folder / _MISTAKES).unlink(missing_ok=True)  # of an earlier evaluation
     if evaluated.mistakes and has_matplotlib():
         contents = [image.content for image in evaluated.images]
         written.append(folder / _MISTAKES)

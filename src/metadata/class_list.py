@@ -20,17 +20,14 @@ def read_class_list(path: Path) -> list[str]:
             lines at the end.
 
     Raises:
-        ValueError: If it is no UTF-8 text, or other line breaks than these divide a line.
+        ValueError: If it is no UTF-8 text.
         OSError: If it cannot be read.
     """
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text: class names stand in a text file, one a line") from error
-    names = [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
-    for number, name in enumerate(names, start=1):
-        check_name(name, f"line {number} of {path}")
-    return names
+    return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
 
 
 def check_name(name: str, place: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
@@ -104,6 +105,56 @@ def test_a_report_without_mistakes_shows_none(tmp_path):
     assert "Most confused" not in text
     assert not (tmp_path / "mistakes.png").exists()
     assert (tmp_path / "mistakes.csv").read_text() == "image,class,taken for,probability\n"
+
+
+def test_an_older_report_leaves_no_mistakes(written):
+    assert (written / "mistakes.png").exists()
+    files = write_full_report(written, Evaluated("x", {}, np.diag([3, 4]), ["a", "b"]))
+    assert {path.name for path in written.iterdir()} == {path.name for path in files}
+
+
+def gradient(size: tuple[int, int]) -> np.ndarray:
+    """Return uint8 (height, width), from black at the left to white at the right."""
+    return np.tile(np.linspace(0, 255, size[0]).astype(np.uint8), (size[1], 1))
+
+
+def shown(tmp_path: Path, content: bytes) -> np.ndarray:
+    """Return the picture of one mistake as it is in mistakes.png, without the white around it."""
+    evaluated = Evaluated(
+        "x", {}, CONFUSION, NAMES, mistakes=[Mistake(0, 0, 1, 0.9)], images=[EncodedImage("x", content)]
+    )
+    write_full_report(tmp_path, evaluated)
+    dark = np.asarray(Image.open(tmp_path / "mistakes.png").convert("L")) < 250
+    # Letters have gaps: rows of the picture alone have a hundred pixels side by side that are not white.
+    runs = np.lib.stride_tricks.sliding_window_view(dark, 100, axis=1).all(2)
+    rows = np.flatnonzero(runs.any(1))
+    columns = np.flatnonzero(dark[rows].mean(0) > 0.9)
+    sheet = np.asarray(Image.open(tmp_path / "mistakes.png").convert("RGB")).astype(int)
+    return sheet[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+@pytest.mark.parametrize("kind", ["8 bit", "16 bit", "turned", "alpha"])
+def test_the_contact_sheet_shows_what_the_decoder_saw(tmp_path, kind):
+    grey = gradient((160, 80))
+    options: dict = {"format": "PNG"}
+    if kind == "16 bit":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    elif kind == "turned":
+        image, exif = Image.fromarray(grey).convert("RGB"), Image.Exif()
+        exif[0x0112] = 6  # to be turned by a quarter
+        options = {"format": "JPEG", "quality": 95, "exif": exif}
+    else:
+        image = Image.fromarray(grey).convert("RGB")
+        if kind == "alpha":
+            image.putalpha(0)
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    picture = shown(tmp_path, buffer.getvalue())
+    height, width, _ = picture.shape
+    assert 1.6 < width / height < 2.1  # not turned
+    middle = picture[height // 2].mean(1)
+    assert middle[0] < 20 and middle[-1] > 220
+    assert np.abs(middle - np.linspace(middle[0], middle[-1], width)).max() < 12
 
 
 def test_a_browser_shows_the_page_with_all_pictures(written, tmp_path):

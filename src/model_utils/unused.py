@@ -1,0 +1,53 @@
+"""Options that a command takes, as all commands share them, and that say nothing to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+# What a person could expect of a command that another one, or another option, does.
+_ELSEWHERE = {
+    "train.py": {
+        "checkpoint_path": "--resume goes on with a checkpoint, --pretrained begins with one",
+        "ckpt_file": "--resume goes on with a checkpoint, --pretrained begins with one",
+        "onnx_path": "training begins with checkpoints",
+        "eval_report": "eval.py writes it",
+        "eval_engine": "training evaluates by MindSpore",
+    },
+    "eval.py": {
+        "ckpt_file": "--checkpoint_path is evaluated",
+        "pretrained": "--checkpoint_path is evaluated",
+        "resume": "--checkpoint_path is evaluated",
+        "onnx_path": "eval_onnx.py evaluates it",
+    },
+    "eval_onnx.py": {
+        "ckpt_file": "--onnx_path is evaluated",
+        "checkpoint_path": "--onnx_path is evaluated",
+        "amp_level": "the file has its own precision",
+        "eval_engine": "ONNX Runtime evaluates",
+    },
+    "export.py": {
+        "checkpoint_path": "--ckpt_file is exported",
+        "onnx_path": "--ckpt_file is exported",
+        "pretrained": "--ckpt_file is exported",
+        "resume": "--ckpt_file is exported",
+        "class_map": "the file gets the class names of the checkpoint",
+        "amp_level": "the file is float32, an ONNX file as --onnx_precision says",
+        "test_data_dir": "eval.py and eval_onnx.py evaluate",
+        "eval_report": "eval.py and eval_onnx.py write it",
+    },
+}
+
+
+def say_unused(command: str, argv: Sequence[str]) -> None:
+    """Say on stderr which options of a command line have no effect that a person could expect.
+
+    Args:
+        command: Name of the command's file.
+        argv: Its arguments. What a file of settings holds may be meant for other commands.
+    """
+    elsewhere = _ELSEWHERE[command]
+    given = dict.fromkeys(word[2:].partition("=")[0] for word in argv if word.startswith("--"))
+    for name in given:
+        if name in elsewhere:
+            print(f"--{name} has no effect on {command}: {elsewhere[name]}", file=sys.stderr, flush=True)

@@ -1,0 +1,49 @@
+"""An option that a command takes and makes no use of is told, where a person could expect an effect."""
+
+from __future__ import annotations
+
+import pytest
+
+import eval as evaluate
+import eval_onnx
+import export
+import train
+from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.unused import _ELSEWHERE, say_unused
+
+DOORS = {
+    "train.py": (train, "run_train", []),
+    "eval.py": (evaluate, "run_eval", ["--checkpoint_path=x.ckpt"]),
+    "eval_onnx.py": (eval_onnx, "use_device", ["--onnx_path=x.onnx"]),
+    "export.py": (export, "run_export", ["--ckpt_file=x"]),
+}
+
+
+@pytest.mark.parametrize("command", DOORS)
+def test_every_such_option_is_told_before_work_begins(command, monkeypatch, capsys):
+    door, work, needed = DOORS[command]
+
+    def begin(_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(door, work, begin)
+    values = {"amp_level": "O0", "eval_engine": "onnx", "resume": "auto"}
+    words = [f"--{name}={values.get(name, 'x')}" for name in _ELSEWHERE[command]]
+    with pytest.raises(KeyboardInterrupt):
+        door.main([*needed, "--device_target=CPU", *words])
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said] == [
+        f"--{name} has no effect on {command}" for name in _ELSEWHERE[command]
+    ]
+
+
+def test_all_of_them_are_options():
+    for names in _ELSEWHERE.values():
+        for name in names:
+            with pytest.raises(ConfigError, match=r"^(?!unknown option)"):
+                parse_config([f"--{name}=0", "--device_target=none"], lambda _: "CPU")
+
+
+def test_options_with_an_effect_and_values_are_not_told(capsys):
+    say_unused("export.py", ["--ckpt_file", "class_map", "--file_name=--class_map"])
+    assert capsys.readouterr().err == ""
