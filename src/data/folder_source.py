@@ -39,13 +39,11 @@ class FolderSource:
     Args:
         path: Folder of the class folders.
         listing: What they hold.
-        recursive: Whether sub-folders of the class folders count.
         reads: Notes what is read of images in sub-folders.
     """
 
     path: str
     listing: Listing
-    recursive: bool = False
     reads: RecentReads = field(default_factory=RecentReads, compare=False)
 
     @property

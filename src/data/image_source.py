@@ -134,4 +134,4 @@ def open_images(path: str, recursive: bool = False) -> ImageSource:
     records = find_records(path)
     if records:
         return RecordSource(path, records)
-    return FolderSource(path, list_images(path, recursive=recursive), recursive)
+    return FolderSource(path, list_images(path, recursive=recursive))
