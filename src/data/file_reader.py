@@ -15,6 +15,8 @@ from src.data.image_limits import ImageLimits
 
 _IN_FLIGHT = 4096  # more images than MindSpore's queues hold between reading and decoding
 
+_FEW = 100  # images that one process has checked before a second one has started
+
 
 class RecentReads:
     """The images that were read last: MindSpore's errors do not name the files that Python has read."""
@@ -29,7 +31,8 @@ class RecentReads:
     def first_bad(self, limits: ImageLimits) -> tuple[str, str] | None:
         """Decode the images again, in processes of their own; return the first bad one and its reason."""
         paths = list(map(Path, dict.fromkeys(self._paths)))
-        reasons = dict(find_bad_images(paths, available_workers(), limits=limits))
+        workers = available_workers() if len(paths) > _FEW else 1
+        reasons = dict(find_bad_images(paths, workers, limits=limits))
         return next(((str(path), reasons[path]) for path in paths if path in reasons), None)
 
 
