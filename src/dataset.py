@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import mindspore.dataset as ds
@@ -175,11 +175,12 @@ def seen_share(image_size: int = DEFAULT_IMAGE_SIZE, crop_pct: float = CROP_PCT)
 
 
 @contextmanager
-def readable_errors(source: ImageSource) -> Iterator[None]:
+def readable_errors(source: ImageSource, on_error: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Turn the error of a pipeline that met an unreadable image into one line that names it.
 
     Args:
         source: The images of the pipeline.
+        on_error: Called before that is raised.
 
     Raises:
         ValueError: In the place of MindSpore's RuntimeError about an image.
@@ -190,4 +191,5 @@ def readable_errors(source: ImageSource) -> Iterator[None]:
         reason = source.explain(error)
         if reason is None:
             raise
+        on_error()
         raise ValueError(reason) from error

@@ -11,7 +11,7 @@ import mindspore as ms
 from mindspore import Parameter, Tensor
 
 from src.checkpoints.contents import unpack
-from src.common.files import replace_file, temporary_path
+from src.common.files import naming, replace_file, temporary_path
 from src.common.mindspore_log import silenced_logging
 
 # Only this project writes them, before all else: a file that has one but no checksum has lost its end.
@@ -39,8 +39,9 @@ def write_checkpoint(path: Path, parameters: Iterable[Parameter], first: Mapping
     temporary = temporary_path(path)
     temporary.mkdir(parents=True)
     try:
-        _save(first, parameters, temporary / "new.ckpt")
-        replace_file(temporary / "new.ckpt", path)
+        with naming(path):
+            _save(first, parameters, temporary / "new.ckpt")
+            replace_file(temporary / "new.ckpt", path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 # Network and FUSE file systems answer so when a folder cannot be flushed; the rename itself has happened by then.
@@ -37,12 +37,25 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(final)
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-        replace_file(temporary, final)
+        with naming(final):
+            temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+            replace_file(temporary, final)
     except BaseException:
         # The error being raised matters more than one of the clean-up.
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def naming(final: Path) -> Iterator[None]:
+    """Have an error of the system name the file that a block writes, in the place of none or of a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename
+        if error.errno and (name is None or any(map(is_temporary, (Path(name), *Path(name).parents)))):
+            raise OSError(error.errno, error.strerror, str(final)) from error
         raise
 
 
@@ -201,8 +214,12 @@ def move_aside(paths: Sequence[Path], folder: Path, copied: Sequence[Path] = ())
     if len(set(names)) < len(names):
         raise ValueError(f"cannot move files of the same name into one folder: {', '.join(map(str, existing))}")
     target = _make_numbered_folder(folder)
-    for path in copied:
-        shutil.copy2(path, target / path.name)
+    try:
+        for path in copied:
+            shutil.copy2(path, target / path.name)
+    except OSError:
+        shutil.rmtree(target, ignore_errors=True)  # half a copy of what has stayed where it was
+        raise
     for path in existing:
         shutil.move(path, target / path.name)
     return target

@@ -15,6 +15,7 @@ from src.common.files import printable
 from src.common.regular_file import NOT_REGULAR, read_regular
 from src.data.encoded_image import EncodedImage
 from src.data.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS, Listing, list_images
+from src.data.lost_data import describe_loss
 from src.data.share import Share
 from src.metadata.class_list import same_name
 
@@ -115,6 +116,10 @@ class FolderSource:
         found = _BAD_FILE.search(str(error))
         if not found:
             return None
+        folders = [os.path.join(self.path, name) for name in self.class_names]
+        loss = None if found[2] else describe_loss(found[1], self.path, folders)
+        if loss:
+            return f"cannot read image {printable(found[1])}: {loss}"
         reason = found[2] or "the file cannot be opened"
         if reason.startswith(_EMPTY):
             behind = _RAISED.search(str(error), found.end())

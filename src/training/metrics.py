@@ -13,8 +13,9 @@ from typing import Any
 
 from src.checkpoints.names import CURVES
 from src.checkpoints.position import Position
-from src.common.files import atomic_write, to_csv
+from src.common.files import atomic_write, naming, to_csv
 from src.common.plotting import has_matplotlib, new_figure, to_png
+from src.common.system_errors import describe
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class MetricsLog:
         """
         if row == self._last:
             return
-        with self.path.open("a", encoding="utf-8", newline="") as stream:
+        with naming(self.path), self.path.open("a", encoding="utf-8", newline="") as stream:
             stream.write(_to_line(row))
             stream.flush()
             os.fsync(stream.fileno())
@@ -178,7 +179,8 @@ def write_curves(metrics: Path) -> Path | None:
             return None
         atomic_write(picture, _draw_curves(rows))
     except Exception as error:  # noqa: BLE001 - hours of training are worth more than any picture
-        print(f"{picture} is left out: {error}", file=sys.stderr, flush=True)
+        reason = describe(error) if isinstance(error, OSError) else error
+        print(f"{picture} is left out: {reason}", file=sys.stderr, flush=True)
         return None
     return picture
 
