@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -202,7 +203,8 @@ def _introduce(source: ImageSource, count: int) -> None:
         )
     print(line, flush=True)
     if sum(unread.values()) > _LARGE_SHARE * count:
-        print(f"warning: {sum(unread.values()):,} files of {printable(source.path)} are not read", flush=True)
+        lost = sum(unread.values())
+        print(f"warning: {lost:,} files of {printable(source.path)} are not read", file=sys.stderr, flush=True)
 
 
 def _report(bad: dict[str, str], count: int, folder: str) -> None:

@@ -88,7 +88,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     is_done = training.start.position.epoch >= config.epoch_size
     owes = owes_validation(config, training.folder, training.start, group)
     if is_done and not (owes and is_here(training.start, training.folder)):
-        say_done(config, training.start)
+        say_done(config, training.start, owes=owes)
         return training.folder
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata))
