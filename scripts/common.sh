@@ -61,7 +61,7 @@ check_options() {
 # installed_python: print the Python that runs the project: PYTHON if set, else that of .venv, else what find_python finds.
 installed_python() {
     local python="$ROOT/.venv/bin/python"
-    [[ -z "${PYTHON:-}" && -x "$python" ]] || python="$(find_python)"
+    [[ -z "${PYTHON:-}" && -x "$python" ]] || python="$(find_python)" || return
     printf '%s\n' "$python"
 }
 
