@@ -9,6 +9,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from src.common.mindspore_log import silence_mindspore
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -19,6 +20,7 @@ from src.model_utils.unused import say_unused
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
+    silence_mindspore()
     config = parse_config(argv, resolve_device, __doc__)
     say_unused(Path(__file__).name, argv)
     if not config.checkpoint_path:

@@ -9,7 +9,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from src.common.mindspore_log import silence_compiler
+from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_cpu_library
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
@@ -21,7 +21,7 @@ from src.model_utils.unused import say_unused
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
-    silence_compiler()
+    silence_mindspore()
     config = parse_config(argv, resolve_device, __doc__)
     say_unused(Path(__file__).name, argv)
     run_train(config)

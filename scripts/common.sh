@@ -38,6 +38,16 @@ absolute_folder() {
     realpath -- "$2"
 }
 
+# expand_home PATH: print the path with the home folder for a ~ before its first slash, which a shell leaves in --option=~/x.
+expand_home() {
+    if [[ "$1" == \~ || "$1" == \~/* ]]; then
+        [[ "${HOME:-}" == /* ]] || die 2 "$1: no home folder is known: set HOME to an absolute path, or write the path in full"
+        printf '%s\n' "$HOME${1:1}"
+    else
+        printf '%s\n' "$1"
+    fi
+}
+
 # check_number NAME VALUE LEAST: end the script unless the value is a number from LEAST on.
 check_number() {
     [[ "$2" =~ ^(0|[1-9][0-9]{0,8})$ && "$2" -ge "$3" ]] || wrong_usage "$1 must be a number from $3 on: $2"
@@ -51,7 +61,7 @@ check_options() {
 # installed_python: print the Python that runs the project: PYTHON if set, else that of .venv, else what find_python finds.
 installed_python() {
     local python="$ROOT/.venv/bin/python"
-    [[ -z "${PYTHON:-}" && -x "$python" ]] || python="$(find_python)"
+    [[ -z "${PYTHON:-}" && -x "$python" ]] || python="$(find_python)" || return
     printf '%s\n' "$python"
 }
 

@@ -69,6 +69,7 @@ python="$(installed_python)"
 
 check_runtime_home
 if [[ -n "$build" ]]; then
+    build="$(expand_home "$build")"
     folders=("$(realpath -m -- "$build")")
 else
     mapfile -t folders < <(build_folders)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import mindspore.dataset as ds
@@ -185,12 +185,15 @@ def seen_share(image_size: int = DEFAULT_IMAGE_SIZE, crop_pct: float = CROP_PCT)
 
 
 @contextmanager
-def readable_errors(source: ImageSource, limits: ImageLimits = RECIPE_LIMITS) -> Iterator[None]:
+def readable_errors(
+    source: ImageSource, limits: ImageLimits = RECIPE_LIMITS, on_error: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Turn the error of a pipeline that met an unreadable image into one line that names it.
 
     Args:
         source: The images of the pipeline.
         limits: What they had to keep to.
+        on_error: Called before that is raised.
 
     Raises:
         ValueError: In the place of MindSpore's RuntimeError about an image.
@@ -201,4 +204,5 @@ def readable_errors(source: ImageSource, limits: ImageLimits = RECIPE_LIMITS) ->
         reason = source.explain(error, limits)
         if reason is None:
             raise
+        on_error()
         raise ValueError(reason) from error

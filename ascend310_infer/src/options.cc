@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cstdlib>
 #include <iostream>
 #include <limits>
 #include <map>
@@ -36,6 +37,22 @@ CLI::Validator WholeNumber(uint64_t least, uint64_t most) {
   return CLI::Validator(check, "");
 }
 
+// A shell leaves the ~ of --option=~/folder as it is: without this, a folder of that name would appear.
+CLI::Validator HomeFolder() {
+  const auto expand = [](std::string &path) -> std::string {
+    if (path != "~" && path.compare(0, 2, "~/") != 0) {
+      return "";
+    }
+    const char *const home = std::getenv("HOME");
+    if (home == nullptr || *home != '/') {
+      return path + ": no home folder is known: set HOME to an absolute path, or write the path in full";
+    }
+    path.replace(0, 1, home);
+    return "";
+  };
+  return CLI::Validator(expand, "");
+}
+
 // The model is read more than once, so it cannot be a pipe, and a device might never end.
 CLI::Validator RegularFile() {
   return CLI::Validator(
@@ -58,10 +75,12 @@ std::optional<Options> ParseOptions(int argc, const char *const *argv) {
   app.add_option("--model_path", options.model_path, "The exported .mindir file")
       ->required()
       ->check(CLI::ExistingFile)
-      ->check(RegularFile());
+      ->check(RegularFile())
+      ->transform(HomeFolder());
   app.add_option("--dataset_path", options.dataset_path, "The folder of images; sub-folders are read too")
       ->required()
-      ->check(CLI::ExistingDirectory);
+      ->check(CLI::ExistingDirectory)
+      ->transform(HomeFolder());
   std::string device = "Ascend310";
   app.add_option("--device_type", device, "Ascend310, Ascend310P, GPU or CPU")
       ->check(CLI::IsMember(kDevices).description(""));
@@ -69,8 +88,9 @@ std::optional<Options> ParseOptions(int argc, const char *const *argv) {
       ->transform(WholeNumber(0, std::numeric_limits<uint32_t>::max()));
   app.add_option("--result_path", options.result_path,
                  "The folder of the logits, a .bin file an image, predictions.csv and metadata.json; it may hold none "
-                 "before");
-  app.add_option("--time_path", options.time_path, "The folder of test_perform_static.txt");
+                 "before")
+      ->transform(HomeFolder());
+  app.add_option("--time_path", options.time_path, "The folder of test_perform_static.txt")->transform(HomeFolder());
   app.add_option("--threads", options.threads, "Threads that read and decode images, 1 to 1024")
       ->transform(WholeNumber(1, 1024));
   app.add_option("--topk", options.topk, "Classes an image in predictions.csv, 1 or more")
@@ -80,7 +100,8 @@ std::optional<Options> ParseOptions(int argc, const char *const *argv) {
       ->transform(WholeNumber(1, kMostPixels));
   app.add_option("--class_names", options.class_names,
                  "A UTF-8 text with the name of class 0, 1, ... on its lines, in the place of the model's own")
-      ->check(CLI::ExistingFile);
+      ->check(CLI::ExistingFile)
+      ->transform(HomeFolder());
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp &) {

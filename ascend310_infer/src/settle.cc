@@ -4,8 +4,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "printable.h"
-
 namespace infer {
 namespace {
 
@@ -25,8 +23,7 @@ void RemarkOnNames(const ModelShape &model, const Metadata &metadata, const std:
   const auto [ours, theirs] = std::mismatch(given.begin(), given.end(), metadata.class_names.begin());
   if (ours != given.end()) {
     remarks->push_back("the names of --class_names count, which are not those in " + model.path.string() + ": class " +
-                       std::to_string(ours - given.begin()) + " is " + Printable(*ours) + ", and there " +
-                       Printable(*theirs));
+                       std::to_string(ours - given.begin()) + " is " + *ours + ", and there " + *theirs);
   }
 }
 

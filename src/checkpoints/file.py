@@ -41,7 +41,7 @@ def write_checkpoint(path: Path, parameters: Iterable[Parameter], first: Mapping
     try:
         with naming(path):
             _save(first, parameters, temporary / "new.ckpt")
-        replace_file(temporary / "new.ckpt", path)
+            replace_file(temporary / "new.ckpt", path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -10,7 +10,6 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 # Network and FUSE file systems answer so when a folder cannot be flushed; the rename itself has happened by then.
@@ -40,7 +39,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     try:
         with naming(final):
             temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-        replace_file(temporary, final)
+            replace_file(temporary, final)
     except BaseException:
         # The error being raised matters more than one of the clean-up.
         with contextlib.suppress(OSError):
@@ -48,21 +47,15 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         raise
 
 
-@contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Give an error of the system a file name: one that comes while a file is written, as on a full disk, has none.
-
-    Args:
-        path: The file that is written in the block.
-
-    Raises:
-        OSError: What the block raises, with a file name.
-    """
+@contextlib.contextmanager
+def naming(final: str | os.PathLike[str]) -> Iterator[None]:
+    """Have an error of the system name the file that a block writes, in the place of none or of a temporary one."""
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = os.fspath(path)
+        name = error.filename
+        if error.errno and (name is None or any(map(is_temporary, (Path(name), *Path(name).parents)))):
+            raise OSError(error.errno, error.strerror, os.fspath(final)) from error
         raise
 
 
@@ -223,8 +216,12 @@ def move_aside(paths: Sequence[Path], folder: Path, copied: Sequence[Path] = ())
     if len(set(names)) < len(names):
         raise ValueError(f"cannot move files of the same name into one folder: {', '.join(map(str, existing))}")
     target = _make_numbered_folder(folder)
-    for path in copied:
-        shutil.copy2(path, target / path.name)
+    try:
+        for path in copied:
+            shutil.copy2(path, target / path.name)
+    except OSError:
+        shutil.rmtree(target, ignore_errors=True)  # half a copy of what has stayed where it was
+        raise
     for path in existing:
         shutil.move(path, target / path.name)
     return target

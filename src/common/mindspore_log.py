@@ -19,10 +19,11 @@ def silenced_logging() -> Iterator[None]:
         logging.disable(before)
 
 
-def silence_compiler() -> None:
-    """Keep MindSpore's compiler to errors; to be called before MindSpore is imported.
+def silence_mindspore() -> None:
+    """Keep MindSpore's log to what this project does not say itself; to be called before MindSpore is imported.
 
-    It warns of its cache of graphs, found or not. Levels that a user has set count instead.
+    Its compiler warns of its cache of graphs, found or not; its data sets log what they raise. Levels that a user has
+    set count instead.
     """
     if "GLOG_v" not in os.environ:
-        os.environ.setdefault("MS_SUBMODULE_LOG_v", "{PIPELINE:3}")
+        os.environ.setdefault("MS_SUBMODULE_LOG_v", "{PIPELINE:3,MD:4}")

@@ -23,6 +23,7 @@ from io import BytesIO
 from pathlib import Path
 
 from src.common.files import naming, printable, replace_file, temporary_path
+from src.common.system_errors import describe
 from src.cpu.own_files import close_to_others, open_own_folder, read_own, remove_left
 from src.model_utils.config import DEFAULT_FILE, Config
 
@@ -96,7 +97,8 @@ class CompileCache:
             own.mkdir(mode=0o700)
             self._own = own
             self._found = self._read()
-            _write_files(own, self._found)
+            with naming(self._entry):
+                _write_files(own, self._found)
         except OSError as error:
             self._give_up(error)
             return
@@ -115,7 +117,7 @@ class CompileCache:
             # MindSpore reads the source while it compiles: of a changed one nobody knows which it has read.
             if files != self._found and _is_whole(files) and source_digest() == self._source:
                 self._keep(_pack(files, self._entry.name))
-            _remove_old(self._folder)
+            _remove_old(self._folder, self._entry)
         except OSError as error:
             self._give_up(error)
         self.discard()
@@ -144,14 +146,16 @@ class CompileCache:
         """Put an entry in its place, whole."""
         assert self._own is not None
         temporary = self._own / "entry"  # where nobody else can reach it before it is closed to them
-        with naming(temporary):
+        with naming(self._entry):
             temporary.write_bytes(data)
-        close_to_others(temporary)
-        replace_file(temporary, self._entry)
+            close_to_others(temporary)
+            replace_file(temporary, self._entry)
 
     def _give_up(self, error: OSError) -> None:
-        problem = f"{error.strerror}: {error.filename}"
-        print(f"compiling without a cache of graphs ({problem}); choose another --compile_cache=FOLDER", flush=True)
+        print(
+            f"compiling without a cache of graphs ({describe(error)}); choose another --compile_cache=FOLDER",
+            flush=True,
+        )
         self.discard()
 
 
@@ -210,14 +214,18 @@ def _is_whole(files: dict[str, bytes]) -> bool:
         return False
 
 
-def _remove_old(folder: Path) -> None:
-    """Remove all but the entries that were used last, and what killed processes have left; nothing of anyone else's."""
+def _remove_old(folder: Path, used: Path) -> None:
+    """Remove all but the entries that were used last, and what killed processes have left; nothing of anyone else's.
+
+    The one that has just been used stays, and comes first where a clock has been set back: no other may be later.
+    """
+    now = time.time()
     ages = {}
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another process is removing it too
             status = path.lstat()
             if re.fullmatch(_ENTRY, path.name) and stat.S_ISREG(status.st_mode):
-                ages[path] = time.time() - status.st_mtime
+                ages[path] = -1.0 if path == used else abs(now - status.st_mtime)
     for path in sorted(ages, key=ages.__getitem__)[ENTRIES:]:
         with contextlib.suppress(OSError):
             path.unlink()

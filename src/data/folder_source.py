@@ -18,6 +18,7 @@ from src.data.file_reader import FileReader, RecentReads
 from src.data.image_folders import IMAGE_SUFFIXES, SUFFIX_FORMS
 from src.data.image_limits import RECIPE_LIMITS, ImageLimits
 from src.data.listing import Listing, list_images
+from src.data.lost_data import describe_loss
 from src.data.share import Share
 from src.metadata.class_list import same_name
 
@@ -157,15 +158,24 @@ class FolderSource:
         """Name the image that MindSpore could not read."""
         if self.listing.is_nested:
             bad = self.reads.first_bad(limits)
-            return self._describe(*bad) if bad else None
+            if bad is None:
+                return None
+            return self._describe(*bad) if os.path.lexists(bad[0]) else self._describe_loss(bad[0])
         found = _BAD_FILE.search(str(error))
         if not found:
             return None
+        loss = None if found[2] else self._describe_loss(found[1])
+        if loss:
+            return loss
         reason = found[2] or "the file cannot be opened"
         if reason.startswith(_EMPTY):
             behind = _RAISED.search(str(error), found.end())
             reason = reason.removeprefix(_EMPTY).strip() or (behind and (behind[1] or behind[2])) or "no reason given"
         return self._describe(found[1], reason.removeprefix("[Internal ERROR] ").rstrip("."))
+
+    def _describe_loss(self, path: str) -> str | None:
+        loss = describe_loss(path, self.path, [os.path.join(self.path, name) for name in self.class_names])
+        return loss and f"cannot read image {printable(path)}: {loss}"
 
     def _describe(self, path: str, reason: str) -> str:
         return (

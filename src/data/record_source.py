@@ -12,9 +12,11 @@ from itertools import islice
 import mindspore.dataset as ds
 from mindspore.mindrecord import FileReader
 
+from src.common.files import printable
 from src.data.encoded_image import EncodedImage
 from src.data.image_limits import RECIPE_LIMITS, ImageLimits
 from src.data.jpeg_decoder import JPEG_START
+from src.data.lost_data import describe_loss
 from src.data.record_set import RECORD_SUFFIX, RecordSet
 from src.data.share import Share
 
@@ -93,6 +95,9 @@ class RecordSource:
         """Tell how the files are mended if MindSpore could not read one."""
         if RECORD_SUFFIX not in str(error):
             return None
+        missing = next((file for file in self._files if not os.path.lexists(file)), None)
+        if missing and (loss := describe_loss(missing, self.path, self._files)):
+            return f"cannot read {printable(missing)}: {loss}"
         # MindSpore may name another file than the damaged one.
         return (
             f"cannot read the MindRecord files in {self.path}: `python tools/make_mindrecord.py DATA {self.path}`, "

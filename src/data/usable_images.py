@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,10 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
         check = partial(check, micro_batches=config.gradient_accumulation)
     count = check()
     if group.rank == 0:
-        print("\n".join(describe_images(source.path, source.counts(), source.unread())), flush=True)
+        line, *warnings = describe_images(source.path, source.counts(), source.unread())
+        print(line, flush=True)
+        for warning in warnings:
+            print(warning, file=sys.stderr, flush=True)
     if config.bad_images == "error":
         source.check_regular()
         return UsableImages(source, count)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from src.common.files import printable
 from src.common.output import Output, safe_output
+from src.common.system_errors import describe
 from src.common.utf8 import use_utf8
 from src.model_utils.config import ConfigError
 
@@ -92,10 +93,7 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
 
 def _describe(error: Exception, debug: bool) -> str:
     """Return an error as one line of limited length."""
-    message = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-        message = ": ".join([error.strerror, *names])
+    message = describe(error) if isinstance(error, OSError) else str(error)
     # Below a line of dashes MindSpore tells its developers where in its code it was.
     message = re.split(r"\n-{20,}\n", message)[0]
     expected = isinstance(error, ValueError | OSError)

@@ -10,12 +10,12 @@ import mindspore as ms
 import numpy as np
 
 from src.checkpoints.position import Position
-from src.common.files import printable
 from src.data.usable_images import UsableImages
 from src.metadata.metadata import Metadata, Provenance
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.derived_settings import amp_level, label_smoothing, loss_scale, sinks_data, workers
 from src.model_utils.local_adapter import Group
+from src.model_utils.weights_settings import say
 from src.training.origin import Origin
 from src.training.resume import Start
 from src.training.schedule_change import schedule_change
@@ -58,8 +58,7 @@ def describe_run(
     if not (origin and goes_on and start.checkpoint):
         return metadata
     metadata, note = go_on(origin, metadata, start.position)
-    for line in filter(None, [note, schedule_change(config, origin, start.position)]):
-        print(printable(line), flush=True)
+    say(filter(None, [note, schedule_change(config, origin, start.position)]))
     return metadata
 
 

@@ -16,6 +16,7 @@ from src.common.files import atomic_write, move_aside, remove_temporary
 from src.model_utils.beside import CLASS_NAMES, CONFIG
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.config_file import read_documents
+from src.model_utils.derived_settings import amp_level
 from src.model_utils.local_adapter import Group, gather_from_ranks
 from src.training.metrics import MetricsLog, Row, read_metrics, rows_until
 from src.training.origin import AUTO
@@ -82,10 +83,11 @@ def open_line(config: Config, folder: Path, names: list[str], start: Start) -> L
     aside = _leave_others(config, folder, start, position)
     if aside:
         print(f"files of an earlier run are in {aside} now", flush=True)
+    # First: beside nothing else, one run that ended early is told from another by it.
+    atomic_write(folder / CONFIG, config.to_yaml())
     metrics = MetricsLog(folder / METRICS, position)
     if not (folder / CLASS_NAMES).exists():
         atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
-    atomic_write(folder / CONFIG, config.to_yaml())
     best, before = read_position(folder / BEST_CHECKPOINT), start.position.best_top_1
     if config.eval_while_train and config.save_checkpoint and not best and before >= 0:
         print(f"no checkpoint here has the best top-1 so far, {before:.4f}: the best is looked for anew", flush=True)
@@ -158,6 +160,8 @@ def _comes_out_alike(config: Config, folder: Path, *, goes_on: bool) -> bool:
     for settings in (before, now):
         if goes_on or settings.get("resume") == AUTO:
             settings["resume"] = ""
+        if settings.get("amp_level") == "auto":  # which a run that goes on has from its checkpoint in full
+            settings["amp_level"] = amp_level(config.replace(amp_level="auto"))
     return before == now
 
 

@@ -15,6 +15,7 @@ from src.checkpoints.names import CURVES
 from src.checkpoints.position import Position
 from src.common.files import atomic_write, naming, to_csv
 from src.common.plotting import has_matplotlib, new_figure, to_png
+from src.common.system_errors import describe
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ def write_curves(metrics: Path) -> Path | None:
             return None
         atomic_write(picture, _draw_curves(rows))
     except Exception as error:  # noqa: BLE001 - hours of training are worth more than any picture
-        print(f"{picture} is left out: {error}", file=sys.stderr, flush=True)
+        reason = describe(error) if isinstance(error, OSError) else error
+        print(f"{picture} is left out: {reason}", file=sys.stderr, flush=True)
         return None
     return picture
 

@@ -19,7 +19,7 @@ from src.metadata.metadata import Metadata
 from src.model_utils.beside import SETTINGS
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks
-from src.model_utils.weights_settings import check_training, settle
+from src.model_utils.weights_settings import check_training, say, settle
 
 AUTO = "auto"
 
@@ -72,7 +72,7 @@ def settle_origin(config: Config, group: Group) -> tuple[Config, Origin | None]:
         return config, None
     config, origin, notes = follow_origin(config, origin, class_names, config.train_data_dir)
     if group.rank == 0:
-        print("".join(f"{note}\n" for note in notes), end="", flush=True)
+        say(notes)
     return config, origin
 
 

@@ -53,8 +53,13 @@ def restore(config: Config, state: TrainingState, steps_per_epoch: int, origin: 
     return start
 
 
-def say_done(config: Config, start: Start) -> None:
+def say_done(config: Config, start: Start, *, owes: bool) -> None:
     """Say that nothing is left to train, which only `auto` may find.
+
+    Args:
+        config: With `resume` and `epoch_size`.
+        start: Where the training would go on.
+        owes: Whether a validation is wanted that its folder does not have.
 
     Raises:
         ConfigError: If a checkpoint is named.
@@ -62,7 +67,7 @@ def say_done(config: Config, start: Start) -> None:
     if config.resume != AUTO:
         raise ConfigError(
             f"nothing to train: {start.position.epoch} of {config.epoch_size} epochs are done; raise --epoch_size to "
-            f"go on"
+            f"go on{f', or validate it with eval.py --checkpoint_path={start.checkpoint}' if owes else ''}"
         )
     print(f"all {config.epoch_size} epochs are done already", flush=True)
 

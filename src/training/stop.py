@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import mindspore as ms
 import numpy as np
 
 from src.checkpoints.keeper import CheckpointKeeper
+from src.common.system_errors import describe
 from src.model_utils.command import Interrupted
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
 from src.training.interrupts import InterruptKeeper
@@ -97,6 +99,7 @@ class StopOnSignal(ms.train.Callback):
         self._keeper = keeper
         self._plan = plan
         self._is_compiled = False
+        self._finished: ms.train.RunContext | None = None
 
     def on_train_step_begin(self, run_context: ms.train.RunContext) -> None:
         # A library call cannot be interrupted from Python, and the first step compiles: nothing is lost yet.
@@ -108,6 +111,7 @@ class StopOnSignal(ms.train.Callback):
     def on_train_step_end(self, run_context: ms.train.RunContext) -> None:
         self._stop.catch()
         self._is_compiled = True
+        self._finished = run_context
         self.end_if_asked(run_context)
 
     def end_if_asked(self, run_context: ms.train.RunContext) -> None:
@@ -123,6 +127,24 @@ class StopOnSignal(ms.train.Callback):
         where = f"epoch {position.epoch + 1}, step {position.step}" if position.step else f"epoch {position.epoch}"
         saved = f"; wrote {path}, --resume=auto goes on from there" if path else ""
         raise Interrupted(f"stopped by {signal.Signals(number).name} after {where}{saved}", number)
+
+    def save_finished(self) -> None:
+        """Save the last finished step where the images of the next one cannot be read, if this process trains alone.
+
+        Of several ranks the others may be in a step that never ends.
+        """
+        if self._finished is None or self._keeper is None or self._group.size > 1:
+            return
+        with contextlib.suppress(ValueError):  # the loss is NaN
+            self._log.note(self._finished)
+            try:
+                path = self._keeper.save(self._plan.finished(self._finished))
+                print(f"what has been trained so far is in {path}", flush=True)
+                self._log.flush(self._finished)
+            except OSError as error:  # the disk that has gone may be the same one
+                print(
+                    f"warning: what was trained since the last checkpoint is lost: {describe(error)}", file=sys.stderr
+                )
 
     @contextmanager
     def let_through(self) -> Iterator[None]:

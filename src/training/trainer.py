@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,6 +54,7 @@ class _Training:
     plan: TrainingPlan
     start: Start
     folder: Path
+    images: UsableImages
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,11 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     config, origin = settle_origin(config, group)
     train_images, test_images = check_data(config, group)
     new_dataset = partial(train_dataset, config, group, train_images)
-    training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images.class_names)
+    training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images)
     is_done = training.start.position.epoch >= config.epoch_size
     owes = owes_validation(config, training.folder, training.start, group)
     if is_done and not (owes and is_here(training.start, training.folder)):
-        say_done(config, training.start)
+        say_done(config, training.start, owes=owes)
         return training.folder
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata))
@@ -96,14 +97,13 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         if library:
             use_cpu_operators(network, library)
     masks = [] if sinks_data(config) else [_dropout_masks(training)]
-    with _open_folder(training, train_images, test_images) as (metrics, keeper):
+    with _open_folder(training, test_images) as (metrics, keeper):
         validation = Validation(_evaluation(training, test_images), metrics, keeper) if test_images else None
         if validation and owes:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
         if not is_done:
             outputs = _Outputs(validation, metrics, keeper)
-            limits = ImageLimits.of(config)
-            with readable_errors(train_images.source, limits), _compiled_once(training, library, owes) as compiling:
+            with _compiled_once(training, library, owes) as compiling:
                 _fit(training, new_dataset, [*masks, *compiling], outputs)
     return training.folder
 
@@ -128,23 +128,24 @@ def _fit(
             plan, log, on_signal, validation=outputs.validation, metrics=outputs.metrics, keeper=outputs.keeper
         )
         callbacks = [*first, log, on_signal, epoch_end]
-        _run(model, new_dataset, callbacks, start=start, epochs=config.epoch_size, sink=sinks_data(config))
+        with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
+            _run(model, new_dataset, callbacks, start=start, epochs=config.epoch_size, sink=sinks_data(config))
 
 
 def _build(
-    config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, class_names: Sequence[str]
+    config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, images: UsableImages
 ) -> _Training:
     """Build what is trained, with the weights and the momentum that training starts with."""
     ms.set_seed(config.seed)
     network = xception(config.num_classes)
-    prepare_fine_tuning(config, network, origin, class_names)
+    prepare_fine_tuning(config, network, origin, images.class_names)
     images_per_step = config.batch_size * config.gradient_accumulation * group.size
     plan = TrainingPlan(build_schedule(config, steps_per_epoch), steps_per_epoch, images_per_step)
     optimizer = build_optimizer(config, network, plan.schedule)
     state = TrainingState(network, optimizer, build_average(config, network))
     folder = checkpoint_folder(config)
     start = restore(config, state, steps_per_epoch, origin, group)
-    return _Training(config=config, group=group, state=state, plan=plan, start=start, folder=folder)
+    return _Training(config=config, group=group, state=state, plan=plan, start=start, folder=folder, images=images)
 
 
 def _dropout_masks(training: _Training) -> DropoutMasks:
@@ -157,7 +158,7 @@ def _dropout_masks(training: _Training) -> DropoutMasks:
 
 @contextmanager
 def _open_folder(
-    training: _Training, train_images: UsableImages, test_images: EvaluationSet | None
+    training: _Training, test_images: EvaluationSet | None
 ) -> Iterator[tuple[MetricsLog | None, CheckpointKeeper | None]]:
     """Keep the folder for this training, and begin its files; only the first rank writes any."""
     if training.group.rank != 0:
@@ -166,8 +167,10 @@ def _open_folder(
     config, folder, start = training.config, training.folder, training.start
     with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
         print(f"configuration:\n{config.to_yaml()}", flush=True)
-        line = open_line(config, folder, train_images.class_names, start)
-        for path in write_bad_images(folder / BAD_IMAGES, train_images, *([test_images.images] if test_images else [])):
+        line = open_line(config, folder, training.images.class_names, start)
+        for path in write_bad_images(
+            folder / BAD_IMAGES, training.images, *([test_images.images] if test_images else [])
+        ):
             print(f"the bad images are listed in {path}", flush=True)
         yield line.metrics, _keeper(training, line.best_top_1)
 

@@ -113,6 +113,16 @@ def test_a_number_of_classes_that_is_none_is_refused(flat, images, tmp_path, val
     assert not (tmp_path / "result_Files").exists()
 
 
+def test_a_tilde_that_the_shell_left_is_the_home_folder(flat, images, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = run_program(flat, images, tmp_path, "--class_names=~/absent.txt")
+    assert result.returncode == 2
+    assert f"{tmp_path}/absent.txt" in result.stderr
+    monkeypatch.setenv("HOME", "")
+    result = run_program(flat, images, tmp_path, "--class_names=~/absent.txt")
+    assert "~/absent.txt: no home folder is known" in result.stderr
+
+
 def test_long_paths_have_the_names_that_scoring_looks_for(flat, images, tmp_path):
     deep = images / ("k" * 200) / ("狗" * 70)
     deep.mkdir(parents=True)

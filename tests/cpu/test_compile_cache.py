@@ -188,6 +188,18 @@ def test_the_graphs_used_last_are_kept(tmp_path):
     assert kept == {*keys, KEY.replace("0", "f")} - {keys[-2]}
 
 
+def test_a_clock_that_was_set_back_costs_nobody_the_graph_just_used(tmp_path):
+    for number in range(ENTRIES):
+        compile_with(tmp_path, graph(), f"{number:064}")
+        os.utime(tmp_path / f"{number:064}.graph", (0, time.time() + 100000 + number))
+    own = KEY.replace("0", "f")
+    for _ in range(2):
+        compile_with(tmp_path, graph(), own)
+        assert len(list(tmp_path.iterdir())) == ENTRIES
+    assert compile_with(tmp_path, graph(), own) is not None
+    assert not (tmp_path / f"{ENTRIES - 1:064}.graph").exists()  # the furthest from now
+
+
 # Where there is no cache
 
 

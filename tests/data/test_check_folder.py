@@ -134,7 +134,8 @@ def test_what_is_not_read_is_said_at_the_start(tmp_path, capsys):
         (tmp_path / name).touch()
     config = parse_config(["--num_classes=2"], lambda _: "CPU")
     usable_images(config, open_images(str(tmp_path)), Group())
-    first, second = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    (first,) = said.out.splitlines()
     assert first.startswith(f"2 images in 2 classes of {tmp_path}; not read: 2 .gif, ")
     assert set(first.split("; not read: ")[1].split(", ")) == {
         "2 .gif",
@@ -142,7 +143,7 @@ def test_what_is_not_read_is_said_at_the_start(tmp_path, capsys):
         "1 in sub-folders",
         "1 beside the class folders",
     }
-    assert second == f"warning: 5 files of {tmp_path} are not read; --recursive reads those in sub-folders"
+    assert said.err == f"warning: 5 files of {tmp_path} are not read; --recursive reads those in sub-folders\n"
 
 
 def test_an_empty_class_folder_is_named_before_the_number_of_classes(tmp_path):

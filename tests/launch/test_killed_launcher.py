@@ -80,6 +80,16 @@ def test_ranks_save_when_the_launcher_is_killed(bench, victim):
     assert len(list(bench.work.glob("saved *"))) == 2
 
 
+@pytest.mark.parametrize("launcher", ["table", "msrun"])
+def test_ranks_save_when_both_processes_of_the_launcher_are_killed_at_once(bench, launcher):
+    launch = start(bench, launcher, SAVES, seconds=60)
+    for process in (child(launch.process.pid), launch.process.pid):
+        os.kill(process, signal.SIGKILL)
+    wait_until(lambda: not launch.processes())
+    launch.process.communicate()
+    assert len(list(bench.work.glob("saved [01]"))) == 2
+
+
 def test_ranks_save_when_the_terminal_of_the_launcher_is_closed(bench):
     ours, theirs = pty.openpty()
     environment = bench.environment(SAVES) | bench.pretend_version("2.7.0")

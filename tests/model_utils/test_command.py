@@ -45,7 +45,7 @@ def test_arguments_are_those_given_or_those_of_the_process(monkeypatch):
         (ConfigError("unknown option --x"), 2, "error: unknown option --x"),
         (ValueError("two\n  lines"), 1, "error: two lines"),
         (ValueError(), 1, "error: ValueError"),
-        (OSError(28, "No space left on device", "a.ckpt"), 1, "error: No space left on device: a.ckpt"),
+        (OSError(13, "Permission denied", "a.ckpt"), 1, "error: Permission denied: a.ckpt"),
         (OSError("plain words"), 1, "error: plain words"),
         (OSError(18, "Invalid link", "a", None, "b"), 1, "error: Invalid link: a: b"),
         (RuntimeError("broken"), 1, "error: RuntimeError: broken (--debug shows the traceback)"),

@@ -107,6 +107,14 @@ def test_a_folder_can_be_given(project, work, tmp_path, form):
     assert (work / "arguments").read_text().splitlines()[-2:] == ["--device_type", "CPU"]
 
 
+@pytest.mark.parametrize("form", [["--build", "~/a build"], ["--build=~/a build"]])
+def test_a_tilde_that_the_shell_left_is_the_home_folder(project, work, tmp_path, form):
+    result = start(project, work, tmp_path / "cache", *form, HOME=str(tmp_path / "home"))
+    assert result.returncode == 0, result.stderr
+    assert built_in(work) == tmp_path / "home" / "a build"
+    assert not (work / "~").exists()
+
+
 def test_without_a_folder_that_can_be_written_one_line_says_what_to_do(project, work):
     result = start(project, work, Path(), XDG_CACHE_HOME="", HOME="")
     assert result.returncode == 1

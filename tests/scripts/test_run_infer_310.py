@@ -201,3 +201,9 @@ def test_a_python_without_numpy_is_one_line(project, work, tmp_path):
     assert result.stderr == (
         f"error: {bare} has no NumPy or no PyYAML: install them with {bare} -m pip install numpy pyyaml\n"
     )
+
+
+def test_a_python_that_is_none_is_one_line(project, work, tmp_path):
+    result = run(project, work, *INPUTS, PYTHON=str(tmp_path / "absent"))
+    assert result.returncode != 0
+    assert result.stderr == f"error: PYTHON={tmp_path}/absent is not a Python from 3.10 to 3.12\n"

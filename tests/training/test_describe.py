@@ -150,11 +150,11 @@ def test_the_first_rank_alone_describes_and_speaks(images, capsys):
     start = Start(Position(2), origin.path)
     arguments = (images, origin, start)
     assert describe_run(configuration("--seed=2"), Group(1, 2), *arguments, has_library=False) is None
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
     describe_run(configuration("--seed=2"), ALONE, *arguments, has_library=False)
-    assert capsys.readouterr().out == "this is not the uninterrupted run of x.ckpt: seed 1 -> 2\n"
+    assert capsys.readouterr().err == "this is not the uninterrupted run of x.ckpt: seed 1 -> 2\n"
     describe_run(configuration("--seed=2"), ALONE, images, origin, Start(Position()), has_library=False)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_a_training_that_goes_on_keeps_the_form_of_the_names(images):

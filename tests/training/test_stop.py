@@ -98,6 +98,20 @@ def test_an_interrupt_stays_one_where_a_library_has_replaced_the_handler():
     assert threading.active_count() == 1 or not any("_look" in thread.name for thread in threading.enumerate())
 
 
+def test_a_handler_is_put_back_sooner_than_a_person_could_press_ctrl_c():
+    tries, soon = 100, 0
+    with StopSignal() as stop:
+        for _ in range(tries):
+            stop.catch()
+            ours = native_handler()
+            time.sleep(0.001)  # a step does that before MindSpore sets its own
+            replace_native_handler()
+            time.sleep(0.002)
+            soon += native_handler() == ours
+            time.sleep(0.005)
+    assert soon > tries / 2  # a look every ten milliseconds finds a fifth
+
+
 class Written:
     """Stands for the files of a training, and notes the order in which they are written."""
 

@@ -1,0 +1,45 @@
+"""A training as train.py does it, but of a network that is compiled in a moment and saved in a few kilobytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+from mindspore import Tensor, nn
+
+import train
+from src.model_utils.command import run_command
+from src.training import model, trainer
+from tests.helpers.training_run import options
+
+_FEATURES = 8
+
+
+class Small(nn.Cell):
+    """A network with the beginning and the end of Xception, and what training asks of it."""
+
+    def __init__(self, num_classes: int, pool_padding: str = "same"):
+        super().__init__()
+        self.num_classes = num_classes
+        self.pool_padding = pool_padding
+        self.conv1 = nn.Conv2d(3, _FEATURES, 3, 8, pad_mode="valid", weight_init="xavier_uniform")
+        self.bn1 = nn.BatchNorm2d(_FEATURES)
+        self.dropout = nn.Dropout(p=0.5)
+        self.fc = nn.Dense(_FEATURES, num_classes)
+
+    def set_pool_padding(self, pool_padding: str) -> None:
+        self.pool_padding = pool_padding
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.fc(self.dropout(self.bn1(self.conv1(x)).mean((2, 3))))
+
+
+def train_small(data: Path, out: Path, *more: str) -> int:
+    """Train with the options of training_run and further ones; return the exit status."""
+    with (
+        mock.patch.object(trainer, "xception", Small),
+        mock.patch.object(model, "xception", Small),
+        mock.patch.object(trainer, "FEATURES", _FEATURES),
+    ):
+        words = options(data, out, "--cpu_operators=none", *more)
+        return run_command(train.main, words, prints_results=False)
