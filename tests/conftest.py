@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -72,6 +73,14 @@ def _cache(base):
     """Neither takes anything from the cache of the person who runs the tests, nor leaves anything there."""
     (base / "cache").mkdir(exist_ok=True)
     os.environ["XDG_CACHE_HOME"] = str(base / "cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _objects(base):
+    """Lets CMake compile a file of the C++ program once for all folders that it is built in."""
+    (base / "objects").mkdir(exist_ok=True)
+    os.environ["OBJECTS_OF_THE_RUN"] = str(base / "objects")
+    os.environ["CMAKE_CXX_COMPILER_LAUNCHER"] = f"{sys.executable};-ES;{ROOT / 'tests/helpers/object_cache.py'}"
 
 
 @pytest.fixture(scope="session")
