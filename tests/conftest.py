@@ -24,6 +24,23 @@ from tests.helpers.sharing import base_folder, made_once
 from tests.helpers.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
 
+# Of the slow files those that take longest, so that at the end no process waits for another one's long file.
+LONGEST_FIRST = (
+    "tests/ascend310_infer/test_program.py",  # with all that use the C++ program
+    "tests/training/test_faults.py",
+    "tests/training/test_several_ranks.py",
+    "tests/ascend310_infer/test_build.py",
+    "tests/training/test_training.py",
+    "tests/test_readme.py",
+    "tests/test_xception.py",
+    "tests/training/test_own_description.py",
+    "tests/launch/test_launch_training.py",
+    "tests/training/test_fine_tuning_training.py",
+    "tests/scripts/test_scripts.py",
+    "tests/export/test_every_form.py",
+    "tests/tools/test_keras_models.py",
+)
+
 
 def pytest_configure() -> None:
     """Give random examples no time limit; continuous integration draws the same ones each time, a person new ones."""
@@ -35,11 +52,19 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast files first.
+    """Run the fast files first, and of the others those that take longest.
 
     Where two processes share the tests, a file belongs to one of them, and so do all files that build the C++ program.
     """
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    assert [path for path in LONGEST_FIRST if not (ROOT / path).is_file()] == []
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") is None:
+            return -1
+        path = item.path.relative_to(ROOT).as_posix()
+        return LONGEST_FIRST.index(path) if path in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
     builders = {item.path for item in items if "built" in item.fixturenames}
     for item in items:
         group = "inference program" if item.path in builders else item.path.relative_to(ROOT).as_posix()
