@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -19,8 +20,26 @@ from tests.helpers.inference import build
 from tests.helpers.pipeline import write_image
 from tests.helpers.project import ROOT
 from tests.helpers.record_files import SHARDS
+from tests.helpers.sharing import base_folder, made_once
 from tests.helpers.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
+
+# Of the slow files those that take longest, so that at the end no process waits for another one's long file.
+LONGEST_FIRST = (
+    "tests/ascend310_infer/test_program.py",  # with all that use the C++ program
+    "tests/training/test_faults.py",
+    "tests/training/test_several_ranks.py",
+    "tests/ascend310_infer/test_build.py",
+    "tests/training/test_training.py",
+    "tests/test_readme.py",
+    "tests/test_xception.py",
+    "tests/training/test_own_description.py",
+    "tests/launch/test_launch_training.py",
+    "tests/training/test_fine_tuning_training.py",
+    "tests/scripts/test_scripts.py",
+    "tests/export/test_every_form.py",
+    "tests/tools/test_keras_models.py",
+)
 
 
 def pytest_configure() -> None:
@@ -33,11 +52,19 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast files first.
+    """Run the fast files first, and of the others those that take longest.
 
     Where two processes share the tests, a file belongs to one of them, and so do all files that build the C++ program.
     """
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    assert [path for path in LONGEST_FIRST if not (ROOT / path).is_file()] == []
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") is None:
+            return -1
+        path = item.path.relative_to(ROOT).as_posix()
+        return LONGEST_FIRST.index(path) if path in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
     builders = {item.path for item in items if "built" in item.fixturenames}
     for item in items:
         group = "inference program" if item.path in builders else item.path.relative_to(ROOT).as_posix()
@@ -61,30 +88,47 @@ def _restore_seed():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cache(tmp_path_factory):
+def base(tmp_path_factory) -> Path:
+    """The temporary folder of the run, where processes that share the tests put what they make once for all."""
+    return base_folder(tmp_path_factory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(base):
     """Neither takes anything from the cache of the person who runs the tests, nor leaves anything there."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    (base / "cache").mkdir(exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(base / "cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _objects(base):
+    """Lets CMake compile a file of the C++ program once for all folders that it is built in."""
+    (base / "objects").mkdir(exist_ok=True)
+    os.environ["OBJECTS_OF_THE_RUN"] = str(base / "objects")
+    os.environ["CMAKE_CXX_COMPILER_LAUNCHER"] = f"{sys.executable};-ES;{ROOT / 'tests/helpers/object_cache.py'}"
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory) -> Path:
+def digits(base) -> Path:
     """The whole sample data set, only to be read."""
-    out = tmp_path_factory.mktemp("digits") / "digits"
-    make_sample_dataset(out)
-    return out
+    made_once(base, "all", lambda folder: make_sample_dataset(folder / "digits"))
+    return base / "all" / "digits"
 
 
 @pytest.fixture(scope="session")
-def few_digits(digits, tmp_path_factory) -> Path:
+def few_digits(digits, base) -> Path:
     """Three classes of the sample data set, with 7 images each in train and 37 images in val; only to be read."""
-    out = tmp_path_factory.mktemp("few") / "few digits"
-    for split, counts in (("train", (7, 7, 7)), ("val", (12, 12, 13))):
-        for label, count in enumerate(counts):
-            folder = out / split / str(label)
-            folder.mkdir(parents=True)
-            for path in sorted((digits / split / str(label)).iterdir())[:count]:
-                shutil.copy(path, folder)
-    return out
+
+    def copy(folder: Path) -> None:
+        for split, counts in (("train", (7, 7, 7)), ("val", (12, 12, 13))):
+            for label, count in enumerate(counts):
+                out = folder / "few digits" / split / str(label)
+                out.mkdir(parents=True)
+                for path in sorted((digits / split / str(label)).iterdir())[:count]:
+                    shutil.copy(path, out)
+
+    made_once(base, "few", copy)
+    return base / "few" / "few digits"
 
 
 @pytest.fixture(scope="session")
@@ -97,15 +141,20 @@ def numbered(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def records(few_digits, tmp_path_factory) -> Path:
+def records(few_digits, base) -> Path:
     """The 37 images in five MindRecord files, moved after they were made; only to be read."""
-    made = tmp_path_factory.mktemp("made") / "records"
-    words = [str(few_digits / "val"), str(made), f"--shards={SHARDS}", "--workers=2"]
-    result = run("tools/make_mindrecord.py", words, made.parent)
-    said = f"37 images in 3 classes of {few_digits / 'val'}\n{made}: 37 images in 3 classes, 5 files, complete\n"
-    assert (result.returncode, result.stdout) == (0, said)
-    assert re.search(r"convert: 37/37 images \(100%\), .* images/s, took", result.stderr)
-    return Path(shutil.move(made, tmp_path_factory.mktemp("it's elsewhere, é") / "my records"))
+
+    def make(folder: Path) -> None:
+        made = folder / "records"
+        words = [str(few_digits / "val"), str(made), f"--shards={SHARDS}", "--workers=2"]
+        result = run("tools/make_mindrecord.py", words, folder)
+        said = f"37 images in 3 classes of {few_digits / 'val'}\n{made}: 37 images in 3 classes, 5 files, complete\n"
+        assert (result.returncode, result.stdout) == (0, said)
+        assert re.search(r"convert: 37/37 images \(100%\), .* images/s, took", result.stderr)
+        made.rename(folder / "my records")
+
+    made_once(base, "it's elsewhere, é", make)
+    return base / "it's elsewhere, é" / "my records"
 
 
 @pytest.fixture
@@ -115,13 +164,17 @@ def copied(records, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(few_digits, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+def trained(few_digits, base) -> tuple[Path, subprocess.CompletedProcess]:
     """A finished training of two epochs with validation: its folder, only to be read, and its output."""
-    cwd = tmp_path_factory.mktemp("a folder with spaces")
-    words = options(few_digits, Path("out"), "--eval_while_train=True", "--compile_cache=graphs")
-    result = run("train.py", words, cwd)
-    assert result.returncode == 0, result.stderr
-    return cwd / "out" / "model_0", result
+
+    def train(cwd: Path) -> subprocess.CompletedProcess:
+        words = options(few_digits, Path("out"), "--eval_while_train=True", "--compile_cache=graphs")
+        result = run("train.py", words, cwd)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    result = made_once(base, "a folder with spaces", train)
+    return base / "a folder with spaces" / "out" / "model_0", result
 
 
 @pytest.fixture

@@ -156,7 +156,8 @@ def test_damaged_bytes_never_raise(scratch, name, data):
     content = bytearray(GOOD[name])
     for _ in range(8):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    reason = check_image(scratch(bytes(content)))
+    # One that the damage makes huge is refused by its header, as without a limit; decoding it takes seconds.
+    reason = check_image(scratch(bytes(content)), ImageLimits(1_000_000))
     assert "\n" not in reason
 
 
