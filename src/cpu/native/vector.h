@@ -1,0 +1,130 @@
+// Vectors of 16 or 8 float32 values, by the compiler's own types, and how float32 and bfloat16 come in and out.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "shape.h"
+
+#if defined(__AVX2__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 finds fault with its own header
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
+
+namespace xception {
+
+// The upper half of a float32.
+struct BFloat16 {
+  std::uint16_t bits;
+};
+
+// The compiler's types, which GCC makes of constants alone.
+template <int kValues>
+struct Types;
+template <>
+struct Types<16> {
+  typedef float Floats __attribute__((vector_size(64)));
+  typedef std::uint32_t Words __attribute__((vector_size(64)));
+  typedef std::uint16_t Halves __attribute__((vector_size(32)));
+};
+template <>
+struct Types<8> {
+  typedef float Floats __attribute__((vector_size(32)));
+  typedef std::uint32_t Words __attribute__((vector_size(32)));
+  typedef std::uint16_t Halves __attribute__((vector_size(16)));
+};
+
+template <int kValues>
+struct Vector {
+  static constexpr int kWidth = kValues;
+  using Floats = typename Types<kValues>::Floats;
+  using Words = typename Types<kValues>::Words;
+  using Halves = typename Types<kValues>::Halves;
+  Floats v;
+
+  static Vector All(float value) { return {Floats{} + value}; }
+  static Vector Load(const float *from) {
+    Vector result;
+    std::memcpy(&result.v, from, sizeof(Floats));
+    return result;
+  }
+  static Vector Load(const BFloat16 *from) {
+    Halves halves;
+    std::memcpy(&halves, from, sizeof(Halves));
+    return {reinterpret_cast<Floats>(__builtin_convertvector(halves, Words) << 16)};
+  }
+  void Store(float *to) const { std::memcpy(to, &v, sizeof(Floats)); }
+  void Store(BFloat16 *to) const {
+    const Halves halves = Rounded();
+    std::memcpy(to, &halves, sizeof(Halves));
+  }
+
+  friend Vector operator+(Vector a, Vector b) { return {a.v + b.v}; }
+  friend Vector operator-(Vector a, Vector b) { return {a.v - b.v}; }
+  friend Vector operator*(Vector a, Vector b) { return {a.v * b.v}; }
+
+ private:
+  // To the nearest, to the even one between two; a NaN stays one. The instruction takes denormals for zeros.
+  Halves Rounded() const {
+#if defined(__AVX512BF16__) && defined(__AVX512VL__)
+    if constexpr (kValues == 16) {
+      return reinterpret_cast<Halves>(_mm512_cvtneps_pbh(v));
+    } else {
+      return reinterpret_cast<Halves>(_mm256_cvtneps_pbh(v));
+    }
+#else
+    const Words bits = reinterpret_cast<Words>(v);
+    const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    const Words quiet = bits >> 16 | 0x40;
+    return __builtin_convertvector(v == v ? rounded : quiet, Halves);
+#endif
+  }
+};
+
+// a * b + c, by one instruction where there is one.
+template <int kValues>
+Vector<kValues> MultiplyAdd(Vector<kValues> a, Vector<kValues> b, Vector<kValues> c) {
+  return {a.v * b.v + c.v};
+}
+
+// The larger ones; b where either is NaN, so put what may be NaN second.
+template <int kValues>
+Vector<kValues> Max(Vector<kValues> a, Vector<kValues> b) {
+#if defined(__AVX512F__)
+  if constexpr (kValues == 16) {
+    return {_mm512_max_ps(a.v, b.v)};
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (kValues == 8) {
+    return {_mm256_max_ps(a.v, b.v)};
+  }
+#endif
+  return {a.v > b.v ? a.v : b.v};
+}
+
+#if defined(__AVX512F__)
+constexpr int kWidest = 16;
+#else
+constexpr int kWidest = 8;
+#endif
+
+// Calls work(channel, vector type's value) for all channels, as many at a time as the processor takes; they must be a
+// multiple of 8. The rest of 8 (728 has one with 16) comes last.
+template <typename Work>
+void ForChannels(Index channels, const Work &work) {
+  Index channel = 0;
+  for (; channel + kWidest <= channels; channel += kWidest) {
+    work(channel, Vector<kWidest>{});
+  }
+  if constexpr (kWidest > 8) {
+    if (channel < channels) {
+      work(channel, Vector<8>{});
+    }
+  }
+}
+
+}  // namespace xception
