@@ -155,7 +155,7 @@ def stem(operators: Operators, network: Xception) -> Part:
 
     first, second = sizes_after(network.bn1, 0), sizes_after(network.bn2, 2)
     layers = [Normed((network.conv1.weight,), network.bn1), Normed((network.conv2.weight,), network.bn2)]
-    results = [Result(operators.dtype, sizes) for sizes in (second, first, first, second)]
+    results = [Result(operators.dtype, sizes) for sizes in (second, first, second)]
     return Part(operators, IMAGES, layers=layers, switches=[], results=results)
 
 
@@ -165,19 +165,16 @@ def block(operators: Operators, which: Block, is_symmetric: bool) -> Part:
     separables = list(zip(cells[::2], cells[1::2], strict=True))
     width = separables[-1][1].num_features
 
-    def pooled(x: Sizes) -> Sizes:
-        return [x[0], (x[1] + 1) // 2, (x[2] + 1) // 2, x[3]]
-
     def output(x: Sizes) -> Sizes:
-        return [*(pooled(x) if which.has_skip else x)[:3], width]
+        sides = [(size + 1) // 2 for size in x[1:3]] if which.has_skip else x[1:3]
+        return [x[0], *sides, width]
 
     results = [Result(operators.dtype, output), *_kept(operators, separables)]
     layers = [_separable(*pair) for pair in separables]
     if which.has_skip:
         layers.append(Normed((which.skip.weight,), which.skipbn))
-        # What the shortcut's convolution takes and gives; the greatest of each window, and their places.
-        results += [Result(operators.dtype, pooled), Result(operators.dtype, output)]
-        results += [Result(operators.dtype, output), Result(ms.uint8, output)]
+        # What the shortcut's convolution gives, the maxima of the windows, and their places.
+        results += [Result(dtype, output) for dtype in (operators.dtype, operators.dtype, ms.uint8)]
     switches = [isinstance(which.rep[0], nn.ReLU), which.has_skip, is_symmetric]
     return Part(operators, "Block", layers=layers, switches=switches, results=results)
 
