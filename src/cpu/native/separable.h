@@ -1,8 +1,7 @@
 // A unit of the network in training: what comes before, the depthwise and the 1x1 convolution, and the batch norm after.
 #pragma once
 
-#include "batch_norm.h"
-#include "depthwise.h"
+#include "depthwise_backward.h"
 
 namespace xception {
 

@@ -1,7 +1,7 @@
 // The stem in training, forward and backward: twice a 3x3 convolution without padding, batch norm and ReLU.
 #pragma once
 
-#include "batch_norm.h"
+#include "batch_norm_backward.h"
 
 namespace xception {
 
