@@ -1,4 +1,4 @@
-"""Parts of the network by the operators in C++ beside MindSpore's own layers, which have the same values and gradients."""
+"""Parts of the network by operators in C++ beside MindSpore's own layers, whose values and gradients they must have."""
 
 from __future__ import annotations
 
@@ -99,14 +99,30 @@ def block_case(
     )
 
 
-def compute(case: Case, seed: int, operators: Operators | None = None, scale: float = 1.0) -> dict[str, np.ndarray]:
+CASES = {
+    "stem": stem_case((8, 16), (2, 31, 24)),
+    "stem with frozen parts, one image": stem_case((32, 64), (1, 71, 72), frozen="conv1|bn1"),
+    "first block": block_case(16, (24, 40), (2, 13, 18), stride=2, with_relu=False),
+    "strided block": block_case(24, (24, 16), (3, 14, 9), stride=2),
+    "strided block, symmetric padding": block_case(16, (24, 40), (1, 14, 18), stride=2, padding="symmetric"),
+    "strided block of a row": block_case(16, (24, 40), (2, 1, 18), stride=2),
+    "strided block with frozen parts": block_case(16, (24, 40), (2, 13, 18), stride=2, frozen="rep|skipbn.gamma"),
+    "middle block": block_case(24, (24, 24, 24), (2, 9, 7)),
+    "middle block with frozen parts, one image": block_case(24, (24, 24, 24), (1, 9, 7), frozen="rep.[0-3]"),
+    "block of 728": block_case(728, (728, 728, 728), (2, 5, 4)),
+    "tail": tail_case((24, 32, 48), (3, 5, 4)),
+    "tail with frozen parts": tail_case((24, 32, 48), (3, 5, 4), frozen="bn4"),
+}
+
+
+def compute(case: Case, seed: int, operators: Operators | None = None, beta: float = 0.0) -> dict[str, np.ndarray]:
     """Compute a part on random weights and images, forward and backward.
 
     Args:
         case: The part.
         seed: Of the weights and the images.
         operators: The library; None for MindSpore's own layers.
-        scale: Factor on the images and the gradient of the output.
+        beta: Mean of the norms' beta; far from 0, rounding turns no ReLU, and no gradient with it.
 
     Returns:
         By name the output "y" and the gradient "dx" of the input, channels behind the images; the gradients of all
@@ -114,15 +130,15 @@ def compute(case: Case, seed: int, operators: Operators | None = None, scale: fl
     """
     random = np.random.default_rng(seed)
     layers = case.layers()
-    _set_random(layers, random)
+    _set_random(layers, random, beta)
     freeze(layers, case.frozen)
-    x = random.standard_normal(case.sizes).astype(np.float32) * np.float32(scale)
+    x = random.standard_normal(case.sizes).astype(np.float32)
     computed = case.part(operators, layers) if operators else layers
     computed.set_train()
     is_last_in = operators is not None and case.sizes[1] != 3  # where the channels are last
     is_last_out = operators is not None and not isinstance(layers, Tail)
     sizes = _output_sizes(layers, case.sizes)
-    sens = random.standard_normal(sizes).astype(np.float32) * np.float32(scale)
+    sens = random.standard_normal(sizes).astype(np.float32)
     names = [parameter.name for parameter in computed.trainable_params()]
     y, ((dx, *_), gradients) = _Gradients(computed)(
         _to_tensor(x, is_last_in, operators), _to_tensor(sens, is_last_out, operators)
@@ -145,11 +161,13 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM)
 
 
-def _set_random(cell: nn.Cell, random: np.random.Generator) -> None:
+def _set_random(cell: nn.Cell, random: np.random.Generator, beta: float) -> None:
     for parameter in cell.get_parameters():
         value = random.standard_normal(parameter.shape)
         if parameter.name.endswith(".gamma"):
             value = 1 + 0.3 * value
+        elif parameter.name.endswith(".beta"):
+            value += beta
         elif parameter.name.endswith(".moving_variance"):
             value = 0.5 + np.abs(value)
         elif parameter.name.endswith("weight"):
