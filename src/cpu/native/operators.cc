@@ -205,29 +205,33 @@ void CallTailBackward(ThreadPool &pool, Tensors tensors) {
   TailBackward(pool, spec, x, kept, dfeatures, gradients);
 }
 
-// Calls call(the threads, the tensors, a value of the activations' type) as the only one of the process; returns 0, or
-// 1 after a line that tells what is wrong.
+// Calls call(the threads, the tensors, a value of the activations' type); returns 0, or 1 after a line on stderr.
 template <typename Call>
-int Run(int count, void **tensors, Index **sizes, const char **types, const Call &call) {
+int Run(const char *name, int count, void **tensors, Index **sizes, const char **types, const Call &call) {
   const bool is_half = std::any_of(types, types + count, [](const char *type) { return !std::strcmp(type, "bfloat16"); });
-  return Enter([&](ThreadPool &pool) {
+  char error[512];
+  const int status = Enter(error, sizeof(error), [&](ThreadPool &pool) {
     if (is_half) {
       call(pool, Tensors(tensors, sizes), BFloat16{});
     } else {
       call(pool, Tensors(tensors, sizes), 0.0F);
     }
   });
+  if (status) {
+    std::fprintf(stderr, "%s in C++ fails: %s\n", name, error);
+  }
+  return status;
 }
 
 }  // namespace
 }  // namespace xception
 
-// MindSpore's interface: how many tensors, they themselves with their ranks, sizes and types, and two it has no use for.
-#define XCEPTION_OPERATOR(Name)                                                                                       \
-  extern "C" int Name(int count, void **tensors, int *, xception::Index **sizes, const char **types, void *, void *) { \
-    return xception::Run(count, tensors, sizes, types, [](auto &pool, auto all, auto value) {                         \
-      xception::Call##Name<decltype(value)>(pool, all);                                                               \
-    });                                                                                                               \
+// MindSpore's interface: how many tensors, they themselves, their ranks, sizes and types, and two without use here.
+#define XCEPTION_OPERATOR(Name)                                                                               \
+  extern "C" int Name(int count, void **tensors, int *, std::int64_t **sizes, const char **types, void *, void *) { \
+    return xception::Run(#Name, count, tensors, sizes, types, [](auto &pool, auto all, auto value) {          \
+      xception::Call##Name<decltype(value)>(pool, all);                                                       \
+    });                                                                                                       \
   }
 XCEPTION_OPERATOR(StemForward)
 XCEPTION_OPERATOR(StemBackward)
