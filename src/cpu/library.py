@@ -1,4 +1,4 @@
-"""The operators in C++ for training on CPU, compiled once by the machine that runs them.
+"""The operators in C++ for CPU, compiled once by the machine that runs them.
 
 What MindSpore loads can crash or take over the process. So it is in a folder of the user's own, has the checksum of
 what was compiled at its end, where loaders do not look, and has been loaded by another process before. Where anything
@@ -8,6 +8,7 @@ of this fails, MindSpore's own operators do the work.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import platform
 import shlex
@@ -17,6 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -27,10 +29,30 @@ from src.model_utils.command import Interrupted
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level
 
-_SOURCES = Path(__file__).with_name("kernels")
 _TRIAL = Path(__file__).with_name("trial.py")
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-shared", "-pthread")
-_COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 3 and 0.1
+_FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fopenmp-simd",
+    "-fPIC",
+    "-fvisibility-inlines-hidden",
+    "-pthread",
+    "-Wno-psabi",
+)
+_COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 10 and 0.2
+
+
+@dataclass(frozen=True)
+class _Kind:
+    name: str
+    sources: Path
+    purpose: str
+    needs_onednn: bool
+
+
+_KERNELS = _Kind("cpu-operators", Path(__file__).with_name("kernels"), "training on CPU", False)
+_NATIVE = _Kind("cpu-native", Path(__file__).with_name("native"), "work on CPU", True)
 
 
 def build_cpu_library(config: Config) -> Path | None:
@@ -42,7 +64,23 @@ def build_cpu_library(config: Config) -> Path | None:
     Raises:
         Interrupted: After SIGTERM or SIGHUP before they are ready; nothing is left of what was begun.
     """
-    if config.device_target != "CPU" or amp_level(config) != "O0" or platform.system() != "Linux":
+    return None if amp_level(config) != "O0" else _build(config, _KERNELS)
+
+
+def build_native_library(config: Config) -> Path | None:
+    """Return the compiled operators that use MindSpore's oneDNN, None where a run uses MindSpore's own.
+
+    Args:
+        config: With `cpu_operators`, as for build_cpu_library.
+
+    Raises:
+        Interrupted: As build_cpu_library.
+    """
+    return _build(config, _NATIVE)
+
+
+def _build(config: Config, kind: _Kind) -> Path | None:
+    if config.device_target != "CPU" or platform.system() != "Linux":
         return None  # MindSpore takes operators of others on Linux only
     if is_none(config.cpu_operators):
         return None
@@ -51,16 +89,32 @@ def build_cpu_library(config: Config) -> Path | None:
         if not shutil.which(compiler[0]):
             print(
                 f"without a C++ compiler ({printable(compiler[0])} is not there; on Debian and Ubuntu the package g++ "
-                "has one) training on CPU is slower",
+                f"has one) {kind.purpose} is slower",
                 flush=True,
             )
             return None
-        library = _folder(config.cpu_operators) / f"cpu-operators-{_digest(compiler)}.so"
+        words = _link_words() if kind.needs_onednn else ()
+        library = _folder(config.cpu_operators) / f"{kind.name}-{_digest(compiler, kind, words)}.so"
         with _signals_raise():
-            return _whole_library(compiler, library)
+            return _whole_library(compiler, library, kind, words)
     except (OSError, ValueError) as error:
-        print(f"no operators in C++, so training on CPU is slower: {_text(error)}", flush=True)
+        print(f"no operators in C++, so {kind.purpose} is slower: {_text(error)}", flush=True)
         return None
+
+
+def _link_words() -> tuple[str, ...]:
+    """Return the linker's words for MindSpore's oneDNN, which stays where it is; raise OSError if there is none."""
+    found = importlib.util.find_spec("mindspore")  # without importing it, which takes seconds
+    if found is None or found.origin is None:
+        raise OSError("MindSpore is not installed")
+    onednn = Path(found.origin).absolute().with_name("lib") / "libdnnl.so.3"
+    if not onednn.is_file():
+        raise OSError(f"MindSpore's oneDNN is missing: {printable(onednn)}")
+    if any(letter in str(onednn) for letter in ":;$") or printable(onednn) != str(onednn):
+        raise OSError(f"libraries cannot be found in such a folder: {printable(onednn.parent)}")
+    # Old tags have it found there whatever LD_LIBRARY_PATH is.
+    words = ("--disable-new-dtags", "-rpath", str(onednn.parent))
+    return (str(onednn), *(word for each in words for word in ("-Xlinker", each)))
 
 
 def _compiler() -> list[str]:
@@ -89,20 +143,20 @@ def _folder(setting: str) -> Path:
     return folder
 
 
-def _digest(compiler: Sequence[str]) -> str:
+def _digest(compiler: Sequence[str], kind: _Kind, words: Sequence[str]) -> str:
     """Return what the library follows from, as 16 hexadecimal digits: a home folder may serve different machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
     processor = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
-    sources = [path.read_bytes() for path in sorted(_SOURCES.iterdir())]
+    sources = [path.read_bytes() for path in sorted(kind.sources.iterdir())]
     programs = [os.path.realpath(shutil.which(word) or word) for word in compiler]
-    everything = (sources, _FLAGS, programs, platform.machine(), processor)
+    everything = (sources, _FLAGS, words, programs, platform.machine(), processor)
     return hashlib.sha256(repr(everything).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _whole_library(compiler: Sequence[str], library: Path) -> Path:
+def _whole_library(compiler: Sequence[str], library: Path, kind: _Kind, words: Sequence[str]) -> Path:
     """Return the library, compiled if it is missing and once more if it is of no use; raise OSError if it stays so."""
     problem = _problem_of(library)
     if not problem:
@@ -110,7 +164,7 @@ def _whole_library(compiler: Sequence[str], library: Path) -> Path:
     if os.path.lexists(library):
         print(f"{printable(library)} is of no use ({problem}): compiling it anew", flush=True)
     try:
-        _compile(compiler, library)
+        _compile(compiler, library, kind, words)
     except OSError as error:
         raise OSError(f"{printable(shlex.join(compiler))} cannot make {printable(library)}: {_text(error)}") from error
     problem = _problem_of(library)
@@ -136,14 +190,18 @@ def _problem_of(library: Path) -> str:
     return ""
 
 
-def _compile(compiler: Sequence[str], library: Path) -> None:
-    remove_left(library.parent, r"cpu-operators-[0-9a-f]{16}\.so")
+def _compile(compiler: Sequence[str], library: Path, kind: _Kind, words: Sequence[str]) -> None:
+    remove_left(library.parent, rf"{kind.name}-[0-9a-f]{{16}}\.so")
     temporary = temporary_path(library)
     temporary.mkdir(mode=0o700)
     try:
         made, whole = temporary / "made.so", temporary / "whole.so"
-        command = [*compiler, *_FLAGS, str(_SOURCES / "operators.cc"), "-o", str(made)]
-        run_program(command, _COMPILE_SECONDS, {**os.environ, "TMPDIR": str(temporary)})
+        parts = {source: temporary / f"{source.stem}.o" for source in sorted(kind.sources.glob("*.cc"))}
+        commands = [[*compiler, *_FLAGS, "-c", str(source), "-o", str(part)] for source, part in parts.items()]
+        link = [*compiler, *_FLAGS, "-shared", *map(str, parts.values()), *words, "-o", str(made)]
+        # By a shell, so that all compile at once, in one group of processes that can be killed.
+        script = " & ".join(map(shlex.join, commands)) + " & wait; exec " + shlex.join(link)
+        run_program(["sh", "-c", script], _COMPILE_SECONDS, {**os.environ, "TMPDIR": str(temporary)})
         if not made.exists():
             raise OSError("it ends as if all were well, but has made nothing")
         data = made.read_bytes()

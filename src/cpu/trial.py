@@ -14,9 +14,20 @@ _SIZES = (1, 2, 5, 40)  # images, channels, height, width
 def main(path: str) -> str:
     """Return what is wrong with the library, nothing if it does what it should."""
     try:
-        operator = ctypes.CDLL(path).DepthwiseForward
+        library = ctypes.CDLL(path)
+        return _try_native(library) if hasattr(library, "XceptionTry") else _try_depthwise(library)
     except (OSError, AttributeError) as error:
         return str(error)
+
+
+def _try_native(library: ctypes.CDLL) -> str:
+    text = ctypes.create_string_buffer(1000)
+    failed = library.XceptionTry(text, ctypes.c_int64(len(text)))
+    return text.value.decode(errors="replace") if failed else ""
+
+
+def _try_depthwise(library: ctypes.CDLL) -> str:
+    operator = library.DepthwiseForward
     count = _SIZES[0] * _SIZES[1] * _SIZES[2] * _SIZES[3]
     x = (ctypes.c_float * count)(*range(count))
     weight = (ctypes.c_float * 18)(*([0, 0, 0, 0, 1, 0, 0, 0, 0] * _SIZES[1]))  # the middle of each window alone

@@ -48,6 +48,7 @@ class Convolution3x3 : public Convolution<T> {
 // Weights for evaluation: packed once, again only for sizes that want them in another order.
 class FixedConvolution {
  public:
+  FixedConvolution() = default;
   // Weights and bias, if there is one, are copied.
   FixedConvolution(Index in, Index out, Index kernel, Index stride, Type type, const float *weight, const float *bias);
 
@@ -61,10 +62,10 @@ class FixedConvolution {
   };
   const void *PackedAs(ThreadPool &pool, const Layout &layout);
 
-  Index in_, out_, kernel_, stride_;
-  Type type_;
+  Index in_ = 0, out_ = 0, kernel_ = 1, stride_ = 1;
+  Type type_ = Type::kFloat32;
   Buffer bias_;
-  bool has_bias_, is_packed_ = false;
+  bool has_bias_ = false, is_packed_ = false;
   std::vector<Packed> packed_;  // the first one as they came, until there is another
 };
 
