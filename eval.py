@@ -9,6 +9,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from src.cpu.library import build_evaluation_library
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -27,12 +28,13 @@ def main(argv: Sequence[str]) -> None:
 @moxing_wrapper
 def run_eval(config: Config) -> None:
     """Evaluate as the configuration says."""
-    use_device(config)
+    library = build_evaluation_library(config)
+    use_device(config, library is not None)
     group = join_group(config)
 
     from src.evaluation.checkpoint import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
 
-    result, written = evaluate_checkpoint(config, group)
+    result, written = evaluate_checkpoint(config, group, library)
     if group.rank:  # all have the same result: the first says it
         return
     print(result.to_line())

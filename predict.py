@@ -12,9 +12,11 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 
 from src.common.files import expand_home, printable, user_path
 from src.common.output import raw
+from src.cpu.library import build_evaluation_library
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.eval_engine import is_converted
 
 SKIPPED = 3  # as the program for the Ascend 310 says it
 
@@ -27,6 +29,8 @@ _SHARED = {
     "device_target": "auto, Ascend, GPU or CPU (default: auto)",
     "device_id": "index of the device, from 0 (default: 0)",
     "amp_level": "mixed precision of a checkpoint: auto, O0, O2 or O3",
+    "eval_engine": "what computes: auto, mindspore, onnx or openvino (default: auto)",
+    "cpu_operators": "folder of the operators in C++, auto or none (default: auto)",
     "image_size": "side of the images in pixels, for a checkpoint (default: that of its training)",
     "crop_pct": "centre crop as a share of the resized shorter side (default: that of the training)",
     "interpolation": "how images are resized, bilinear or bicubic (default: as in the training)",
@@ -55,13 +59,17 @@ def main(argv: Sequence[str]) -> int:
     if gradcam and not args.save:
         raise ConfigError("--gradcam draws into the pictures of --save: add --save=FOLDER")
     config = _configure(args)
-    use_device(config)
+    if gradcam and is_converted(config):
+        raise ConfigError(f"--gradcam looks into MindSpore's network: leave out --eval_engine={config.eval_engine}")
+    is_inside = gradcam or Path(config.checkpoint_path).suffix != ".ckpt"  # MindSpore's own layers are needed
+    library = None if is_inside else build_evaluation_library(config)
+    use_device(config, library is not None)
 
     from src.prediction.output import to_csv_table, to_json, to_table  # MindSpore: --help does without
     from src.prediction.predictor import Options, predict
 
     options = Options(args.topk, args.class_names, args.save, gradcam, args.gradcam_class)
-    predictions = predict(config, args.images, options)
+    predictions = predict(config, args.images, options, library)
     write = {"json": to_json, "csv": to_csv_table}.get(args.format, to_table)
     # A table for programs holds names as they are, unless a terminal would take them for orders.
     stream = raw(sys.stdout) if args.format and not sys.stdout.isatty() else sys.stdout

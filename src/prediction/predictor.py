@@ -62,13 +62,14 @@ class Predictions:
     skipped: Mapping[str, str]
 
 
-def predict(config: Config, words: Sequence[str], options: Options) -> Predictions:
+def predict(config: Config, words: Sequence[str], options: Options, library: Path | None = None) -> Predictions:
     """Predict the classes of images.
 
     Args:
         config: With `checkpoint_path`, sizes, resizing and precision; the device is set already.
         words: The images: files, folders or patterns.
         options: What is wanted.
+        library: The operators in C++, as build_evaluation_library returns them; None where they do not compute.
 
     Returns:
         The predictions. With fewer images than config.batch_size, all come in one batch.
@@ -80,7 +81,7 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     paths, skipped = named_images(words)
     weights = Path(config.checkpoint_path)
     batch_size = max(min(config.batch_size, len(paths)), 1)
-    classifier = load_classifier(weights, config.replace(batch_size=batch_size), options.class_names)
+    classifier = load_classifier(weights, config.replace(batch_size=batch_size), options.class_names, library)
     names = names_for_people(classifier.num_classes, classifier.settled.metadata.class_names)
     say((*classifier.settled.notes, *_names_note(classifier)))
     heat_class = find_class(options.gradcam_class, names) if options.gradcam_class else None
