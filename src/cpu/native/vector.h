@@ -28,13 +28,17 @@ template <>
 struct Types<16> {
   typedef float Floats __attribute__((vector_size(64)));
   typedef std::uint32_t Words __attribute__((vector_size(64)));
+  typedef std::int32_t Mask __attribute__((vector_size(64)));
   typedef std::uint16_t Halves __attribute__((vector_size(32)));
+  typedef std::uint8_t Bytes __attribute__((vector_size(16)));
 };
 template <>
 struct Types<8> {
   typedef float Floats __attribute__((vector_size(32)));
   typedef std::uint32_t Words __attribute__((vector_size(32)));
+  typedef std::int32_t Mask __attribute__((vector_size(32)));
   typedef std::uint16_t Halves __attribute__((vector_size(16)));
+  typedef std::uint8_t Bytes __attribute__((vector_size(8)));
 };
 
 template <int kValues>
@@ -43,6 +47,8 @@ struct Vector {
   using Floats = typename Types<kValues>::Floats;
   using Words = typename Types<kValues>::Words;
   using Halves = typename Types<kValues>::Halves;
+  using Mask = typename Types<kValues>::Mask;  // of a value all bits or none
+  using Bytes = typename Types<kValues>::Bytes;
   Floats v;
 
   static Vector All(float value) { return {Floats{} + value}; }
@@ -65,6 +71,19 @@ struct Vector {
   friend Vector operator+(Vector a, Vector b) { return {a.v + b.v}; }
   friend Vector operator-(Vector a, Vector b) { return {a.v - b.v}; }
   friend Vector operator*(Vector a, Vector b) { return {a.v * b.v}; }
+  friend Mask operator>(Vector a, Vector b) { return a.v > b.v; }
+  Mask IsNan() const { return v != v; }
+
+  // Of small whole numbers; what is in a byte comes and goes as one.
+  static Words LoadBytes(const std::uint8_t *from) {
+    Bytes bytes;
+    std::memcpy(&bytes, from, sizeof(Bytes));
+    return __builtin_convertvector(bytes, Words);
+  }
+  static void StoreBytes(Words words, std::uint8_t *to) {
+    const Bytes bytes = __builtin_convertvector(words, Bytes);
+    std::memcpy(to, &bytes, sizeof(Bytes));
+  }
 
  private:
   // To the nearest, to the even one between two; a NaN stays one. The instruction takes denormals for zeros.
@@ -88,6 +107,12 @@ struct Vector {
 template <int kValues>
 Vector<kValues> MultiplyAdd(Vector<kValues> a, Vector<kValues> b, Vector<kValues> c) {
   return {a.v * b.v + c.v};
+}
+
+// a where the mask is set, else b.
+template <int kValues>
+Vector<kValues> Select(typename Vector<kValues>::Mask mask, Vector<kValues> a, Vector<kValues> b) {
+  return {mask ? a.v : b.v};
 }
 
 // The larger ones; b where either is NaN, so put what may be NaN second.
@@ -125,6 +150,18 @@ void ForChannels(Index channels, const Work &work) {
       work(channel, Vector<8>{});
     }
   }
+}
+
+// Reads a range once in order, so that it comes into the cache by the hardware's prefetching, which loses the thread
+// where a kernel walks through channel by channel.
+inline void ReadInOrder(const void *from, Index bytes) {
+  constexpr Index kCacheLine = 64;
+  const char *place = static_cast<const char *>(from);
+  char all = 0;
+  for (Index i = 0; i < bytes; i += kCacheLine) {
+    all = static_cast<char>(all | place[i]);
+  }
+  asm volatile("" : : "r"(all));  // or the compiler leaves the loop out
 }
 
 }  // namespace xception

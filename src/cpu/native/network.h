@@ -1,0 +1,157 @@
+// Xception in evaluation, T = float or BFloat16: batch norm folded, residual sums within the products.
+#pragma once
+
+#include <utility>
+
+#include "convolution.h"
+#include "depthwise.h"
+#include "evaluation_kernels.h"
+#include "first_convolution.h"
+#include "folding.h"
+#include "max_pooling.h"
+
+namespace xception {
+
+template <class T>
+class Network {
+ public:
+  // parameters: see classifier.h
+  Network(bool symmetric_pool, Index classes, Parameters parameters)
+      : symmetric_(symmetric_pool),
+        first_(FoldNext(FirstConvolution::kOut, 3 * 9, &parameters)),
+        second_(Fixed(FirstConvolution::kOut, 64, 3, &parameters)) {
+    Index channels = 64;
+    for (const Index width : {128, 256, 728}) {
+      AddBlock({channels, width, width}, true, &parameters);
+      channels = width;
+    }
+    for (int i = 0; i < 8; ++i) {
+      AddBlock({728, 728, 728, 728}, false, &parameters);
+    }
+    AddBlock({728, 728, 1024}, true, &parameters);
+    AddUnits({1024, 1536, 2048}, &parameters, &tail_);
+    const float *weight = parameters.Next();
+    head_ = FixedConvolution(2048, classes, 1, 1, Type::kFloat32, weight, parameters.Next());
+  }
+
+  // logits: (images, classes)
+  void Run(ThreadPool &pool, const Images &images, float *logits) {
+    Shape shape{};
+    T *const x = RunEntry(pool, images, &shape);
+    for (std::size_t i = 3; i + 1 < blocks_.size(); ++i) {
+      RunBlock(pool, &blocks_[i], false, &shape, x, x);
+    }
+    T *const y = other_.Need<T>(Halved(shape, 1024).Values());
+    RunBlock(pool, &blocks_.back(), false, &shape, x, y);
+    T *const z = pointwise_.Need<T>(shape.Pixels() * 2048);
+    RunUnit(pool, &tail_[0], Before::kNothing, &shape, y, z, false);
+    RunUnit(pool, &tail_[1], Before::kRelu, &shape, z, z, false);
+    float *const features = features_.Need<float>(images.images * shape.channels);
+    RectifiedMean(pool, shape, z, features);
+    head_.Run(pool, {images.images, 1, 1, shape.channels}, features, logits);
+  }
+
+ private:
+  struct Unit {
+    std::vector<float> depthwise;
+    FixedConvolution pointwise;
+    Index out;
+  };
+  struct Block {
+    std::vector<Unit> units;
+    FixedConvolution skip;
+    bool is_strided;
+  };
+
+  static Folded FoldNext(Index out, Index each, Parameters *parameters) {
+    const float *weight = parameters->Next();
+    return Fold(weight, out, each, parameters);
+  }
+
+  static FixedConvolution Fixed(Index in, Index out, Index kernel, Parameters *parameters) {
+    const Folded folded = FoldNext(out, in * kernel * kernel, parameters);
+    return FixedConvolution(in, out, kernel, 1, kTypeOf<T>, folded.weight.data(), folded.bias.data());
+  }
+
+  static Shape Halved(const Shape &shape, Index channels) {
+    return {shape.images, (shape.height + 1) / 2, (shape.width + 1) / 2, channels};
+  }
+
+  static void AddUnits(const std::vector<Index> &widths, Parameters *parameters, std::vector<Unit> *units) {
+    for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
+      const float *depthwise = parameters->Next();
+      units->push_back({{depthwise, depthwise + widths[i] * 9}, Fixed(widths[i], widths[i + 1], 1, parameters),
+                        widths[i + 1]});
+    }
+  }
+
+  void AddBlock(const std::vector<Index> &widths, bool is_strided, Parameters *parameters) {
+    Block block{{}, {}, is_strided};
+    if (is_strided) {
+      block.skip = Fixed(widths.front(), widths.back(), 1, parameters);
+    }
+    AddUnits(widths, parameters, &block.units);
+    blocks_.push_back(std::move(block));
+  }
+
+  // The stem and the first blocks, a few images at a time: so many that they stay in the processor's last cache.
+  T *RunEntry(ThreadPool &pool, const Images &images, Shape *shape) {
+    const Shape first = FirstConvolution::Output(images);
+    const Shape stem{1, first.height - 2, first.width - 2, 64};
+    const Shape middle = Halved(Halved(Halved(stem, 0), 0), 728);
+    const Index at_once = std::max<Index>(kEntryBytes / (stem.Image() * 2 * Index(sizeof(T))), 1);
+    const Index groups = (images.images + at_once - 1) / at_once;
+    T *const result = x_.Need<T>(images.images * middle.Image());
+    for (Index group = 0; group < groups; ++group) {
+      const Index begin = images.images * group / groups, end = images.images * (group + 1) / groups;
+      const Images some = images.Part(begin, end - begin);
+      const Shape convolved = FirstConvolution::Output(some);
+      *shape = stem;
+      shape->images = some.images;
+      T *const between = depthwise_.Need<T>(convolved.Values()), *const x = entry_.Need<T>(shape->Values());
+      first_.Run(pool, some, between);
+      second_.Run(pool, convolved, between, x);
+      T *const y = other_.Need<T>(Halved(*shape, 128).Values());
+      RunBlock(pool, &blocks_[0], true, shape, x, y);
+      RunBlock(pool, &blocks_[1], false, shape, y, x);
+      RunBlock(pool, &blocks_[2], false, shape, x, result + begin * middle.Image());
+    }
+    shape->images = images.images;
+    return result;
+  }
+
+  // The stem leaves its last ReLU to the first block. y may be x where the block is not strided.
+  void RunBlock(ThreadPool &pool, Block *block, bool rectify_skip, Shape *shape, T *x, T *y) {
+    const Shape x_shape = *shape;
+    T *const z = pointwise_.Need<T>(shape->Pixels() * block->units.back().out);
+    for (std::size_t i = 0; i < block->units.size(); ++i) {
+      const bool adds = !block->is_strided && i + 1 == block->units.size();
+      RunUnit(pool, &block->units[i], Before::kRelu, shape, i ? z : x, adds ? y : z, adds);
+    }
+    if (block->is_strided) {
+      T *const gathered = depthwise_.Need<T>(Halved(x_shape, x_shape.channels).Values());
+      GatherEverySecond(pool, x_shape, rectify_skip, x, gathered);
+      block->skip.Run(pool, Halved(x_shape, x_shape.channels), gathered, y);
+      MaxPoolForward<T>(pool, *shape, symmetric_, z, y, y);
+      *shape = Halved(*shape, shape->channels);
+    }
+  }
+
+  // z: of unit's channels; may be x.
+  void RunUnit(ThreadPool &pool, Unit *unit, Before before, Shape *shape, const T *x, T *z, bool adds) {
+    T *const between = depthwise_.Need<T>(shape->Values());
+    DepthwiseForward<T>(pool, *shape, before, nullptr, nullptr, x, unit->depthwise.data(), between);
+    unit->pointwise.Run(pool, *shape, between, z, adds);
+    shape->channels = unit->out;
+  }
+
+  static constexpr Index kEntryBytes = 16 << 20;
+  bool symmetric_;
+  FirstConvolution first_;
+  FixedConvolution second_, head_;
+  std::vector<Block> blocks_;
+  std::vector<Unit> tail_;
+  Buffer x_, entry_, other_, depthwise_, pointwise_, features_;
+};
+
+}  // namespace xception
