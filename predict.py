@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
@@ -13,6 +14,7 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 from src.common.files import expand_home, printable, user_path
 from src.common.output import raw
 from src.cpu.library import build_evaluation_library
+from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -61,9 +63,14 @@ def main(argv: Sequence[str]) -> int:
     config = _configure(args)
     if gradcam and is_converted(config):
         raise ConfigError(f"--gradcam looks into MindSpore's network: leave out --eval_engine={config.eval_engine}")
-    is_inside = gradcam or Path(config.checkpoint_path).suffix != ".ckpt"  # MindSpore's own layers are needed
-    library = None if is_inside else build_evaluation_library(config)
-    use_device(config, library is not None)
+    library = None
+    is_checkpoint = Path(config.checkpoint_path).suffix == ".ckpt"
+    with redirect_stdout(sys.stderr):
+        if is_checkpoint and not gradcam:  # which looks into MindSpore's network
+            library = build_evaluation_library(config)
+        use_device(config, library is not None)
+        if is_checkpoint and not is_converted(config):
+            config = settle_precision(config, library)
 
     from src.prediction.output import to_csv_table, to_json, to_table  # MindSpore: --help does without
     from src.prediction.predictor import Options, predict

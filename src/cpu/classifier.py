@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +24,7 @@ class CpuClassifier:
     Args:
         library: The operators in C++, as build_cpu_library of src.cpu.library returns them.
         network: The network, in any mode; what it holds later does not count.
-        is_half: Whether to compute in bfloat16; where the processor has none, a line on stderr says that it is float32.
+        is_half: Whether to compute in bfloat16; settle_precision of src.cpu.precision tells whether it can.
 
     Raises:
         ValueError: If the library cannot be used, or refuses the network.
@@ -34,9 +33,6 @@ class CpuClassifier:
     def __init__(self, library: Path, network: Xception, is_half: bool = False):
         self._functions = _open(library)
         self.num_classes = network.num_classes
-        if is_half and not self._functions.XceptionHasHalf():
-            print("this processor has no avx512_bf16: float32 takes the place of bfloat16", file=sys.stderr, flush=True)
-            is_half = False
         # Views of MindSpore's memory, which the call copies from.
         arrays = [np.ascontiguousarray(value.asnumpy(), np.float32) for value in _parameters(network)]
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
@@ -103,7 +99,6 @@ def _open(library: Path) -> ctypes.CDLL:
         functions.XceptionCreate.restype = pointer
         functions.XceptionRun.argtypes = [pointer, pointer, ctypes.c_int, index, index, index, pointer, text, index]
         functions.XceptionRun.restype = ctypes.c_int
-        functions.XceptionHasHalf.restype = ctypes.c_int
         functions.XceptionDestroy.argtypes = [pointer]
         functions.XceptionDestroy.restype = None
     except (OSError, AttributeError) as error:

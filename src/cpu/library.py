@@ -1,4 +1,4 @@
-"""The operators in C++ for training on CPU, compiled once by the machine that runs them.
+"""The operators in C++ for CPU, compiled once by the machine that runs them.
 
 What MindSpore loads can crash or take over the process. So it is in a folder of the user's own, has the checksum of
 what was compiled at its end, where loaders do not look, and has been loaded by another process before. Where anything
@@ -8,6 +8,7 @@ of this fails, MindSpore's own operators do the work.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import platform
 import shlex
@@ -25,17 +26,16 @@ from src.common.programs import run_program
 from src.cpu.own_files import cache_folder, close_to_others, is_none, open_own_folder, read_own, remove_left
 from src.model_utils.command import Interrupted
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import amp_level
 from src.model_utils.eval_engine import AUTO
 
-_SOURCES = Path(__file__).with_name("kernels")
+_SOURCES = Path(__file__).with_name("native")
 _TRIAL = Path(__file__).with_name("trial.py")
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp-simd", "-fPIC", "-shared", "-pthread")
-_COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 3 and 0.1
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fvisibility-inlines-hidden", "-pthread", "-Wno-psabi")
+_COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 10 and 0.2
 
 
 def build_cpu_library(config: Config) -> Path | None:
-    """Return the compiled operators for a run, None where it uses MindSpore's: only float32 on CPU has others.
+    """Return the compiled operators for a run, None where it uses MindSpore's.
 
     Args:
         config: With `cpu_operators`: a folder for the library, "auto" for one in the user's cache folder, or "none".
@@ -43,7 +43,7 @@ def build_cpu_library(config: Config) -> Path | None:
     Raises:
         Interrupted: After SIGTERM or SIGHUP before they are ready; nothing is left of what was begun.
     """
-    if config.device_target != "CPU" or amp_level(config) != "O0" or platform.system() != "Linux":
+    if config.device_target != "CPU" or platform.system() != "Linux":
         return None  # MindSpore takes operators of others on Linux only
     if is_none(config.cpu_operators):
         return None
@@ -52,21 +52,37 @@ def build_cpu_library(config: Config) -> Path | None:
         if not shutil.which(compiler[0]):
             print(
                 f"without a C++ compiler ({printable(compiler[0])} is not there; on Debian and Ubuntu the package g++ "
-                "has one) training on CPU is slower",
+                "has one) work on CPU is slower",
                 flush=True,
             )
             return None
-        library = _folder(config.cpu_operators) / f"cpu-operators-{_digest(compiler)}.so"
+        words = _link_words()
+        library = _folder(config.cpu_operators) / f"cpu-operators-{_digest(compiler, words)}.so"
         with _signals_raise():
-            return _whole_library(compiler, library)
+            return _whole_library(compiler, library, words)
     except (OSError, ValueError) as error:
-        print(f"no operators in C++, so training on CPU is slower: {_text(error)}", flush=True)
+        print(f"no operators in C++, so work on CPU is slower: {_text(error)}", flush=True)
         return None
 
 
 def build_evaluation_library(config: Config) -> Path | None:
     """Return the same for an evaluation or a prediction, None where another engine is asked for."""
     return build_cpu_library(config) if config.eval_engine == AUTO else None
+
+
+def _link_words() -> tuple[str, ...]:
+    """Return the linker's words for MindSpore's oneDNN, which stays where it is; raise OSError if there is none."""
+    found = importlib.util.find_spec("mindspore")  # without importing it, which takes seconds
+    if found is None or found.origin is None:
+        raise OSError("MindSpore is not installed")
+    onednn = Path(found.origin).absolute().with_name("lib") / "libdnnl.so.3"
+    if not onednn.is_file():
+        raise OSError(f"MindSpore's oneDNN is missing: {printable(onednn)}")
+    if any(letter in str(onednn) for letter in ":;$") or printable(onednn) != str(onednn):
+        raise OSError(f"libraries cannot be found in such a folder: {printable(onednn.parent)}")
+    # Old tags have it found there whatever LD_LIBRARY_PATH is.
+    words = ("--disable-new-dtags", "-rpath", str(onednn.parent))
+    return (str(onednn), *(word for each in words for word in ("-Xlinker", each)))
 
 
 def _compiler() -> list[str]:
@@ -95,7 +111,7 @@ def _folder(setting: str) -> Path:
     return folder
 
 
-def _digest(compiler: Sequence[str]) -> str:
+def _digest(compiler: Sequence[str], words: Sequence[str]) -> str:
     """Return what the library follows from, as 16 hexadecimal digits: a home folder may serve different machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -104,11 +120,11 @@ def _digest(compiler: Sequence[str]) -> str:
     processor = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
     sources = [path.read_bytes() for path in sorted(_SOURCES.iterdir())]
     programs = [os.path.realpath(shutil.which(word) or word) for word in compiler]
-    everything = (sources, _FLAGS, programs, platform.machine(), processor)
+    everything = (sources, _FLAGS, words, programs, platform.machine(), processor)
     return hashlib.sha256(repr(everything).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _whole_library(compiler: Sequence[str], library: Path) -> Path:
+def _whole_library(compiler: Sequence[str], library: Path, words: Sequence[str]) -> Path:
     """Return the library, compiled if it is missing and once more if it is of no use; raise OSError if it stays so."""
     problem = _problem_of(library)
     if not problem:
@@ -116,7 +132,7 @@ def _whole_library(compiler: Sequence[str], library: Path) -> Path:
     if os.path.lexists(library):
         print(f"{printable(library)} is of no use ({problem}): compiling it anew", flush=True)
     try:
-        _compile(compiler, library)
+        _compile(compiler, library, words)
     except OSError as error:
         raise OSError(f"{printable(shlex.join(compiler))} cannot make {printable(library)}: {_text(error)}") from error
     problem = _problem_of(library)
@@ -142,14 +158,18 @@ def _problem_of(library: Path) -> str:
     return ""
 
 
-def _compile(compiler: Sequence[str], library: Path) -> None:
+def _compile(compiler: Sequence[str], library: Path, words: Sequence[str]) -> None:
     remove_left(library.parent, r"cpu-operators-[0-9a-f]{16}\.so")
     temporary = temporary_path(library)
     temporary.mkdir(mode=0o700)
     try:
         made, whole = temporary / "made.so", temporary / "whole.so"
-        command = [*compiler, *_FLAGS, str(_SOURCES / "operators.cc"), "-o", str(made)]
-        run_program(command, _COMPILE_SECONDS, {**os.environ, "TMPDIR": str(temporary)})
+        parts = {source: temporary / f"{source.stem}.o" for source in sorted(_SOURCES.glob("*.cc"))}
+        commands = [[*compiler, *_FLAGS, "-c", str(source), "-o", str(part)] for source, part in parts.items()]
+        link = [*compiler, *_FLAGS, "-shared", *map(str, parts.values()), *words, "-o", str(made)]
+        # By a shell, so that all compile at once, in one group of processes that can be killed.
+        script = " & ".join(map(shlex.join, commands)) + " & wait; exec " + shlex.join(link)
+        run_program(["sh", "-c", script], _COMPILE_SECONDS, {**os.environ, "TMPDIR": str(temporary)})
         if not made.exists():
             raise OSError("it ends as if all were well, but has made nothing")
         data = made.read_bytes()

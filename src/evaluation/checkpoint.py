@@ -12,7 +12,7 @@ from src.evaluation.engines import by_classifier, by_mindspore, by_onnx, image_l
 from src.evaluation.evaluation_set import classes_of, evaluate_test_images, open_evaluation_set
 from src.evaluation.report import write_report
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import amp_level, to_evaluation_precision
+from src.model_utils.derived_settings import is_bfloat16, to_evaluation_precision
 from src.model_utils.eval_engine import check_engine, check_precision, convert_to_engine, is_converted
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say, settle
@@ -55,5 +55,5 @@ def _engine(config: Config, network: Xception, library: Path | None) -> Engine:
     if is_converted(config):
         return by_onnx(convert_to_engine(config, network), loss, config.batch_size)
     if library:
-        return by_classifier(CpuClassifier(library, network, amp_level(config) != "O0"), loss, config.batch_size)
+        return by_classifier(CpuClassifier(library, network, is_bfloat16(config)), loss, config.batch_size)
     return by_mindspore(to_evaluation_precision(config, network), loss, config.batch_size)

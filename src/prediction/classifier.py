@@ -15,7 +15,7 @@ from src.export.classifier import fit_classifier
 from src.export.model_file import MODEL_SUFFIXES, ToLogits, load_mindir
 from src.metadata.model_entries import read_model_metadata
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import amp_level, to_evaluation_precision
+from src.model_utils.derived_settings import is_bfloat16, to_evaluation_precision
 from src.model_utils.eval_engine import (
     check_engine,
     check_model_file,
@@ -95,7 +95,7 @@ def _to_logits(config: Config, network: Xception, library: Path | None) -> ToLog
     if is_converted(config):
         return convert_to_engine(config, network).run
     if library:
-        return CpuClassifier(library, network, amp_level(config) != "O0").run
+        return CpuClassifier(library, network, is_bfloat16(config)).run
     precise = to_evaluation_precision(config, network.set_train(False))
 
     def run(images: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from src.cpu.classifier import CpuClassifier
 from src.evaluation.counting import Engine
 from src.evaluation.engines import by_classifier, by_mindspore, image_loss
 from src.model_utils.config import Config, ConfigError
-from src.model_utils.derived_settings import amp_level, to_evaluation_precision
+from src.model_utils.derived_settings import is_bfloat16, to_evaluation_precision
 from src.model_utils.eval_engine import AUTO, is_converted
 
 Opening = Callable[[], AbstractContextManager[Engine]]
@@ -42,7 +42,7 @@ def validation_engine(config: Config, state: TrainingState, library: Path | None
 
     @contextmanager
     def with_weights_of_now() -> Iterator[Engine]:
-        classifier = CpuClassifier(library, state.networks[-1], amp_level(config) != "O0")
+        classifier = CpuClassifier(library, state.networks[-1], is_bfloat16(config))
         try:
             yield by_classifier(classifier, loss, config.batch_size)
         finally:

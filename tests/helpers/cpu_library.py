@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from src.cpu.library import build_cpu_library
 from src.model_utils.config import Config, parse_config
 
-# In a library, what is done when it is loaded, and what its operator computes.
+# In a library, what is done when it is loaded, and what it says of its operators.
 LIBRARIES = {
     "that crashes": "__attribute__((constructor)) static void f(void) { __builtin_trap(); }",
     "that ends the process": "void _exit(int); __attribute__((constructor)) static void f(void) { _exit(3); }",
     "that never ends": "__attribute__((constructor)) static void f(void) { for (;;) { } }",
     "without operators": "int other(void) { return 0; }",
-    "that computes something else": "int DepthwiseForward(void) { return 0; }",
+    "that computes something else": "int XceptionTry(char *text, long size) { *text = 0; return size > 0; }",
 }
 
 
@@ -35,8 +36,9 @@ def write_program(path: Path, text: str) -> Path:
 
 
 def write_compiler(path: Path, made: Path, command: str = "cp") -> Path:
-    """Write a compiler that always makes the same, and notes each time in a file beside it."""
-    return write_program(path, f'echo "$@" >> "{path}.log"\nfor out; do :; done\n{command} "{made}" "$out"')
+    """Write a compiler that always makes the same, and notes each library in a file beside it."""
+    note = f'case "$*" in *" -shared "*) echo "$@" >> "{path}.log";; esac'
+    return write_program(path, f'{note}\nfor out; do :; done\n{command} "{made}" "$out"')
 
 
 def times_run(compiler: Path) -> int:
@@ -54,7 +56,12 @@ def give_away(path: Path, monkeypatch) -> None:
 
 def is_running(process_file: Path) -> bool:
     """Tell whether the process runs whose number is in a file; one that only waits to be noticed has ended."""
-    try:
-        return "(zombie)" not in Path(f"/proc/{int(process_file.read_text())}/status").read_text()
-    except FileNotFoundError:
-        return False
+    status = Path(f"/proc/{int(process_file.read_text())}/status")
+    for _ in range(100):  # a killed one takes a moment
+        try:
+            if "(zombie)" in status.read_text():
+                return False
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        time.sleep(0.02)
+    return True

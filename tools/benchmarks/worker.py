@@ -15,9 +15,11 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from src.cpu.library import build_cpu_library, build_evaluation_library
+from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.eval_engine import is_converted
 from src.model_utils.local_adapter import join_group
 from tools.benchmarks.workload import Workload
 
@@ -61,6 +63,7 @@ def _own_workload(args: argparse.Namespace, config: Config) -> Workload:
     elif args.task in ("evaluation", "predict") and not config.onnx_path:
         library = build_evaluation_library(config)
     use_device(config, library is not None)
+    config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
 
     from tools.benchmarks.workloads import build_workload  # MindSpore takes seconds to import: --help does without

@@ -9,13 +9,12 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.cpu.classifier import CpuClassifier
-from src.cpu.operators import use_cpu_operators
 from src.data.normalization import Normalization
 from src.evaluation.counting import Engine, Result, evaluate
 from src.evaluation.engines import by_classifier, by_mindspore, by_onnx, image_loss
 from src.export.model_file import ModelFile
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import amp_level, sinks_data, to_evaluation_precision
+from src.model_utils.derived_settings import is_bfloat16, sinks_data, to_evaluation_precision
 from src.model_utils.eval_engine import load_by_engine
 from src.model_utils.local_adapter import Group
 from src.training.model import build_model, build_optimizer
@@ -41,11 +40,9 @@ class Training(Workload):
         self._dataset = open_batches(config, True, images, group)
         self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
-        if library:
-            use_cpu_operators(self._network, library)
         schedule = np.full(steps, LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
-        self._model = build_model(config, self._network, self._optimizer)
+        self._model = build_model(config, self._network, self._optimizer, library=library)
         self._sink = sinks_data(config)
         parameters = {id(each): each for each in [*self._network.get_parameters(), *self._optimizer.get_parameters()]}
         self._start = [(parameter, parameter.asnumpy().copy()) for parameter in parameters.values()]
@@ -189,4 +186,4 @@ def build_workload(
 
 
 def _classifier(config: Config, network: Xception, library: Path) -> CpuClassifier:
-    return CpuClassifier(library, network, amp_level(config) != "O0")
+    return CpuClassifier(library, network, is_bfloat16(config))

@@ -28,13 +28,18 @@ inline std::vector<Rows> CutIntoRows(Index images, Index height, Index bytes_of_
   return pieces;
 }
 
-// Calls work(piece, first pixel, last pixel + 1) for each of `pieces` pieces.
-template <typename Work>
-void ForPixels(ThreadPool &pool, Index pixels, Index pieces, const Work &work) {
-  pool.ForEach(pieces, [&](Index piece) { work(piece, pixels * piece / pieces, pixels * (piece + 1) / pieces); });
-}
-
 // Few enough that the sums of all pieces are little work to add, and no fewer than any machine has threads for.
 inline Index PiecesOf(Index pixels) { return std::clamp<Index>(pixels / 64, 1, 64); }
+
+// Calls work(pixel) for each.
+template <typename Work>
+void ForPixels(ThreadPool &pool, Index pixels, const Work &work) {
+  const Index pieces = PiecesOf(pixels);
+  pool.ForEach(pieces, [&](Index piece) {
+    for (Index pixel = pixels * piece / pieces; pixel < pixels * (piece + 1) / pieces; ++pixel) {
+      work(pixel);
+    }
+  });
+}
 
 }  // namespace xception
