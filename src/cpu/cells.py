@@ -78,6 +78,7 @@ class Part(nn.Cell):
         layers (Sequence[Normed]): its layers, in the order of the operators.
         switches (Sequence[bool]): what tells the variants of the part apart.
         results (Sequence[Result]): its output, and what forward keeps for backward without the layers' statistics.
+        spaces (Sequence[Result]): what backward works in. MindSpore has room for it by then, as later parts are done.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Part(nn.Cell):
         layers: Sequence[Normed],
         switches: Sequence[bool],
         results: Sequence[Result],
+        spaces: Sequence[Result],
     ):
         super().__init__(auto_prefix=False)
         for layer in layers:
             _check_batch_norm(layer.norm)
-        self.operator = _Operator(operators.library, name, layers, results)
+        self.operator = _Operator(operators.library, name, layers, results=results, spaces=spaces)
         self.switches = Tensor([*switches, *(layer.is_frozen for layer in layers)], ms.int32)
         self.trained = ParameterTuple([parameter for layer in layers for parameter in layer.trained])
         self.moving = ParameterTuple([parameter for layer in layers for parameter in layer.moving])
@@ -112,10 +114,18 @@ class _Operator(nn.Cell):
 
     Their tensors, in this order: x, switches, weights with gamma and beta of each layer, and then
     forward: moving mean and variance of each -> results, mean and variance of each, what the moving ones become;
-    backward: all but the first of the results, mean and variance of each, dy -> dx, gradients of the weights.
+    backward: all but the first of the results, mean and variance of each, dy -> dx, gradients of the weights, spaces.
     """
 
-    def __init__(self, library: Path, name: str, layers: Sequence[Normed], results: Sequence[Result]):
+    def __init__(
+        self,
+        library: Path,
+        name: str,
+        layers: Sequence[Normed],
+        *,
+        results: Sequence[Result],
+        spaces: Sequence[Result],
+    ):
         super().__init__(auto_prefix=False)
         channels = [layer.norm.num_features for layer in layers]
         statistics = [*([2, size] for size in channels), *([size] for size in channels for _ in range(2))]
@@ -128,23 +138,24 @@ class _Operator(nn.Cell):
             func_type="aot",
         )
 
-        def gradients(x, _, *rest):
-            return (x, *rest[:weights])[skipped:]
-
-        self.backward = ops.Custom(f"{library}:{name}Backward", gradients, gradients, func_type="aot")
+        self.backward = ops.Custom(
+            f"{library}:{name}Backward",
+            lambda x, _, *others: (*(x, *others[:weights])[skipped:], *(space.sizes(x) for space in spaces)),
+            lambda x, _, *others: (*(x, *others[:weights])[skipped:], *(space.dtype for space in spaces)),
+            func_type="aot",
+        )
         self.kept = len(results) + len(layers)
-        self.needs_gradient = not skipped
+        self.first, self.last = 1 - skipped, 1 - skipped + weights
         self.for_all = ops.HyperMap()
 
     def construct(self, x, switches, trained, moving):
         return self.forward(x, switches, *trained, *moving)
 
     def bprop(self, x, switches, trained, moving, out, dout):
-        gradients = self.backward(x, switches, *trained, *out[1 : self.kept], dout[0])
-        others = ops.zeros_like(switches), self.for_all(ops.zeros_like, moving)
-        if self.needs_gradient:
-            return gradients[0], others[0], gradients[1:], others[1]
-        return ops.zeros_like(x), others[0], gradients, others[1]
+        results = self.backward(x, switches, *trained, *out[1 : self.kept], dout[0])
+        dx = results[0] if self.first else ops.zeros_like(x)
+        gradients = results[self.first : self.last]
+        return dx, ops.zeros_like(switches), gradients, self.for_all(ops.zeros_like, moving)
 
 
 def stem(operators: Operators, network: Xception) -> Part:
@@ -156,7 +167,7 @@ def stem(operators: Operators, network: Xception) -> Part:
     first, second = sizes_after(network.bn1, 0), sizes_after(network.bn2, 2)
     layers = [Normed((network.conv1.weight,), network.bn1), Normed((network.conv2.weight,), network.bn2)]
     results = [Result(operators.dtype, sizes) for sizes in (second, first, second)]
-    return Part(operators, IMAGES, layers=layers, switches=[], results=results)
+    return Part(operators, IMAGES, layers=layers, switches=[], results=results, spaces=results[2:0:-1])
 
 
 def block(operators: Operators, which: Block, is_symmetric: bool) -> Part:
@@ -170,13 +181,15 @@ def block(operators: Operators, which: Block, is_symmetric: bool) -> Part:
         return [x[0], *sides, width]
 
     results = [Result(operators.dtype, output), *_kept(operators, separables)]
+    most = max(convolution.conv1.in_channels for convolution, _ in separables)
+    spaces = [_of_channels(operators, channels) for channels in (max(most, width), most)]
     layers = [_separable(*pair) for pair in separables]
     if which.has_skip:
         layers.append(Normed((which.skip.weight,), which.skipbn))
         # What the shortcut's convolution gives, the maxima of the windows, and their places.
         results += [Result(dtype, output) for dtype in (operators.dtype, operators.dtype, ms.uint8)]
     switches = [isinstance(which.rep[0], nn.ReLU), which.has_skip, is_symmetric]
-    return Part(operators, "Block", layers=layers, switches=switches, results=results)
+    return Part(operators, "Block", layers=layers, switches=switches, results=results, spaces=spaces)
 
 
 def tail(operators: Operators, network: Xception) -> Part:
@@ -185,7 +198,7 @@ def tail(operators: Operators, network: Xception) -> Part:
     features = network.bn4.num_features
     results = [Result(ms.float32, lambda x: [x[0], features]), *_kept(operators, separables)]
     layers = [_separable(*pair) for pair in separables]
-    return Part(operators, "Tail", layers=layers, switches=[], results=results)
+    return Part(operators, "Tail", layers=layers, switches=[], results=results, spaces=[])
 
 
 def _separable(convolution: SeparableConv2d, norm: nn.BatchNorm2d) -> Normed:
@@ -194,15 +207,15 @@ def _separable(convolution: SeparableConv2d, norm: nn.BatchNorm2d) -> Normed:
 
 def _kept(operators: Operators, separables: Sequence[tuple[SeparableConv2d, nn.BatchNorm2d]]) -> list[Result]:
     """Return what forward keeps of separable convolutions: of each the depthwise convolution's output, and its own."""
-
-    def with_channels(channels: int) -> Result:
-        return Result(operators.dtype, lambda x: [*x[:3], channels])
-
     return [
-        with_channels(channels)
+        _of_channels(operators, channels)
         for convolution, norm in separables
         for channels in (convolution.conv1.in_channels, norm.num_features)
     ]
+
+
+def _of_channels(operators: Operators, channels: int) -> Result:
+    return Result(operators.dtype, lambda x: [*x[:3], channels])
 
 
 def _check_batch_norm(batch_norm: nn.BatchNorm2d) -> None:

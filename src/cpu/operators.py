@@ -27,12 +27,14 @@ class CpuXception(nn.Cell):
         self.network = network
         self.stem = stem(operators, network)
         is_symmetric = network.pool_padding == "symmetric"
-        self.blocks = nn.SequentialCell([block(operators, each, is_symmetric) for each in network.blocks])
+        self.blocks = nn.CellList([block(operators, each, is_symmetric) for each in network.blocks], auto_prefix=False)
         self.tail = tail(operators, network)
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.training:
             return self.network(x)
         check_images(x.shape)
-        features = self.tail(self.blocks(self.stem(x)))
-        return self.network.fc(self.network.dropout(features))
+        x = self.stem(x)
+        for each in self.blocks:
+            x = each(x)
+        return self.network.fc(self.network.dropout(self.tail(x)))

@@ -115,7 +115,9 @@ CASES = {
 }
 
 
-def compute(case: Case, seed: int, operators: Operators | None = None, beta: float = 0.0) -> dict[str, np.ndarray]:
+def compute(
+    case: Case, seed: int, operators: Operators | None = None, *, beta: float = 0.0, x: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Compute a part on random weights and images, forward and backward.
 
     Args:
@@ -123,6 +125,7 @@ def compute(case: Case, seed: int, operators: Operators | None = None, beta: flo
         seed: Of the weights and the images.
         operators: The library; None for MindSpore's own layers.
         beta: Mean of the norms' beta; far from 0, rounding turns no ReLU, and no gradient with it.
+        x: The images, float32 of the case's sizes, in the place of random ones.
 
     Returns:
         By name the output "y" and the gradient "dx" of the input, channels behind the images; the gradients of all
@@ -132,7 +135,7 @@ def compute(case: Case, seed: int, operators: Operators | None = None, beta: flo
     layers = case.layers()
     _set_random(layers, random, beta)
     freeze(layers, case.frozen)
-    x = random.standard_normal(case.sizes).astype(np.float32)
+    x = random.standard_normal(case.sizes).astype(np.float32) if x is None else x
     computed = case.part(operators, layers) if operators else layers
     computed.set_train()
     is_last_in = operators is not None and case.sizes[1] != 3  # where the channels are last

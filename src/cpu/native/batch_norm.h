@@ -20,7 +20,15 @@ struct NormParameters {
   float *moved_mean, *moved_variance;  // what forward makes of the moving ones, and may be these; backward reads neither
 };
 
-// What a norm does to z: z * scale + shift.
+// What a norm does to values of a channel.
+struct Scaling {
+  const float *scale, *shift;
+  template <typename V>
+  V operator()(V value, Index channel) const {
+    return MultiplyAdd(value, V::Load(scale + channel), V::Load(shift + channel));
+  }
+};
+
 struct Normalisation {
   const float *mean, *inverse;  // from the statistics; `inverse`: one over the standard deviation
   std::vector<float> scale, shift;
@@ -33,10 +41,7 @@ struct Normalisation {
     }
   }
   Index Channels() const { return static_cast<Index>(scale.size()); }
-  template <typename V>
-  V Normalised(V value, Index channel) const {
-    return MultiplyAdd(value, V::Load(&scale[channel]), V::Load(&shift[channel]));
-  }
+  Scaling Values() const { return {scale.data(), shift.data()}; }
 };
 
 // Writes the statistics (2, C) by which z is to be normalised, its mean and 1 / sqrt(variance + kEpsilon), and moves the
@@ -56,7 +61,9 @@ void Measure(ThreadPool &pool, const NormParameters &norm, Index pixels, Index c
   }
   // Each piece sums differences from its own first pixel: the squares of the values themselves would cancel out.
   PieceSums sums(pixels, channels);
-  sums.Add(pool, [&](Index channel, Index begin, auto vector) {
+  const Index bytes = channels * Index(sizeof(T));
+  const auto read = [&](Index pixel, Index count) { ReadInOrder(z + pixel * channels, count * bytes); };
+  sums.Add(pool, bytes, read, [&](Index channel, Index begin, auto vector) {
     using V = decltype(vector);
     return [from = z + channel, origin = V::Load(z + begin * channels + channel), channels](Index pixel, V *first,
                                                                                           V *second) {

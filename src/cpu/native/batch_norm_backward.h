@@ -33,25 +33,33 @@ struct GradientsIn {
   V operator()(Index pixel, Index channel, V) const {
     return V::Load(dy + pixel * channels + channel);
   }
+  void Read(Index pixel, Index count) const {
+    ReadInOrder(dy + pixel * channels, count * channels * Index(sizeof(T)));
+  }
 };
 
 // ... and where a ReLU comes after the norm, of whose result they are.
 template <typename Gradients>
 struct ThroughRelu {
-  const Normalisation &norm;
+  Scaling norm;
   Gradients gradients;
   template <typename V>
   V operator()(Index pixel, Index channel, V z) const {
-    const V y = norm.Normalised(z, channel);
-    return Select(y > V::All(0), gradients(pixel, channel, z), V::All(0));
+    return Select(norm(z, channel) > V::All(0), gradients(pixel, channel, z), V::All(0));
   }
+  void Read(Index pixel, Index count) const { gradients.Read(pixel, count); }
 };
 
 template <typename T, typename Gradients>
 NormSums SumsOf(ThreadPool &pool, Index pixels, const Normalisation &norm, const T *z, const Gradients &gradients) {
   const Index channels = norm.Channels();
   PieceSums sums(pixels, channels);
-  sums.Add(pool, [&](Index channel, Index, auto vector) {
+  const Index bytes = channels * Index(sizeof(T));
+  const auto read = [&](Index pixel, Index count) {
+    ReadInOrder(z + pixel * channels, count * bytes);
+    gradients.Read(pixel, count);
+  };
+  sums.Add(pool, bytes * 2, read, [&](Index channel, Index, auto vector) {
     using V = decltype(vector);
     return [&gradients, from = z + channel, mean = V::Load(norm.mean + channel), channel, channels](
                Index pixel, V *first, V *second) {
@@ -69,6 +77,20 @@ NormSums SumsOf(ThreadPool &pool, Index pixels, const Normalisation &norm, const
 
 // The gradient of z: dy * scale + (z - mean) * slope + constant, as the mean and the variance are functions of z, too;
 // for a frozen norm dy * scale.
+struct NormGradient {
+  bool frozen;
+  const float *mean, *scale, *slope, *constant;
+  template <typename V>
+  V operator()(V dy, V z, Index channel) const {
+    const V product = dy * V::Load(scale + channel);
+    if (frozen) {
+      return product;
+    }
+    const V distance = z - V::Load(mean + channel);
+    return product + MultiplyAdd(distance, V::Load(slope + channel), V::Load(constant + channel));
+  }
+};
+
 struct NormBackward {
   bool frozen;
   const float *mean;
@@ -97,26 +119,18 @@ struct NormBackward {
     }
   }
 
-  template <typename V>
-  V operator()(V dy, V z, Index channel) const {
-    const V product = dy * V::Load(&scale[channel]);
-    if (frozen) {
-      return product;
-    }
-    const V distance = z - V::Load(mean + channel);
-    return product + MultiplyAdd(distance, V::Load(&slope[channel]), V::Load(&constant[channel]));
-  }
+  NormGradient Gradient() const { return {frozen, mean, scale.data(), slope.data(), constant.data()}; }
 
   // dz may be the tensor that has the gradients.
   template <typename T, typename Gradients>
   void Apply(ThreadPool &pool, Index pixels, const T *z, const Gradients &gradients, T *dz) const {
     const Index channels = static_cast<Index>(scale.size());
-    ForPixels(pool, pixels, [&](Index pixel) {
+    ForPixels(pool, pixels, [=, gradient = Gradient()](Index pixel) {
       const Index begin = pixel * channels;
-      ForChannels(channels, [&](Index channel, auto vector) {
+      ForChannels(channels, [=](Index channel, auto vector) {
         using V = decltype(vector);
         const V value = V::Load(z + begin + channel);
-        (*this)(gradients(pixel, channel, value), value, channel).Store(dz + begin + channel);
+        gradient(gradients(pixel, channel, value), value, channel).Store(dz + begin + channel);
       });
     });
   }

@@ -65,11 +65,11 @@ void BlockForward(ThreadPool &pool, const BlockSpec &spec, const T *x, T *y, con
   const T *z = kept.units.back().pointwise;
   const Normalisation norm(spec.units.back().norm, kept.units.back().statistics, channels);
   if (!spec.strided) {
-    ForPixels(pool, shape.Pixels(), [&](Index pixel) {
-      ForChannels(channels, [&](Index channel, auto vector) {
+    ForPixels(pool, shape.Pixels(), [=, scaled = norm.Values()](Index pixel) {
+      ForChannels(channels, [=](Index channel, auto vector) {
         using V = decltype(vector);
         const Index i = pixel * channels + channel;
-        (V::Load(x + i) + norm.Normalised(V::Load(z + i), channel)).Store(y + i);
+        (V::Load(x + i) + scaled(V::Load(z + i), channel)).Store(y + i);
       });
     });
     return;

@@ -56,18 +56,33 @@ typename V::Mask IsLarger(V value, V than) {
   return (value > than) | value.IsNan();
 }
 
+// Calls work(1) .. work(count - 1), unrolled for whole windows: the hardware's prefetching follows instructions.
+template <typename Work>
+void ForOthers(Index count, const Work &work) {
+  if (count == 9) {
+#pragma GCC unroll 8
+    for (Index i = 1; i < 9; ++i) {
+      work(i);
+    }
+    return;
+  }
+  for (Index i = 1; i < count; ++i) {
+    work(i);
+  }
+}
+
 // y: the maxima of x (its shape with height and width halved and rounded up), plus `added` unless it is null.
 template <typename T>
 void MaxPoolForward(ThreadPool &pool, const Shape &shape, bool symmetric, const T *x, const T *added, T *y) {
   ForWindows(pool, Pooling(shape, symmetric), sizeof(T), [&](const WindowPixels &pixels, Index to) {
-    ForChannels(shape.channels, [&](Index channel, auto vector) {
+    ForChannels(shape.channels, [=, &pixels](Index channel, auto vector) {
       using V = decltype(vector);
       const T *from = x + channel;
       V most = V::Load(from + pixels.offsets[0]);
-      for (Index i = 1; i < pixels.count; ++i) {
+      ForOthers(pixels.count, [&](Index i) {
         const V value = V::Load(from + pixels.offsets[i]);
         most = Select(IsLarger(value, most), value, most);
-      }
+      });
       if (added) {
         most = most + V::Load(added + to + channel);
       }

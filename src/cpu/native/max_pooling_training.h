@@ -17,23 +17,25 @@ struct KeptMaxima {
 template <typename T>
 void NormMaxPoolForward(ThreadPool &pool, const Pooling &pooling, const Normalisation &norm, const T *z,
                         const Normalisation &shortcut_norm, const T *shortcut, T *y, const KeptMaxima<T> &kept) {
+  const Scaling scaled = norm.Values(), shortcut_scaled = shortcut_norm.Values();
   ForWindows(pool, pooling, sizeof(T), [&](const WindowPixels &pixels, Index to) {
-    ForChannels(pooling.in.channels, [&](Index channel, auto vector) {
+    ForChannels(pooling.in.channels, [=, &pixels](Index channel, auto vector) {
       using V = decltype(vector);
-      const V scale = V::Load(&norm.scale[channel]), shift = V::Load(&norm.shift[channel]);
+      const V scale = V::Load(scaled.scale + channel), shift = V::Load(scaled.shift + channel);
       V value = V::Load(z + pixels.offsets[0] + channel), most = MultiplyAdd(value, scale, shift);
       typename V::Words place = typename V::Words{} + pixels.places[0];
-      for (Index i = 1; i < pixels.count; ++i) {
+      const auto take = [&](Index i) {
         const V here = V::Load(z + pixels.offsets[i] + channel), normalised = MultiplyAdd(here, scale, shift);
         const typename V::Mask larger = IsLarger(normalised, most);
         most = Select(larger, normalised, most);
         value = Select(larger, here, value);
         place = larger ? typename V::Words{} + pixels.places[i] : place;
-      }
+      };
+      ForOthers(pixels.count, take);
       const Index i = to + channel;
       V::StoreBytes(place, kept.places + i);
       value.Store(kept.values + i);
-      (most + shortcut_norm.Normalised(V::Load(shortcut + i), channel)).Store(y + i);
+      (most + shortcut_scaled(V::Load(shortcut + i), channel)).Store(y + i);
     });
   });
 }
@@ -64,22 +66,32 @@ void NormMaxPoolBackward(ThreadPool &pool, const Pooling &pooling, const NormBac
                          const std::uint8_t *places, const T *dy, T *dz) {
   const Shape &in = pooling.in;
   const auto pieces = CutIntoRows(in.images, in.height, in.Row() * 3 * Index(sizeof(T)));
-  pool.ForEach(Index(pieces.size()), [&](Index piece) {
+  pool.ForEach(Index(pieces.size()), [&, gradient_of = norm.Gradient()](Index piece) {
     const Rows rows = pieces[piece];
     for (Index row = rows.begin; row < rows.end; ++row) {
       Index to = rows.image * in.Image() + row * in.Row();
       for (Index column = 0; column < in.width; ++column, to += in.channels) {
         const PixelWindows windows(pooling, rows.image, row, column);
-        ForChannels(in.channels, [&](Index channel, auto vector) {
-          using V = decltype(vector);
-          V gradient = V::All(0);
-          for (Index i = 0; i < windows.count; ++i) {
-            const Index window = windows.offsets[i] + channel;
-            const typename V::Mask here = V::LoadBytes(places + window) == windows.places[i];
-            gradient = Select(here, gradient + V::Load(dy + window), gradient);
-          }
-          norm(gradient, V::Load(z + to + channel), channel).Store(dz + to + channel);
-        });
+        const auto pixel = [&](auto count) {
+          ForChannels(in.channels, [=](Index channel, auto vector) {
+            using V = decltype(vector);
+            V gradient = V::All(0);
+#pragma GCC unroll 4
+            for (Index i = 0; i < decltype(count)::value; ++i) {
+              const Index window = windows.offsets[i] + channel;
+              const typename V::Mask here = V::LoadBytes(places + window) == windows.places[i];
+              gradient = gradient + Select(here, V::Load(dy + window), V::All(0));
+            }
+            gradient_of(gradient, V::Load(z + to + channel), channel).Store(dz + to + channel);
+          });
+        };
+        if (windows.count == 1) {
+          pixel(std::integral_constant<Index, 1>());
+        } else if (windows.count == 2) {
+          pixel(std::integral_constant<Index, 2>());
+        } else {
+          pixel(std::integral_constant<Index, 4>());
+        }
       }
     }
   });

@@ -146,6 +146,7 @@ void CallStemBackward(ThreadPool &pool, Tensors tensors) {
   gradients.norm1 = TakeNormGradients(&tensors);
   gradients.weight2 = tensors.Next<float>();
   gradients.norm2 = TakeNormGradients(&tensors);
+  const Lend lend(TakeSpaces<T>(&tensors));
   StemBackward(pool, spec, pixels, kept, dy, gradients);
 }
 
@@ -176,6 +177,7 @@ void CallBlockBackward(ThreadPool &pool, Tensors tensors) {
     gradients.shortcut = tensors.Next<float>();
     gradients.shortcut_norm = TakeNormGradients(&tensors);
   }
+  const Lend lend(TakeSpaces<T>(&tensors));
   BlockBackward(pool, spec, x, kept, dy, gradients);
 }
 

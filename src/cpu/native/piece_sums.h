@@ -19,23 +19,26 @@ struct PieceSums {
   Index Begin(Index piece) const { return pixels * piece / pieces; }
   Index Count(Index piece) const { return Begin(piece + 1) - Begin(piece); }
 
-  // term(channel, first pixel of the piece, a vector) gives what is called with (pixel, &first, &second) to add to both.
-  template <typename Term>
-  void Add(ThreadPool &pool, const Term &term) {
-    constexpr Index kTogether = 4;  // pixels, whose sums stay in registers
+  // read(first pixel, count) brings pixels into the cache, which hold so many bytes each. term(channel, first pixel of
+  // the piece, a vector) gives what is called with (pixel, &first, &second) to add to both sums.
+  template <typename Read, typename Term>
+  void Add(ThreadPool &pool, Index bytes_of_pixel, const Read &read, const Term &term) {
+    constexpr Index kBytes = 32 << 10;
+    const Index together = std::max<Index>(kBytes / bytes_of_pixel, 4);
     pool.ForEach(pieces, [&](Index piece) {
       const Index begin = Begin(piece), end = Begin(piece + 1);
-      for (Index pixel = begin; pixel < end; pixel += kTogether) {
-        const Index count = std::min(kTogether, end - pixel);
-        ForChannels(channels, [&](Index channel, auto vector) {
+      for (Index pixel = begin; pixel < end; pixel += together) {
+        const Index last = std::min(pixel + together, end);
+        read(pixel, last - pixel);
+        ForChannels(channels, [=, firsts = First(piece), seconds = Second(piece)](Index channel, auto vector) {
           using V = decltype(vector);
-          V first = V::Load(First(piece) + channel), second = V::Load(Second(piece) + channel);
+          V first = V::Load(firsts + channel), second = V::Load(seconds + channel);
           const auto add = term(channel, begin, vector);
-          for (Index i = 0; i < count; ++i) {
-            add(pixel + i, &first, &second);
+          for (Index i = pixel; i < last; ++i) {
+            add(i, &first, &second);
           }
-          first.Store(First(piece) + channel);
-          second.Store(Second(piece) + channel);
+          first.Store(firsts + channel);
+          second.Store(seconds + channel);
         });
       }
     });

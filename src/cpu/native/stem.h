@@ -64,11 +64,11 @@ const T *ChannelsLastPixels(ThreadPool &pool, const StemSpec &spec, const float 
 template <typename T>
 void NormRelu(ThreadPool &pool, Index pixels, const Normalisation &norm, const T *z, T *y) {
   const Index channels = norm.Channels();
-  ForPixels(pool, pixels, [&](Index pixel) {
-    ForChannels(channels, [&](Index channel, auto vector) {
+  ForPixels(pool, pixels, [=, scaled = norm.Values()](Index pixel) {
+    ForChannels(channels, [=](Index channel, auto vector) {
       using V = decltype(vector);
       const Index i = pixel * channels + channel;
-      Max(V::All(0), norm.Normalised(V::Load(z + i), channel)).Store(y + i);
+      Max(V::All(0), scaled(V::Load(z + i), channel)).Store(y + i);
     });
   });
 }
@@ -80,7 +80,8 @@ void StemForward(ThreadPool &pool, const StemSpec &spec, const float *pixels, T 
   Convolution3x3<T>(3, middle.channels, 2)
       .Forward(pool, spec.Images(), ChannelsLastPixels<T>(pool, spec, pixels), spec.weight1, kept.convolved1);
   Measure(pool, spec.norm1, middle.Pixels(), middle.channels, kept.convolved1, kept.statistics1);
-  T *between = Workspace<T>(Space::kGradient, middle.Values());
+  // Where y will be, unless y is smaller.
+  T *between = last.Values() >= middle.Values() ? y : Workspace<T>(Space::kGradient, middle.Values());
   NormRelu(pool, middle.Pixels(), Normalisation(spec.norm1, kept.statistics1, middle.channels), kept.convolved1,
            between);
   Convolution3x3<T>(middle.channels, last.channels, 1).Forward(pool, middle, between, spec.weight2, kept.convolved2);
@@ -92,7 +93,7 @@ void StemForward(ThreadPool &pool, const StemSpec &spec, const float *pixels, T 
 template <typename T>
 void NormReluBackward(ThreadPool &pool, Index pixels, const NormParameters &parameters, const Normalisation &norm,
                       const T *z, const T *dy, T *dz, const NormGradients &gradients) {
-  const ThroughRelu<GradientsIn<T>> given{norm, {dy, norm.Channels()}};
+  const ThroughRelu<GradientsIn<T>> given{norm.Values(), {dy, norm.Channels()}};
   NormBackward(parameters, norm, SumsOf(pool, pixels, norm, z, given), pixels, gradients)
       .Apply(pool, pixels, z, given, dz);
 }

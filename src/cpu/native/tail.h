@@ -33,6 +33,7 @@ struct GradientsOfAverage {
   V operator()(Index pixel, Index channel, V) const {
     return V::Load(dy + pixel / pixels * channels + channel) * V::All(1 / static_cast<float>(pixels));
   }
+  void Read(Index, Index) const {}  // few enough
 };
 
 // x: of spec.x; features: float32 (images, channels after the second unit).
@@ -41,18 +42,18 @@ void TailForward(ThreadPool &pool, const TailSpec &spec, const T *x, float *feat
   UnitsForward(pool, spec.x, Before::kNothing, spec.units, x, kept.units);
   const Index channels = spec.units[1].out, pixels = spec.x.height * spec.x.width;
   const Normalisation norm(spec.units[1].norm, kept.units[1].statistics, channels);
-  pool.ForEach(spec.x.images, [&](Index image) {
+  pool.ForEach(spec.x.images, [&, scaled = norm.Values()](Index image) {
     float *sums = features + image * channels;
     std::fill_n(sums, channels, 0.0F);
     const T *from = kept.units[1].pointwise + image * pixels * channels;
     for (Index pixel = 0; pixel < pixels; ++pixel, from += channels) {
-      ForChannels(channels, [&](Index channel, auto vector) {
+      ForChannels(channels, [=](Index channel, auto vector) {
         using V = decltype(vector);
-        const V value = Max(V::All(0), norm.Normalised(V::Load(from + channel), channel));
+        const V value = Max(V::All(0), scaled(V::Load(from + channel), channel));
         (V::Load(sums + channel) + value).Store(sums + channel);
       });
     }
-    ForChannels(channels, [&](Index channel, auto vector) {
+    ForChannels(channels, [=](Index channel, auto vector) {
       using V = decltype(vector);
       (V::Load(sums + channel) * V::All(1 / static_cast<float>(pixels))).Store(sums + channel);
     });
@@ -66,7 +67,7 @@ void TailBackward(ThreadPool &pool, const TailSpec &spec, const T *x, const Kept
   const UnitParameters &last = spec.units[1];
   const Normalisation norm(last.norm, kept.units[1].statistics, last.out);
   const T *z = kept.units[1].pointwise;
-  const ThroughRelu<GradientsOfAverage> given{norm, {dfeatures, last.out, spec.x.height * spec.x.width}};
+  const ThroughRelu<GradientsOfAverage> given{norm.Values(), {dfeatures, last.out, spec.x.height * spec.x.width}};
   const NormSums sums = SumsOf(pool, spec.x.Pixels(), norm, z, given);
   T *dz = Workspace<T>(Space::kGradient, LargestValues(spec.x, spec.units));
   NormBackward(last.norm, norm, sums, spec.x.Pixels(), gradients.units[1].norm)

@@ -74,6 +74,16 @@ inline UnitGradients TakeUnitGradients(Tensors *tensors) {
 }
 
 template <typename T>
+std::array<Memory, 2> TakeSpaces(Tensors *tensors) {
+  std::array<Memory, 2> spaces;
+  for (Memory &space : spaces) {
+    space.bytes = tensors->NextShape().Values() * sizeof(T);
+    space.begin = tensors->Next<T>();
+  }
+  return spaces;
+}
+
+template <typename T>
 KeptUnit<T> TakeKeptUnit(Tensors *tensors) {
   T *depthwise = tensors->Next<T>();
   return {depthwise, tensors->Next<T>(), nullptr};

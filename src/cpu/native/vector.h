@@ -41,6 +41,38 @@ struct Types<8> {
   typedef std::uint8_t Bytes __attribute__((vector_size(8)));
 };
 
+// Whole numbers of 8, 16 and 32 bits into one another: GCC 12 takes them apart one by one, or in halves.
+template <typename To, typename From>
+To Converted(From from) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(To) == 64 && sizeof(From) == 32) {
+    return reinterpret_cast<To>(_mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(from)));
+  } else if constexpr (sizeof(To) == 64) {
+    return reinterpret_cast<To>(_mm512_cvtepu8_epi32(reinterpret_cast<__m128i>(from)));
+  } else if constexpr (sizeof(From) == 64 && sizeof(To) == 32) {
+    return reinterpret_cast<To>(_mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(from)));
+  } else if constexpr (sizeof(From) == 64) {
+    return reinterpret_cast<To>(_mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(from)));
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (sizeof(To) == 32 && sizeof(From) == 16) {
+    return reinterpret_cast<To>(_mm256_cvtepu16_epi32(reinterpret_cast<__m128i>(from)));
+  } else if constexpr (sizeof(To) == 32 && sizeof(From) == 8) {
+    return reinterpret_cast<To>(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(reinterpret_cast<long long>(from))));
+  } else if constexpr (sizeof(From) == 32 && sizeof(To) <= 16) {
+    const __m256i words = reinterpret_cast<__m256i>(from);
+    const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    if constexpr (sizeof(To) == 16) {
+      return reinterpret_cast<To>(halves);
+    } else {
+      return reinterpret_cast<To>(_mm_cvtsi128_si64(_mm_packus_epi16(halves, halves)));
+    }
+  }
+#endif
+  return __builtin_convertvector(from, To);
+}
+
 template <int kValues>
 struct Vector {
   static constexpr int kWidth = kValues;
@@ -60,7 +92,7 @@ struct Vector {
   static Vector Load(const BFloat16 *from) {
     Halves halves;
     std::memcpy(&halves, from, sizeof(Halves));
-    return {reinterpret_cast<Floats>(__builtin_convertvector(halves, Words) << 16)};
+    return {reinterpret_cast<Floats>(Converted<Words>(halves) << 16)};
   }
   void Store(float *to) const { std::memcpy(to, &v, sizeof(Floats)); }
   void Store(BFloat16 *to) const {
@@ -78,10 +110,10 @@ struct Vector {
   static Words LoadBytes(const std::uint8_t *from) {
     Bytes bytes;
     std::memcpy(&bytes, from, sizeof(Bytes));
-    return __builtin_convertvector(bytes, Words);
+    return Converted<Words>(bytes);
   }
   static void StoreBytes(Words words, std::uint8_t *to) {
-    const Bytes bytes = __builtin_convertvector(words, Bytes);
+    const Bytes bytes = Converted<Bytes>(words);
     std::memcpy(to, &bytes, sizeof(Bytes));
   }
 
@@ -98,7 +130,7 @@ struct Vector {
     const Words bits = reinterpret_cast<Words>(v);
     const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const Words quiet = bits >> 16 | 0x40;
-    return __builtin_convertvector(v == v ? rounded : quiet, Halves);
+    return Converted<Halves>(v == v ? rounded : quiet);
 #endif
   }
 };
@@ -138,9 +170,10 @@ constexpr int kWidest = 8;
 #endif
 
 // Calls work(channel, vector type's value) for all channels, as many at a time as the processor takes; they must be a
-// multiple of 8. The rest of 8 (728 has one with 16) comes last.
+// multiple of 8. The rest of 8 (728 has one with 16) comes last. What work captures by value stays in registers: what it
+// refers to may change with each value that is stored, for all that the compiler knows.
 template <typename Work>
-void ForChannels(Index channels, const Work &work) {
+[[gnu::always_inline]] inline void ForChannels(Index channels, const Work &work) {
   Index channel = 0;
   for (; channel + kWidest <= channels; channel += kWidest) {
     work(channel, Vector<kWidest>{});
