@@ -10,9 +10,12 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from src.common.mindspore_log import silence_mindspore
+from src.cpu.library import build_evaluation_library
+from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.eval_engine import is_converted
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
 from src.model_utils.unused import say_unused
@@ -31,12 +34,14 @@ def main(argv: Sequence[str]) -> None:
 @moxing_wrapper
 def run_eval(config: Config) -> None:
     """Evaluate as the configuration says."""
-    use_device(config)
+    library = build_evaluation_library(config)
+    use_device(config, library is not None)
+    config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
 
     from src.evaluation.checkpoint import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
 
-    result, written = evaluate_checkpoint(config, group)
+    result, written = evaluate_checkpoint(config, group, library)
     if group.rank:  # all have the same result: the first says it
         return
     print(result.to_line())

@@ -1,4 +1,4 @@
-"""Evaluate an ONNX file of Xception on image folders, by ONNX Runtime: --test_data_dir holds one folder a class."""
+"""Evaluate an ONNX file of Xception on image folders by another runtime: --test_data_dir holds one folder a class."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from src.export.model_file import has_gpu
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.device_adapter import use_device
+from src.model_utils.eval_engine import OPENVINO, check_engine
 from src.model_utils.unused import say_unused
 
 
@@ -24,12 +25,14 @@ def main(argv: Sequence[str]) -> None:
         raise ConfigError("no ONNX file given: add --onnx_path=FILE.onnx")
     if config.is_distributed:
         raise ConfigError("is_distributed is true, but an ONNX file is evaluated by one process: set it false")
+    if config.eval_engine == OPENVINO:
+        check_engine(config)
     use_device(config.replace(device_target="CPU"))  # MindSpore reads the images and computes the loss
 
     from src.evaluation.onnx_file import evaluate_onnx  # MindSpore takes seconds to import: --help does without
 
     result, written, provider = evaluate_onnx(config)
-    print(f"ONNX Runtime used {provider}")
+    print(f"{'OpenVINO' if config.eval_engine == OPENVINO else 'ONNX Runtime'} used {provider}")
     print(result.to_line())
     print(f"evaluated {result.images} images, each once")
     for path in written:

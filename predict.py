@@ -5,16 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from src.common.files import expand_home, printable, user_path
 from src.common.output import raw
+from src.common.workers import prepared_pool
+from src.cpu.library import build_evaluation_library
+from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
+from src.model_utils.derived_settings import workers
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.eval_engine import is_converted
+
+if TYPE_CHECKING:
+    from src.prediction.predictor import Predictions
 
 SKIPPED = 3  # as the program for the Ascend 310 says it
 
@@ -27,6 +37,8 @@ _SHARED = {
     "device_target": "auto, Ascend, GPU or CPU (default: auto)",
     "device_id": "index of the device, from 0 (default: 0)",
     "amp_level": "mixed precision of a checkpoint: auto, O0, O2 or O3",
+    "eval_engine": "what computes: auto, mindspore, onnx or openvino (default: auto)",
+    "cpu_operators": "folder of the operators in C++, auto or none (default: auto)",
     "image_size": "side of the images in pixels, for a checkpoint (default: that of its training)",
     "crop_pct": "centre crop as a share of the resized shorter side (default: that of the training)",
     "interpolation": "how images are resized, bilinear or bicubic (default: as in the training)",
@@ -55,13 +67,12 @@ def main(argv: Sequence[str]) -> int:
     if gradcam and not args.save:
         raise ConfigError("--gradcam draws into the pictures of --save: add --save=FOLDER")
     config = _configure(args)
-    use_device(config)
+    if gradcam and is_converted(config):
+        raise ConfigError(f"--gradcam looks into MindSpore's network: leave out --eval_engine={config.eval_engine}")
+    predictions = _predict(config, args, gradcam)
 
     from src.prediction.output import to_csv_table, to_json, to_table  # MindSpore: --help does without
-    from src.prediction.predictor import Options, predict
 
-    options = Options(args.topk, args.class_names, args.save, gradcam, args.gradcam_class)
-    predictions = predict(config, args.images, options)
     write = {"json": to_json, "csv": to_csv_table}.get(args.format, to_table)
     # A table for programs holds names as they are, unless a terminal would take them for orders.
     stream = raw(sys.stdout) if args.format and not sys.stdout.isatty() else sys.stdout
@@ -69,6 +80,25 @@ def main(argv: Sequence[str]) -> int:
     for path, reason in predictions.skipped.items():
         print(printable(f"skipped {path}: {reason}"), file=sys.stderr)
     return SKIPPED if predictions.skipped else 0
+
+
+def _predict(config: Config, args: argparse.Namespace, gradcam: bool) -> Predictions:
+    """Predict; what checks the images imports MindSpore's decoder at the same time as this process does."""
+    from src.data.image_check import import_decoder
+
+    is_checkpoint = Path(config.checkpoint_path).suffix == ".ckpt"
+    with prepared_pool(workers(config), import_decoder) as pool:
+        with redirect_stdout(sys.stderr):
+            # Grad-CAM looks into MindSpore's network.
+            library = build_evaluation_library(config) if is_checkpoint and not gradcam else None
+            use_device(config, library is not None)
+            if is_checkpoint and not is_converted(config):
+                config = settle_precision(config, library)
+
+        from src.prediction.predictor import Means, Options, predict
+
+        options = Options(args.topk, args.class_names, args.save, gradcam, args.gradcam_class)
+        return predict(config, args.images, options, Means(library, pool))
 
 
 def _new_parser() -> argparse.ArgumentParser:

@@ -100,7 +100,7 @@ def _measure(args: argparse.Namespace) -> None:
     import mindspore as ms
 
     from src.training.model import build_model, build_optimizer
-    from tools.benchmarks.workloads import build_network
+    from tools.benchmarks.inputs import build_network
 
     library = build_cpu_library(config) if args.work == "training" else None
     use_device(config, library is not None)

@@ -1,6 +1,6 @@
 """Forecast a training on many cards from a few figures of one: arithmetic, not a measurement.
 
-docs/performance.md tells where each default comes from.
+docs/dev/performance_history.md tells where each default comes from.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mindspore import Parameter, nn
+from mindspore.nn.utils import no_init_parameters
 
 from src.checkpoints.file import read_checkpoint, write_checkpoint
 from src.checkpoints.parameters import (
@@ -91,7 +92,8 @@ def load_network(path: str | Path) -> StoredNetwork:
     shape = shape_of(stored.get("fc.bias", ""))
     if len(shape) != 1:
         raise ValueError(f"checkpoint {path} is none of Xception: it has no fc.bias, one number a class")
-    network = xception(shape[0])
+    with no_init_parameters():  # random numbers that nobody sees take a quarter of a second
+        network = xception(shape[0])
     metadata = _load(network, weights_of(network), stored, Path(path))
     return StoredNetwork(network, metadata)
 

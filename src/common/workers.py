@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 
 
 def available_workers() -> int:
@@ -22,6 +24,19 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     """
     # Spawned, not forked: the caller may have threads, whose locks a fork would copy in any state.
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
+
+
+@contextmanager
+def prepared_pool(workers: int, prepare: Callable[[], object]) -> Iterator[ProcessPoolExecutor]:
+    """Start the same, one process of which prepares itself while this one does other work.
+
+    Args:
+        workers: Number of processes, 1 or more.
+        prepare: A function of a module.
+    """
+    with process_pool(workers) as pool:
+        pool.submit(prepare)
+        yield pool
 
 
 def _prepare_worker() -> None:

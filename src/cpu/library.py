@@ -26,6 +26,7 @@ from src.common.programs import run_program
 from src.cpu.own_files import cache_folder, close_to_others, is_none, open_own_folder, read_own, remove_left
 from src.model_utils.command import Interrupted
 from src.model_utils.config import Config
+from src.model_utils.eval_engine import AUTO
 
 _SOURCES = Path(__file__).with_name("native")
 _TRIAL = Path(__file__).with_name("trial.py")
@@ -62,6 +63,11 @@ def build_cpu_library(config: Config) -> Path | None:
     except (OSError, ValueError) as error:
         print(f"no operators in C++, so work on CPU is slower: {_text(error)}", flush=True)
         return None
+
+
+def build_evaluation_library(config: Config) -> Path | None:
+    """Return the same for an evaluation or a prediction, None where another engine is asked for."""
+    return build_cpu_library(config) if config.eval_engine == AUTO else None
 
 
 def _link_words() -> tuple[str, ...]:

@@ -6,41 +6,38 @@ import io
 import os
 import tempfile
 import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from src.common.progress import Progress
 from src.common.regular_file import read_regular
-from src.common.workers import process_pool
 from src.data.admission import Admission
 from src.data.image_folders import UNREAD_SUFFIXES
 from src.data.image_header import EMPTY_FILE, image_size
 from src.data.image_limits import RECIPE_LIMITS, ImageLimits
 from src.data.jpeg_header import JPEG_START
+from src.data.parallel_check import Results, find_bad
 from src.data.tiff_header import holds_its_pixels
-
-Item = TypeVar("Item")
-Check = Callable[[Item], str]
-Results = list[tuple[Item, str]]  # (image, reason), an empty reason for a good image
 
 _FORMATS = {"JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP"}  # MPO is a camera's JPEG with a second picture behind it
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _NO_IMAGE = "not an image"
-_CHUNK = 16  # files per task: large enough to keep hand-over cheap, small enough for a smooth bar
 
 
 def find_bad_images(
-    paths: Sequence[Path], workers: int, progress: Progress | None = None, limits: ImageLimits = RECIPE_LIMITS
+    paths: Sequence[Path],
+    workers: int,
+    progress: Progress | None = None,
+    limits: ImageLimits = RECIPE_LIMITS,
+    pool: ProcessPoolExecutor | None = None,
 ) -> Results[Path]:
     """Decode every image, in several processes, and tell which ones are bad.
 
@@ -49,33 +46,12 @@ def find_bad_images(
         workers: Number of processes, >= 1.
         progress: Is told about every finished file.
         limits: What the images must keep to.
+        pool: Processes of process_pool that run already; they are of no use afterwards if a file has crashed one.
 
     Returns:
         The bad files with their reasons, sorted by path.
     """
-    return sorted(find_bad(paths, workers, partial(check_image, limits=limits), progress))
-
-
-def find_bad(
-    items: Sequence[Item], workers: int, check: Check[Item], progress: Progress | None = None
-) -> Results[Item]:
-    """Check items, in several processes, and tell which ones are bad or kill the process that checks them.
-
-    Args:
-        items: What is checked.
-        workers: Number of processes, >= 1.
-        check: A function of a module; returns the reason why an item is bad, or an empty text.
-        progress: Is told about every finished item.
-
-    Returns:
-        The bad items with their reasons, in any order.
-    """
-    bad: Results[Item] = []
-    for results in _check_all(items, workers, check):
-        bad += [(item, reason) for item, reason in results if reason]
-        if progress:
-            progress.update(len(results), f"{len(bad)} bad")
-    return bad
+    return sorted(find_bad(paths, workers, partial(check_image, limits=limits), progress, pool))
 
 
 def check_image(path: Path, limits: ImageLimits = RECIPE_LIMITS) -> str:
@@ -131,6 +107,11 @@ def check_content(content: bytes, limits: ImageLimits = RECIPE_LIMITS) -> str:
     return (reason or "the decoder of training cannot read this kind of file: convert it to JPEG or PNG") * (
         not _is_decoded(content, limits)
     )
+
+
+def import_decoder() -> None:
+    """Import what decodes images, which takes a second."""
+    from mindspore.dataset import vision  # noqa: F401
 
 
 def _is_decoded(content: bytes, limits: ImageLimits) -> bool:
@@ -201,49 +182,3 @@ def _decode(file: BinaryIO) -> str:
         if _PNG_END not in file.read():
             return "image file is truncated (the end of the PNG is missing)"
     return ""
-
-
-def _check_all(items: Sequence[Item], workers: int, check: Check[Item]) -> Iterator[Results[Item]]:
-    """Yield the results of all items in groups; one that kills its process is one more bad item."""
-    chunks = deque(list(items[start : start + _CHUNK]) for start in range(0, len(items), _CHUNK))
-    while chunks:
-        lost = yield from _check_in_pool(chunks, workers, check)
-        yield from _check_one_by_one(deque(lost), check)
-
-
-def _check_in_pool(
-    chunks: deque[list[Item]], workers: int, check: Check[Item]
-) -> Generator[Results[Item], None, list[Item]]:
-    """Take chunks and yield their results; return the items that were under way when a worker was killed."""
-    running: dict[Future[Results[Item]], list[Item]] = {}
-    with process_pool(workers) as pool:
-        try:
-            while chunks or running:
-                # Few at a time: a large data set does not fill the memory, and a crash loses little.
-                while chunks and len(running) < 2 * workers:
-                    future = pool.submit(_check_chunk, check, chunks[0])
-                    running[future] = chunks.popleft()
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    results = future.result()
-                    del running[future]
-                    yield results
-        except BrokenProcessPool:
-            pass
-    return [item for chunk in running.values() for item in chunk]
-
-
-def _check_one_by_one(items: deque[Item], check: Check[Item]) -> Iterator[Results[Item]]:
-    """Yield the results of items one of which kills its process."""
-    while items:
-        with process_pool(1) as pool:
-            pool.submit(os.getpid).result()  # processes that cannot even start are no file's fault
-            try:
-                while items:
-                    reason = pool.submit(check, items[0]).result()
-                    yield [(items.popleft(), reason)]
-            except BrokenProcessPool:
-                yield [(items.popleft(), "the decoder's process was killed while reading it")]
-
-
-def _check_chunk(check: Check[Item], items: Sequence[Item]) -> Results[Item]:
-    return [(item, check(item)) for item in items]

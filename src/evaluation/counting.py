@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mindspore.dataset import Dataset
 
 
+Run = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Engine:
     """What computes the logits and losses of a batch; made by engines.
@@ -30,7 +33,7 @@ class Engine:
         normalizes: Whether it takes images as they are decoded; else they must be normalised.
     """
 
-    run: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    run: Run
     num_classes: int
     batch_size: int
     normalizes: bool

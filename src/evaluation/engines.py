@@ -1,4 +1,4 @@
-"""What computes logits and losses for an evaluation: a network in MindSpore, or an ONNX file in ONNX Runtime."""
+"""What computes logits and losses for an evaluation: a network in MindSpore or in C++, or an ONNX file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.cpu.classifier import CpuClassifier
 from src.data.normalization import WithNormalization
-from src.evaluation.counting import Engine
-from src.export.model_file import ModelFile
+from src.evaluation.counting import Engine, Run
+from src.export.model_file import ModelFile, ToLogits
 from src.loss import CrossEntropySmooth
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import label_smoothing
@@ -49,12 +50,26 @@ def by_onnx(model: ModelFile, loss: CrossEntropySmooth, batch_size: int) -> Engi
         loss: The loss of each image, which MindSpore computes.
         batch_size: Images in a batch: the file's, if it does not take any.
     """
+    return Engine(_with_loss(model.run, loss), loss.num_classes, batch_size, normalizes=False)
 
+
+def by_classifier(classifier: CpuClassifier, loss: CrossEntropySmooth, batch_size: int) -> Engine:
+    """Return the evaluation of a network in C++, by the weights that it was made of.
+
+    Args:
+        classifier: The network.
+        loss: The loss of each image, which MindSpore computes.
+        batch_size: Images in a batch, 1 or more.
+    """
+    return Engine(_with_loss(classifier.run, loss), loss.num_classes, batch_size, normalizes=True)
+
+
+def _with_loss(to_logits: ToLogits, loss: CrossEntropySmooth) -> Run:
     def run(image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits = model.run(image)
+        logits = to_logits(image)
         return logits, loss(Tensor(logits), Tensor(label)).asnumpy()
 
-    return Engine(run, loss.num_classes, batch_size, normalizes=False)
+    return run
 
 
 class _LogitsAndLoss(nn.Cell):

@@ -1,4 +1,4 @@
-"""Evaluation of an ONNX file by ONNX Runtime; images, loss and counting are those of a checkpoint's evaluation."""
+"""Evaluation of an ONNX file by ONNX Runtime or OpenVINO; all but the logits is as for a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from src.evaluation.engines import by_onnx, image_loss
 from src.evaluation.evaluation_set import classes_of, evaluate_test_images, open_evaluation_set
 from src.evaluation.report import write_report
 from src.export.classifier import Sizes, fit_classifier
-from src.export.model_file import ModelFile, load_onnx
+from src.export.model_file import ModelFile
 from src.metadata.model_entries import read_model_metadata
 from src.model_utils.config import Config
+from src.model_utils.eval_engine import check_model_file, load_by_engine
 from src.model_utils.local_adapter import ALONE
 from src.model_utils.weights_settings import say, settle
 
@@ -21,19 +22,21 @@ def evaluate_onnx(config: Config) -> tuple[Result, list[Path], str]:
     """Evaluate the configured ONNX file on the configured test images.
 
     Args:
-        config: With `onnx_path`. Its `image_size` and `batch_size` count where the file leaves them open; the number of
-            classes is the file's.
+        config: With `onnx_path` and `eval_engine`. Its `image_size` and `batch_size` count where the file leaves
+            them open; the number of classes is the file's.
 
     Returns:
-        The result, the files of the report if there is an `eval_report`, and ONNX Runtime's name of what ran the model.
+        The result, the files of the report if there is an `eval_report`, and the runtime's name of what ran the model.
 
     Raises:
-        ValueError: If the file or the images do not fit, or ONNX Runtime is missing.
+        ValueError: If the file or the images do not fit, or the runtime is missing or does not compute
+            such files.
         OSError: If the report cannot be written.
     """
     path = Path(config.onnx_path)
+    check_model_file(config, path)
     metadata = read_model_metadata(path) if path.is_file() else None
-    model = load_onnx(path, config.device_target, config.device_id)
+    model = load_by_engine(config, path)
     settled = settle(config, path, metadata, only_size=model.only_size)
     model, sizes = _fit_square(settled.config, model)
     settled = settled.fit(sizes.num_classes)

@@ -75,8 +75,8 @@ def avoid_reference_convolutions() -> None:
     """Keep oneDNN, which computes for MindSpore on CPU, to AVX2 instructions; to be called before the first tensor.
 
     On processors with AVX-512, the oneDNN of MindSpore 2.10 takes its reference code for depthwise, strided and 3 x 3
-    convolutions in MindSpore's layout, which is many times slower than its AVX2 code (see docs/performance.md). The
-    variable ONEDNN_MAX_CPU_ISA, where a user has set it, counts instead.
+    convolutions in MindSpore's layout, which is many times slower than its AVX2 code (docs/dev/performance_history.md).
+    The variable ONEDNN_MAX_CPU_ISA, where a user has set it, counts instead.
     """
     if not any(name in os.environ for name in _INSTRUCTIONS):
         os.environ[_INSTRUCTIONS[0]] = "AVX2"

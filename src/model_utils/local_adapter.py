@@ -59,7 +59,7 @@ def join_group(config: Config) -> Group:
         parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True, device_num=group.size
     )
     if config.device_target == "CPU":
-        # Joining gradients for fewer all-reduces copies them all, which takes longer (docs/performance.md).
+        # Joining gradients for fewer all-reduces copies them all, which takes longer (docs/dev/performance_history.md).
         ms.set_auto_parallel_context(comm_fusion={"openstate": False})
     return group
 

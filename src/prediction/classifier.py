@@ -10,11 +10,20 @@ import numpy as np
 from mindspore import Tensor
 
 from src.checkpoints.weights import load_network
+from src.cpu.classifier import CpuClassifier
 from src.export.classifier import fit_classifier
-from src.export.model_file import MODEL_SUFFIXES, ToLogits, load_model_file
+from src.export.model_file import MODEL_SUFFIXES, ToLogits, load_mindir
 from src.metadata.model_entries import read_model_metadata
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import to_evaluation_precision
+from src.model_utils.derived_settings import is_bfloat16, to_evaluation_precision
+from src.model_utils.eval_engine import (
+    check_engine,
+    check_model_file,
+    check_precision,
+    convert_to_engine,
+    is_converted,
+    load_by_engine,
+)
 from src.model_utils.weights_settings import Settled, settle
 from src.Xception import Xception
 
@@ -48,34 +57,45 @@ class Classifier:
         return self.settled.config.image_size
 
 
-def load_classifier(path: Path, config: Config, class_names: Path | None = None) -> Classifier:
+def load_classifier(
+    path: Path, config: Config, class_names: Path | None = None, library: Path | None = None
+) -> Classifier:
     """Load a checkpoint, MINDIR or ONNX file, as its suffix says.
 
     Args:
         path: The file.
         config: What a person has given counts; a model file decides its sizes itself, unless it takes any.
         class_names: File of class names in the place of those that the weights tell; None for these.
+        library: The operators in C++, as build_evaluation_library returns them; None where they do not compute.
 
     Raises:
-        ValueError: If the file is missing, damaged, or no network for square RGB images, or the class names are not as
-            many as its classes.
+        ValueError: If the file is missing, damaged, or no network for square RGB images, the class names are not as
+            many as its classes, or the engine is missing or cannot do what is asked.
     """
     if not path.is_file():
         raise ValueError(f"no file {path}: check the path")
     if path.suffix == CHECKPOINT:
+        check_engine(config)
         network, metadata = load_network(path)
         settled = settle(config, path, metadata, class_names).fit(network.num_classes)
-        return Classifier(_to_logits(network, settled.config), settled.config.batch_size, settled, network)
+        to_logits = _to_logits(settled.config, network, library)
+        return Classifier(to_logits, settled.config.batch_size, settled, network)
     if path.suffix not in MODEL_SUFFIXES:
         raise ValueError(f"{path} does not end in one of {' '.join((CHECKPOINT, *MODEL_SUFFIXES))}")
     metadata = read_model_metadata(path)
-    model = load_model_file(path, config.device_target, config.device_id)
+    check_model_file(config, path)
+    model = load_by_engine(config, path) if path.suffix == ".onnx" else load_mindir(path)
     settled = settle(config, path, metadata, class_names, model.only_size)
     model, sizes = fit_classifier(model, config.batch_size, settled.config.image_size)
     return Classifier(model.run, sizes.batch_size, settled.fit(sizes.num_classes))
 
 
-def _to_logits(network: Xception, config: Config) -> ToLogits:
+def _to_logits(config: Config, network: Xception, library: Path | None) -> ToLogits:
+    check_precision(config)
+    if is_converted(config):
+        return convert_to_engine(config, network).run
+    if library:
+        return CpuClassifier(library, network, is_bfloat16(config)).run
     precise = to_evaluation_precision(config, network.set_train(False))
 
     def run(images: np.ndarray) -> np.ndarray:

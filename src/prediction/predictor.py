@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -48,6 +48,22 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Means:
+    """What a prediction is done with.
+
+    Args:
+        library: The operators in C++, as build_evaluation_library returns them; None where they do not compute.
+        pool: Processes that check the images; None starts them when they are needed.
+    """
+
+    library: Path | None = None
+    pool: ProcessPoolExecutor | None = None
+
+
+NOTHING_READY = Means()
+
+
+@dataclass(frozen=True)
 class Predictions:
     """The result for all images.
 
@@ -62,13 +78,14 @@ class Predictions:
     skipped: Mapping[str, str]
 
 
-def predict(config: Config, words: Sequence[str], options: Options) -> Predictions:
+def predict(config: Config, words: Sequence[str], options: Options, means: Means = NOTHING_READY) -> Predictions:
     """Predict the classes of images.
 
     Args:
         config: With `checkpoint_path`, sizes, resizing and precision; the device is set already.
         words: The images: files, folders or patterns.
         options: What is wanted.
+        means: What it is done with.
 
     Returns:
         The predictions. With fewer images than config.batch_size, all come in one batch.
@@ -80,7 +97,7 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     paths, skipped = named_images(words)
     weights = Path(config.checkpoint_path)
     batch_size = max(min(config.batch_size, len(paths)), 1)
-    classifier = load_classifier(weights, config.replace(batch_size=batch_size), options.class_names)
+    classifier = load_classifier(weights, config.replace(batch_size=batch_size), options.class_names, means.library)
     names = names_for_people(classifier.num_classes, classifier.settled.metadata.class_names)
     say((*classifier.settled.notes, *_names_note(classifier)))
     heat_class = find_class(options.gradcam_class, names) if options.gradcam_class else None
@@ -89,10 +106,9 @@ def predict(config: Config, words: Sequence[str], options: Options) -> Predictio
     share = seen_share(settings.image_size, settings.crop_pct)
     read = partial(_try_to_read, config=settings)
     threads = workers(config)
+    limits = ImageLimits.of(settings)
     with Progress(len(paths), "check") as progress:
-        bad = {
-            str(path): reason for path, reason in find_bad_images(paths, threads, progress, ImageLimits.of(settings))
-        }
+        bad = {str(path): reason for path, reason in find_bad_images(paths, threads, progress, limits, means.pool)}
     skipped |= bad
     paths = [path for path in paths if str(path) not in bad]
     pictures = PictureFolder(options.save, paths, names, share) if options.save else None

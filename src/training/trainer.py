@@ -22,10 +22,9 @@ from src.data.image_limits import ImageLimits
 from src.data.usable_images import UsableImages, write_bad_images
 from src.dataset import readable_errors
 from src.evaluation.counting import Result
-from src.evaluation.engines import by_mindspore, image_loss
 from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import sinks_data, to_evaluation_precision
+from src.model_utils.derived_settings import sinks_data
 from src.model_utils.local_adapter import Group, copy_from_first
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
@@ -40,6 +39,7 @@ from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
 from src.training.resume import Start, restore, say_done
 from src.training.stop import StopOnSignal, StopSignal
+from src.training.validation import check_validation, validation_engine
 from src.Xception import FEATURES, xception
 
 
@@ -82,6 +82,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         OSError: If a file cannot be written.
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
+    check_validation(config)
     config, origin = settle_origin(config, group)
     train_images, test_images = check_data(config, group)
     new_dataset = partial(train_dataset, config, group, train_images)
@@ -95,7 +96,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks = [] if sinks_data(config) else [_dropout_masks(training)]
     with _open_folder(training, test_images) as (metrics, keeper):
-        validation = Validation(_evaluation(training, test_images), metrics, keeper) if test_images else None
+        validation = Validation(_evaluation(training, test_images, library), metrics, keeper) if test_images else None
         if validation and owes:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
         if not is_done:
@@ -192,16 +193,16 @@ def _compiled_once(training: _Training, is_second: bool) -> AbstractContextManag
     return compiled_once(training.config, training.group, facts)
 
 
-def _evaluation(training: _Training, images: EvaluationSet) -> Callable[[], Result]:
+def _evaluation(training: _Training, images: EvaluationSet, library: Path | None) -> Callable[[], Result]:
     """Return the validation of what the first rank saves: batch norm's statistics are each rank's own."""
     config, group, state = training.config, training.group, training.state
-    network = state.network if state.averaged is None else to_evaluation_precision(config, state.averaged)
-    engine = by_mindspore(network, image_loss(config), config.batch_size)
-    statistics = [value for value in network.untrainable_params() if ".moving_" in value.name]
+    new_engine = validation_engine(config, state, library)
+    statistics = [value for value in state.networks[-1].untrainable_params() if ".moving_" in value.name]
 
     def validate() -> Result:
         copy_from_first(statistics, group)
-        return evaluate_test_images(config, engine, images, group)
+        with new_engine() as engine:
+            return evaluate_test_images(config, engine, images, group)
 
     return validate
 

@@ -16,8 +16,9 @@ from PIL import Image, PngImagePlugin
 
 from src.common.files import printable, to_list
 from src.common.progress import Progress
-from src.data.image_check import check_image, find_bad, find_bad_images
+from src.data.image_check import check_image, find_bad_images
 from src.data.image_limits import ImageLimits
+from src.data.parallel_check import find_bad
 from tests.helpers.image_files import GOOD, JPEGS, encode, make_tree, photograph
 
 

@@ -24,6 +24,7 @@ from src.export.exporter import ExportForm, export_network
 from src.model_utils.command import run_command
 from src.Xception import xception
 from tests.helpers.onnx_runtime import for_gpus
+from tests.helpers.openvino_runtime import stand_in
 from tests.helpers.project import ROOT
 
 pytestmark = pytest.mark.slow
@@ -175,6 +176,16 @@ def test_a_missing_onnxruntime_names_the_command(small, few_digits, capsys, monk
     assert errors.endswith("is missing: pip install -r requirements-onnx.txt\n")
 
 
+def test_openvino_finds_the_same(small, few_digits, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", stand_in())
+    outputs = [
+        evaluate(capsys, few_digits / "val", small, f"--eval_engine={engine}")[1] for engine in ("auto", "openvino")
+    ]
+    results = [ast.literal_eval(RESULT.search(output)[1]) for output in outputs]
+    assert results[1] == pytest.approx(results[0], rel=1e-5)
+    assert "\nOpenVINO used CPU\n" in outputs[1]
+
+
 def test_a_gpu_that_is_not_there_is_told_and_the_cpu_does_the_work(small, few_digits, capsys):
     status, output, errors = evaluate(capsys, few_digits / "val", small, "--device_target=GPU")
     assert status == 0
@@ -199,9 +210,15 @@ def test_an_onnxruntime_for_gpus_that_runs_on_the_cpu_says_so(
     ("option", "message"),
     [
         ("--onnx_path=", "no ONNX file given: add --onnx_path=FILE.onnx"),
+        (
+            "--eval_engine=mindspore",
+            "eval_engine is mindspore, which does not compute .onnx files: use ",
+        ),
         ("--device_target=Ascend", "ONNX files are evaluated on GPU or CPU: use --device_target=auto"),
         ("--is_distributed", "is_distributed is true, but an ONNX file is evaluated by one process: set it false"),
     ],
 )
 def test_a_wrong_call_is_one_line_with_status_2(small, few_digits, capsys, option, message):
-    assert evaluate(capsys, few_digits / "val", small, option) == (2, "", f"error: {message}\n")
+    status, output, errors = evaluate(capsys, few_digits / "val", small, option)
+    assert (status, output, len(errors.splitlines())) == (2, "", 1)
+    assert errors.startswith(f"error: {message}")

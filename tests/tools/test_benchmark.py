@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 
 from tests.helpers.project import ROOT
 from tools import benchmark
+from tools.benchmarks import peers
 from tools.benchmarks.images import write_images
 from tools.benchmarks.rounds import difference
 
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.slow
 SMALL = ["--image_size=71", "--batch_size=2", "--images=4", "--num_classes=4", "--device_target=CPU"]
 
 
-def measure(tmp_path: Path, *words: str) -> tuple[subprocess.CompletedProcess, dict]:
+def measure(tmp_path: Path, *words: object) -> tuple[subprocess.CompletedProcess, dict]:
     """Run the benchmark from another folder; return what it printed and its JSON file."""
     command = [sys.executable, ROOT / "tools/benchmark.py", words[0], *SMALL, *words[1:], "--json=figures/found.json"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400)
@@ -39,34 +41,59 @@ def check_record(record: dict, line: str, rounds: int) -> None:
     assert speed["median"] == statistics.median(speed["rounds"])
     assert record["start_seconds"] > 0 and record["compile_seconds"] >= 0 and record["peak_memory"] > 1e8
     assert record["problems"] == []
-    assert line.startswith(f"{record['work']:<15} {record['name']:<12} {71:>5} {2:>5} ")
+    precision = record["precision"]
+    assert line.startswith(f"{record['work']:<15} {record['name']:<12} {precision:<9} {71:>5} {2:>5} ")
 
 
-def test_a_network_and_its_onnx_file_are_measured_in_turn_with_equal_results(tmp_path):
-    result, report = measure(tmp_path, "evaluation", "--against=onnx", "--rounds=2")
+@pytest.fixture
+def _openvino(tmp_path, monkeypatch):
+    """A module that is imported as OpenVINO, by the processes of a benchmark too."""
+    pytest.importorskip("torch")
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "openvino.py").write_text(
+        "from tests.helpers.openvino_runtime import stand_in\n\nCore = stand_in().Core\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{ROOT}")
+
+
+@pytest.mark.usefixtures("_openvino")
+def test_the_peers_are_measured_in_turn_with_equal_results(tmp_path):
+    result, report = measure(tmp_path, "evaluation", "--against", "torch", "onnx", "openvino", "--rounds=2")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert lines[0].split()[:5] == ["work", "by", "size", "batch", "images/s"]
-    assert [record["name"] for record in report["works"]] == ["MindSpore", "ONNX Runtime"]
+    assert lines[0].split()[:6] == ["work", "by", "precision", "size", "batch", "images/s"]
+    names = ["this version", "PyTorch", "ONNX Runtime", "OpenVINO"]
+    assert [record["name"] for record in report["works"]] == names
     for record, line in zip(report["works"], lines[1:], strict=False):
         check_record(record, line, rounds=2)
-    own, onnx = (record["images_per_second"]["rounds"] for record in report["works"])
+    own, torch = (record["images_per_second"]["rounds"] for record in report["works"][:2])
     ratio = report["works"][1]["ratio"]
-    assert ratio["to"] == "MindSpore"
-    assert ratio["rounds"] == pytest.approx(np.divide(onnx, own))
+    assert ratio["to"] == "this version"
+    assert ratio["rounds"] == pytest.approx(np.divide(torch, own))
     assert f" {ratio['median']:.3f} " in lines[2]
     machine = report["machine"]
-    assert machine["cpu"] in lines[3] and machine["mindspore"] in lines[3]
-    assert lines[4].startswith("load average ")
+    assert machine["cpu"] in lines[5] and f"torch {machine['torch']}" in lines[5]
+    assert lines[6].startswith("load average ")
+    ratios = np.divide(own, torch)
+    line = f"evaluation, 71 x 2: this version is {np.median(ratios):.2f} x PyTorch ({ratios[0]:.2f}, {ratios[1]:.2f})"
+    assert lines[7] == line
+    assert len(lines) == 10
 
 
-def test_ranks_share_the_images_and_end_with_equal_weights(tmp_path):
-    result, report = measure(tmp_path, "training", "--ranks=2", "--rounds=1")
+def test_a_peer_that_is_missing_names_the_command(monkeypatch):
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"^torch is missing: pip install -r requirements-benchmark\.txt$"):
+        benchmark.main(["training", "--against=torch"])
+
+
+def test_ranks_and_pytorch_end_with_equal_weights(tmp_path):
+    pytest.importorskip("torch")
+    result, report = measure(tmp_path, "training", "--ranks=2", "--against=torch", "--precision=float32", "--rounds=1")
     assert result.returncode == 0, result.stderr
-    for record, line, name in zip(
-        report["works"], result.stdout.splitlines()[1:], ["MindSpore", "2 ranks"], strict=False
-    ):
-        assert record["name"] == name
+    names = ["this version", "2 ranks", "PyTorch"]
+    assert [record["name"] for record in report["works"]] == names
+    for record, line in zip(report["works"], result.stdout.splitlines()[1:], strict=False):
         check_record(record, line, rounds=1)
 
 
@@ -84,9 +111,9 @@ def test_another_checkout_with_other_results_fails_and_is_named(tmp_path, few_di
     assert result.returncode == 1
     wrong = [line for line in result.stderr.splitlines() if line.startswith("wrong result: ")]
     assert len(wrong) == 1
-    assert wrong[0].startswith("wrong result: pipeline-eval by other and MindSpore: pixels differ by ")
+    assert wrong[0].startswith("wrong result: pipeline-eval by other and this version: pixels differ by ")
     assert [(record["work"], record["name"]) for record in report["works"]] == [
-        (work, by) for work in ("pipeline-train", "pipeline-eval") for by in ("MindSpore", "other")
+        (work, by) for work in ("pipeline-train", "pipeline-eval") for by in ("this version", "other")
     ]
 
 
@@ -109,7 +136,7 @@ def test_a_process_that_fails_is_one_line(tmp_path, few_digits):
     assert (result.returncode, report) == (1, {})
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert errors == [
-        f"error: pipeline-train by MindSpore has failed: {few_digits / 'val'} has 37 images, "
+        f"error: pipeline-train by this version has failed: {few_digits / 'val'} has 37 images, "
         "less than the 100 of a round: use --images"
     ]
 
@@ -120,12 +147,13 @@ def test_a_process_that_fails_is_one_line(tmp_path, few_digits):
         (["predict", "--images=4"], "--images=4 is less than a batch for each rank"),
         (["predict", "--rounds=0"], "--rounds must be 1 or more: 0"),
         (["training", "--ranks=1000", "--images=100000"], "--ranks=1000 needs as many cores"),
-        (["predict", "--against=absent"], "--against takes onnx or the folder of a checkout"),
+        (["predict", "--against", "onnx", "absent"], "--against takes .*torch or the folder of a checkout .*: absent"),
+        (["training", "--against=torch", "--device_target=GPU"], "--against=torch compares on CPU"),
     ],
 )
 def test_a_wrong_call_starts_nothing(words, message, capsys):
     with pytest.raises(ValueError, match=message):
-        benchmark.main([*words, "--device_target=CPU"])
+        benchmark.main(["--device_target=CPU", *words])
     assert capsys.readouterr().out == ""
 
 

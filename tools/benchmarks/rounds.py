@@ -18,6 +18,7 @@ import numpy as np
 from tools.benchmarks.variants import Variant
 
 TOLERANCE = 1e-3  # of the largest value
+HALF_TOLERANCE = 3e-2  # among implementations in half precision
 _POLL_SECONDS = 0.5
 _END_SECONDS = 60.0
 
@@ -187,7 +188,7 @@ def measure_in_turn(
         return [each.measurement() for each in running]
 
 
-def difference(found: Values, expected: Values) -> str:
+def difference(found: Values, expected: Values, tolerance: float = TOLERANCE) -> str:
     """Tell how results differ; an empty text if they agree."""
     for name, values in expected.items():
         left, right = np.asarray(found.get(name, []), float), np.asarray(values, float)
@@ -196,6 +197,6 @@ def difference(found: Values, expected: Values) -> str:
         if not (np.isfinite(left).all() and np.isfinite(right).all()):
             return f"{name} that are NaN or infinite"
         largest = float(np.abs(left - right).max() / max(np.abs(right).max(), 1e-12))
-        if largest > TOLERANCE:
-            return f"{name} differ by {largest:.2g} of the largest, more than {TOLERANCE:g}"
+        if largest > tolerance:
+            return f"{name} differ by {largest:.2g} of the largest, more than {tolerance:g}"
     return ""

@@ -13,8 +13,8 @@ from typing import Any
 
 from tools.benchmarks.rounds import Measurement
 
-_COLUMNS = "{:<15} {:<12} {:>5} {:>5} {:>9} {:>9} {:>9} {:>7} {:>10} {:>10}"
-_PACKAGES = ("mindspore", "numpy", "onnxruntime")
+_COLUMNS = "{:<15} {:<12} {:<9} {:>5} {:>5} {:>9} {:>9} {:>9} {:>7} {:>10} {:>10}"
+_PACKAGES = ("mindspore", "numpy", "onnxruntime", "openvino", "torch")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -37,12 +37,12 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
-def to_record(measured: Measurement, settings: dict[str, int], baseline: Measurement | None) -> dict[str, Any]:
+def to_record(measured: Measurement, settings: dict[str, Any], baseline: Measurement | None) -> dict[str, Any]:
     """Return a measurement as JSON values.
 
     Args:
         measured: The measurement.
-        settings: `image_size` and `batch_size`.
+        settings: `precision`, empty where options alone decide it, `image_size` and `batch_size`.
         baseline: What it is compared with: the speeds of the same rounds.
     """
     speeds = measured.speeds
@@ -70,7 +70,7 @@ def to_record(measured: Measurement, settings: dict[str, int], baseline: Measure
 
 def header() -> str:
     """Return the first line of the table."""
-    names = ("work", "by", "size", "batch", "images/s", "min", "max", "ratio", "compile s", "memory MB")
+    names = ("work", "by", "precision", "size", "batch", "images/s", "min", "max", "ratio", "compile s", "memory MB")
     return _COLUMNS.format(*names)
 
 
@@ -81,6 +81,7 @@ def to_line(record: dict[str, Any]) -> str:
     return _COLUMNS.format(
         record["work"],
         record["name"],
+        record["precision"],
         record["image_size"],
         record["batch_size"],
         *(f"{speed[key]:.{2 if speed[key] < 100 else 0}f}" for key in ("median", "min", "max")),
@@ -88,6 +89,21 @@ def to_line(record: dict[str, Any]) -> str:
         f"{record['compile_seconds']:.1f}",
         f"{record['peak_memory'] / 1e6:.0f}",
     )
+
+
+def compare(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each work and peer: how many times as fast the project is, the median of the rounds and all."""
+    lines = []
+    for record in records:
+        if "ratio" not in record:
+            continue
+        ratios = [1 / ratio for ratio in record["ratio"]["rounds"]]
+        work = f"{record['work']} {record['precision']}".strip()
+        lines.append(
+            f"{work}, {record['image_size']} x {record['batch_size']}: {record['ratio']['to']} is "
+            f"{statistics.median(ratios):.2f} x {record['name']} ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+        )
+    return lines
 
 
 def describe(machine: dict[str, Any], loads: Sequence[float]) -> str:

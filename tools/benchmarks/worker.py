@@ -14,18 +14,22 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from src.cpu.library import build_cpu_library
+from src.cpu.library import build_cpu_library, build_evaluation_library
 from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
-from src.model_utils.config import parse_config
+from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.eval_engine import is_converted
 from src.model_utils.local_adapter import join_group
+from tools.benchmarks.workload import Workload
 
 
 def main(argv: Sequence[str]) -> None:
     """Run the process until the benchmark closes its connection; `argv` is without the program's name."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--task", required=True, help="what to do; export writes --onnx_path and ends")
+    parser.add_argument("--task", required=True, help="what to do")
+    parser.add_argument("--for_peer", action="store_true", help="write --exchange, or else --onnx_path, and end")
+    parser.add_argument("--exchange", type=Path, help="weights and batches by which PyTorch does the task")
     parser.add_argument("--images", type=int, default=1, help="images in a pass, over all ranks")
     parser.add_argument("--passes", type=int, default=1, help="passes over the images in a round")
     parser.add_argument("--port", type=int, default=0, help="where the benchmark listens on this machine")
@@ -36,23 +40,10 @@ def main(argv: Sequence[str]) -> None:
         _keep_to_share([int(core) for core in args.cores.split(",")], args.ranks)
     start = time.perf_counter()
     config = parse_config(options, resolve_device)
-
-    library = build_cpu_library(config) if args.task == "training" else None
-    use_device(config, library is not None)
-    config = settle_precision(config, library) if args.task == "training" else config
-    group = join_group(config)
-
-    from tools.benchmarks.workloads import build_network, build_workload
-
-    if args.task == "export":
-        from src.export.exporter import ExportForm, export_network
-
-        side = config.image_size
-        network = build_network(config)
-        form = ExportForm("ONNX", config.batch_size, side, side)
-        export_network(network, config.onnx_path, form, config.device_target)
+    if args.for_peer:
+        _write_for_peer(args, config)
         return
-    workload = build_workload(args.task, config, images=args.images, passes=args.passes, group=group, library=library)
+    workload = _torch_workload(args, config) if args.exchange else _own_workload(args, config)
     started = time.perf_counter() - start
     with socket.create_connection(("127.0.0.1", args.port)) as connection, connection.makefile("rw") as stream:
         for _ in stream:
@@ -63,6 +54,42 @@ def main(argv: Sequence[str]) -> None:
             answer = {"seconds": seconds, "start": started, "peak_memory": _peak_memory(), "result": result}
             stream.write(json.dumps(answer) + "\n")
             stream.flush()
+
+
+def _own_workload(args: argparse.Namespace, config: Config) -> Workload:
+    library = None
+    if args.task == "training":
+        library = build_cpu_library(config)
+    elif args.task in ("evaluation", "predict") and not config.onnx_path:
+        library = build_evaluation_library(config)
+    use_device(config, library is not None)
+    config = config if is_converted(config) else settle_precision(config, library)
+    group = join_group(config)
+
+    from tools.benchmarks.workloads import build_workload  # MindSpore takes seconds to import: --help does without
+
+    return build_workload(args.task, config, images=args.images, passes=args.passes, group=group, library=library)
+
+
+def _torch_workload(args: argparse.Namespace, config: Config) -> Workload:
+    from tools.benchmarks.exchange import read_exchange
+    from tools.benchmarks.torch_workloads import build_torch_workload
+
+    given = read_exchange(args.exchange)
+    return build_torch_workload(args.task, config, given, args.images // given.labels.size)
+
+
+def _write_for_peer(args: argparse.Namespace, config: Config) -> None:
+    use_device(config)
+
+    from src.export.exporter import ExportForm, export_network
+    from tools.benchmarks.inputs import build_exchange, build_network
+
+    if args.exchange:
+        build_exchange(args.task, config, args.images).write(args.exchange)
+        return
+    form = ExportForm("ONNX", config.batch_size, config.image_size, config.image_size)
+    export_network(build_network(config), config.onnx_path, form, config.device_target)
 
 
 def _keep_to_share(cores: Sequence[int], ranks: int) -> None:

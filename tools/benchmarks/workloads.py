@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoints.weights import load_weights
-from src.data.image_source import open_images
+from src.cpu.classifier import CpuClassifier
 from src.data.normalization import Normalization
-from src.dataset import create_dataset
 from src.evaluation.counting import Engine, Result, evaluate
-from src.evaluation.engines import by_mindspore, by_onnx, image_loss
-from src.export.model_file import ModelFile, load_onnx
+from src.evaluation.engines import by_classifier, by_mindspore, by_onnx, image_loss
+from src.export.model_file import ModelFile
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import sinks_data, to_evaluation_precision, workers
-from src.model_utils.local_adapter import ALONE, Group
+from src.model_utils.derived_settings import is_bfloat16, sinks_data, to_evaluation_precision
+from src.model_utils.eval_engine import load_by_engine
+from src.model_utils.local_adapter import Group
 from src.training.model import build_model, build_optimizer
-from src.Xception import Xception, xception
-
-Values = dict[str, np.ndarray]
-
-_LEARNING_RATE = 1e-4  # so low that rounding errors do not grow in a round
-
-
-class Workload(ABC):
-    """What a process does in each round of a benchmark."""
-
-    @abstractmethod
-    def run(self) -> None:
-        """Do one round; all rounds have the same results."""
-
-    @abstractmethod
-    def result(self) -> Values:
-        """Return what the last round came to, for comparison, and go back to where it began; takes none of its time."""
+from src.Xception import Xception
+from tools.benchmarks.inputs import build_network, open_batches, random_batch
+from tools.benchmarks.workload import LEARNING_RATE, Values, Workload
 
 
 class Training(Workload):
@@ -53,10 +37,10 @@ class Training(Workload):
 
     def __init__(self, config: Config, images: int, group: Group, library: Path | None):
         steps = images // (config.batch_size * group.size)
-        self._dataset = _open_batches(config, True, images, group)
+        self._dataset = open_batches(config, True, images, group)
         self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
-        schedule = np.full(steps, _LEARNING_RATE, np.float32)
+        schedule = np.full(steps, LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
         self._model = build_model(config, self._network, self._optimizer, library=library)
         self._sink = sinks_data(config)
@@ -94,20 +78,24 @@ class Evaluation(Workload):
         config: The configuration.
         images: Images in a round.
         model: Evaluated in the place of the network if given.
+        library: The operators in C++, None for MindSpore's.
     """
 
-    def __init__(self, config: Config, images: int, model: ModelFile | None):
-        self._engine = self._make_engine(config, model)
-        self._dataset = _open_batches(config, False, images, normalize=not self._engine.normalizes)
+    def __init__(self, config: Config, images: int, model: ModelFile | None, library: Path | None):
+        self._engine = self._make_engine(config, model, library)
+        self._dataset = open_batches(config, False, images, normalize=not self._engine.normalizes)
         self._images = images
         self._result: Result | None = None
 
     @staticmethod
-    def _make_engine(config: Config, model: ModelFile | None) -> Engine:
+    def _make_engine(config: Config, model: ModelFile | None, library: Path | None) -> Engine:
         loss = image_loss(config)
         if model:
             return by_onnx(model, loss, config.batch_size)
-        return by_mindspore(to_evaluation_precision(config, build_network(config)), loss, config.batch_size)
+        network = build_network(config)
+        if library:
+            return by_classifier(_classifier(config, network, library), loss, config.batch_size)
+        return by_mindspore(to_evaluation_precision(config, network), loss, config.batch_size)
 
     def run(self) -> None:
         self._result = evaluate(self._engine, self._dataset, self._images)
@@ -128,7 +116,7 @@ class Pipeline(Workload):
     """
 
     def __init__(self, config: Config, images: int, passes: int, do_train: bool):
-        self._dataset = _open_batches(config, do_train, images).repeat(passes)
+        self._dataset = open_batches(config, do_train, images).repeat(passes)
         self._pixels = np.zeros(0)
         self._labels: list[np.ndarray] = []
 
@@ -150,15 +138,18 @@ class Prediction(Workload):
         config: The configuration.
         images: Images in a round.
         model: Used in the place of the network if given.
+        library: The operators in C++, None for MindSpore's.
     """
 
-    def __init__(self, config: Config, images: int, model: ModelFile | None):
-        shape = (config.batch_size, 3, config.image_size, config.image_size)
-        self._batch = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    def __init__(self, config: Config, images: int, model: ModelFile | None, library: Path | None):
+        self._batch = random_batch(config)
         self._batches = images // config.batch_size
         self._logits = np.zeros(0)
         if model:
             self._forward = model.run
+            return
+        if library:
+            self._forward = _classifier(config, build_network(config), library).run
             return
         network = to_evaluation_precision(config, build_network(config)).set_train(False)
         self._forward = lambda batch: network(Tensor(batch)).asnumpy()
@@ -169,15 +160,6 @@ class Prediction(Workload):
 
     def result(self) -> Values:
         return {"logits": self._logits.astype(np.float32).ravel()}
-
-
-def build_network(config: Config) -> Xception:
-    """Return the network with the weights of `checkpoint_path`, or those that follow from the seed."""
-    ms.set_seed(config.seed)
-    network = xception(config.num_classes)
-    if config.checkpoint_path:
-        load_weights(network, config.checkpoint_path)
-    return network
 
 
 def build_workload(
@@ -191,42 +173,17 @@ def build_workload(
         images: Images in a pass, a multiple of the batches of all ranks.
         passes: Passes over them in a round of a pipeline; all else has one.
         group: The processes that train together.
-        library: The operators in C++ for training, as build_cpu_library returns them; None for MindSpore's.
+        library: The operators in C++, as build_cpu_library returns them; None for MindSpore's.
     """
-    model = load_onnx(Path(config.onnx_path), config.device_target) if config.onnx_path else None
+    model = load_by_engine(config, Path(config.onnx_path)) if config.onnx_path else None
     if name == "training":
         return Training(config, images, group, library)
     if name == "evaluation":
-        return Evaluation(config, images, model)
+        return Evaluation(config, images, model, library)
     if name == "predict":
-        return Prediction(config, images, model)
+        return Prediction(config, images, model, library)
     return Pipeline(config, images, passes, name == "pipeline-train")
 
 
-def _open_batches(
-    config: Config, do_train: bool, images: int, group: Group = ALONE, normalize: bool = False
-) -> ms.dataset.Dataset:
-    """Return this rank's batches, all of them whole."""
-    source = open_images(config.test_data_dir, config.recursive)
-    counts = source.counts()
-    total = sum(counts.values())
-    if total < images:
-        raise ValueError(f"{config.test_data_dir} has {total} images, less than the {images} of a round: use --images")
-    if len(counts) > config.num_classes:
-        raise ValueError(
-            f"{config.test_data_dir} has {len(counts)} classes, not {config.num_classes}: use --num_classes"
-        )
-    dataset = create_dataset(
-        source,
-        do_train,
-        config.batch_size,
-        group.size,
-        group.rank,
-        image_size=config.image_size,
-        crop_pct=config.crop_pct,
-        interpolation=config.interpolation,
-        num_parallel_workers=workers(config),
-        seed=config.seed,
-        normalize=normalize,
-    )
-    return dataset.take(images // (config.batch_size * group.size))
+def _classifier(config: Config, network: Xception, library: Path) -> CpuClassifier:
+    return CpuClassifier(library, network, is_bfloat16(config))

@@ -14,8 +14,8 @@ from src.common.files import atomic_write, check_free_space, printable, remove_t
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.common.workers import process_pool
-from src.data.image_check import find_bad
 from src.data.image_limits import MAX_IMAGE_PIXELS, ImageLimits
+from src.data.parallel_check import find_bad
 from src.data.record_set import RECORD_SUFFIX, SET_FILE, RecordSet
 from tools.data_formats.record_shard import MAX_IMAGE_BYTES, Content, OtherImages, Shard, read_shard, write_shard
 from tools.data_formats.stored_image import ImagesByClass, StoredImage, check_stored_image
