@@ -12,7 +12,6 @@ _ELSEWHERE = {
         "ckpt_file": "--resume goes on with a checkpoint, --pretrained begins with one",
         "onnx_path": "training begins with checkpoints",
         "eval_report": "eval.py writes it",
-        "eval_engine": "training evaluates by MindSpore",
     },
     "eval.py": {
         "ckpt_file": "--checkpoint_path is evaluated",
@@ -24,7 +23,6 @@ _ELSEWHERE = {
         "ckpt_file": "--onnx_path is evaluated",
         "checkpoint_path": "--onnx_path is evaluated",
         "amp_level": "the file has its own precision",
-        "eval_engine": "ONNX Runtime evaluates",
     },
     "export.py": {
         "checkpoint_path": "--ckpt_file is exported",
@@ -35,6 +33,7 @@ _ELSEWHERE = {
         "amp_level": "the file is float32, an ONNX file as --onnx_precision says",
         "test_data_dir": "eval.py and eval_onnx.py evaluate",
         "eval_report": "eval.py and eval_onnx.py write it",
+        "eval_engine": "eval.py and eval_onnx.py evaluate",
     },
 }
 
