@@ -130,16 +130,9 @@ NormSums DepthwiseBackward(ThreadPool &pool, const DepthwiseInputs<T> &in, const
       });
     });
   });
-  NormSums result(channels);
-  std::vector<double> total(9 * channels);
-  for (auto piece = sums.data(); piece < sums.data() + sums.size(); piece += kDepthwiseSums * channels) {
-    for (Index i = 0; i < 9 * channels; ++i) {
-      total[i] += piece[i];
-    }
-    result.Add(piece + 9 * channels, piece + 10 * channels);
-  }
+  NormSums result(Total(pool, sums, kDepthwiseSums * channels), channels);
   for (Index i = 0; dweight && i < 9 * channels; ++i) {
-    dweight[i % channels * 9 + i / channels] = static_cast<float>(total[i]);
+    dweight[i % channels * 9 + i / channels] = static_cast<float>(result.values[i]);
   }
   return result;
 }
