@@ -1,7 +1,7 @@
 // The kernels of training are the layers' definitions, for any shape, and what is no number passes through them.
 #include "block.h"
-#include "checks.h"
-#include "reference.h"
+
+#include "layer_cases.h"
 
 namespace xception {
 namespace {
@@ -21,13 +21,6 @@ bool AreSame(const std::vector<T> &found, const std::vector<double> &expected, d
     }
   }
   return true;
-}
-
-template <class T>
-std::vector<double> Doubles(const std::vector<T> &values) {
-  std::vector<double> result;
-  for (const T &value : values) result.push_back(ToFloat(value));
-  return result;
 }
 
 template <class T>
