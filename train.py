@@ -11,6 +11,7 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 
 from src.common.mindspore_log import silence_compiler
 from src.cpu.library import build_cpu_library
+from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -29,6 +30,7 @@ def run_train(config: Config) -> None:
     """Train as the configuration says."""
     library = build_cpu_library(config)
     use_device(config, library is not None)
+    config = settle_precision(config, library)
     group = join_group(config)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without

@@ -190,7 +190,7 @@ class Xception(nn.Cell):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the feature maps before pooling: (N, 2048, 10, 10) for 299 x 299, (N, 2048, 3, 3) for 71 x 71."""
-        _check_images(x.shape)
+        check_images(x.shape)
         x = self.relu(self.bn1(self.conv1(x)))  # (N, 32, 149, 149)
         x = self.relu(self.bn2(self.conv2(x)))  # (N, 64, 147, 147)
         for block in self.blocks:  # 74, 37, 19 x 19 after the entry flow; 10 x 10 after block 12
@@ -211,7 +211,7 @@ def _check_pool_padding(pool_padding: str) -> None:
         raise ValueError(f"pool_padding must be one of {', '.join(POOL_PADDINGS)}, but got {pool_padding}")
 
 
-def _check_images(shape: tuple[int, ...]) -> None:
+def check_images(shape: tuple[int, ...]) -> None:
     # Also runs while a graph is compiled, so only on what is known then.
     if len(shape) != 4 or shape[1] != 3:
         raise ValueError(f"Xception takes images of shape (N, 3, H, W), but got {shape}")

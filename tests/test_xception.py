@@ -11,9 +11,9 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.loss import CrossEntropySmooth
-from src.lr_generator import get_lr
 from src.Xception import FEATURES, Block, SeparableConv2d, Xception, xception
 from tests.helpers.deterministic import GOLDEN, execution_mode, random_images, set_weights
+from tests.helpers.golden_training import six_steps
 
 pytestmark = pytest.mark.slow
 
@@ -28,15 +28,6 @@ def network() -> Xception:
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
-
-
-def golden_slices(network: Xception) -> dict[str, np.ndarray]:
-    """Return copies of the parts of parameters that training.npz has."""
-    return {
-        "fc_weight_head": network.fc.weight.asnumpy()[:, :8].copy(),
-        "bn1_moving_mean": network.bn1.moving_mean.asnumpy().copy(),
-        "conv1_head": network.conv1.weight.asnumpy().ravel()[:32].copy(),
-    }
 
 
 # Parameters
@@ -95,29 +86,11 @@ def test_logits_equal_the_references_at_299():
 
 
 def test_six_training_steps_equal_the_references():
-    golden = np.load(GOLDEN / "training.npz")
-    network = xception(10)
-    set_weights(network)
-    start = golden_slices(network)
-    network.dropout = nn.Dropout(p=0.0)
-    schedule = get_lr(4e-5, 4e-5, 4e-3, 1, 3, 2, "linear")
-    assert np.allclose(schedule, golden["lr"], rtol=1e-6, atol=0)
-    optimizer = nn.Momentum(network.trainable_params(), Tensor(schedule), 0.9, weight_decay=1e-4)
-    loss = CrossEntropySmooth(smooth_factor=0.1, num_classes=10)
-    step = nn.TrainOneStepCell(nn.WithLossCell(network, loss), optimizer).set_train()
-    losses = []
-    for k in range(6):
-        random = np.random.RandomState(k)
-        images = Tensor(random.uniform(-1, 1, (4, 3, 299, 299)).astype(np.float32))
-        losses.append(float(step(images, Tensor(random.randint(0, 10, 4).astype(np.int32))).asnumpy()))
-    assert np.allclose(losses, golden["losses"], rtol=1e-3, atol=0)
-    # Against the way they went, as six small steps leave most of a weight as it was. The way of conv1 is the sum of
-    # what comes back through all layers in single precision: measured here are 3e-4, 2e-6 and 3e-2.
-    allowed = {"fc_weight_head": 3e-3, "bn1_moving_mean": 1e-4, "conv1_head": 0.1}
-    assert allowed.keys() | {"losses", "lr"} == set(golden.files)
-    end = golden_slices(network)
-    for name, tolerance in allowed.items():
-        assert relative_error(end[name] - start[name], golden[name] - start[name]) < tolerance, name
+    # The way of conv1 is the sum of what comes back through all layers in single precision: measured here are 3e-4,
+    # 2e-6 and 3e-2 for the parameters.
+    allowed = {"losses": 1e-3, "lr": 1e-6, "fc_weight_head": 3e-3, "bn1_moving_mean": 1e-4, "conv1_head": 0.1}
+    errors = six_steps()
+    assert {name: value for name, value in errors.items() if not value <= allowed[name]} == {}
 
 
 def test_every_trainable_parameter_gets_a_gradient_in_training():

@@ -99,7 +99,6 @@ def _measure(args: argparse.Namespace) -> None:
 
     import mindspore as ms
 
-    from src.cpu.operators import use_cpu_operators
     from src.training.model import build_model, build_optimizer
     from tools.benchmarks.workloads import build_network
 
@@ -114,11 +113,9 @@ def _measure(args: argparse.Namespace) -> None:
     shape = (args.batch_size, 3, args.image_size, args.image_size)
     inputs = [ms.Tensor(random.uniform(-1, 1, shape).astype(np.float32))]
     step = network = build_network(config).set_train(args.work == "training")
-    if library:
-        use_cpu_operators(network, library)
     if args.work == "training":
         optimizer = build_optimizer(config, network, np.full(args.steps + 1, 1e-4, np.float32))
-        step = build_model(config, network, optimizer).train_network
+        step = build_model(config, network, optimizer, library=library).train_network
         inputs.append(ms.Tensor(np.arange(args.batch_size, dtype=np.int32)))
     for _ in range(args.steps + 1):
         start = time.perf_counter()

@@ -1,214 +1,221 @@
-"""Layers of Xception that compute by the operators in C++, each in the place of one or more of MindSpore's."""
+"""Parts of Xception that compute in training by operators in C++: each by one forward and one backward.
+
+Between the parts the channels are last, (N, H, W, C), and activations are float32 or bfloat16. MindSpore cannot add
+bfloat16, so each has one user: sums are inside the operators.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mindspore import Tensor, nn, ops
+import mindspore as ms
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.Xception import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
+from src.Xception import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, Block, SeparableConv2d, Xception
 
-
-class BatchNormParameters(nn.Cell):
-    """The parameters of a batch norm under their names, for a cell that computes it; this one does nothing.
-
-    Args:
-        batch_norm (nn.BatchNorm2d): the one to replace, whose parameters this one takes.
-
-    Raises:
-        ValueError: If it has another epsilon or momentum than the operators.
-    """
-
-    def __init__(self, batch_norm: nn.BatchNorm2d):
-        super().__init__()
-        _check_batch_norm(batch_norm)
-        self.moving_mean = batch_norm.moving_mean
-        self.moving_variance = batch_norm.moving_variance
-        self.gamma = batch_norm.gamma
-        self.beta = batch_norm.beta
-        self.infer = batch_norm.bn_infer
-
-    def construct(self, x: Tensor) -> Tensor:
-        return x
-
-    def evaluate(self, x: Tensor) -> Tensor:
-        """Return float32 (N, C, H, W) normalised by the moving statistics."""
-        return self.infer(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
-
-    def update(self, results: tuple[Tensor, ...]) -> None:
-        """Replace the moving statistics by the last two results of an operator, (C,) each."""
-        # Not unpacked: of each name without a use MindSpore says that a node with an effect was eliminated by mistake.
-        ops.assign(self.moving_mean, results[3])
-        ops.assign(self.moving_variance, results[4])
+Sizes = list[int]
+IMAGES = "Stem"
 
 
-class BatchNorm(BatchNormParameters):
-    """Batch norm, by the operators in training.
+@dataclass(frozen=True)
+class Operators:
+    """The compiled operators, and how they keep activations.
 
     Args:
-        library (Path): the compiled operators.
-        batch_norm (nn.BatchNorm2d): the one to replace, whose parameters this one takes.
-
-    Inputs and outputs are float32 (N, C, H, W) tensors of the same shape.
+        library: As build_cpu_library of src.cpu.library returns it.
+        is_half: Whether in bfloat16, else in float32.
     """
 
-    def __init__(self, library: Path, batch_norm: nn.BatchNorm2d):
-        super().__init__(batch_norm)
-        backward = _custom(library, "BatchNormBackward", lambda x, gamma, mean, variance, dy: (x, gamma, gamma))
+    library: Path
+    is_half: bool
 
-        def bprop(x, gamma, beta, mean, variance, out, dout):
-            dx, dgamma, dbeta = backward(x, gamma, out[1], out[2], dout[0])
-            return dx, dgamma, dbeta, ops.zeros_like(mean), ops.zeros_like(variance)
+    @property
+    def dtype(self) -> ms.dtype.Type:
+        return ms.bfloat16 if self.is_half else ms.float32
 
-        self.forward = _custom(
-            library, "BatchNormForward", lambda x, gamma, beta, mean, variance: (x, gamma, gamma, gamma, gamma), bprop
-        )
+
+@dataclass(frozen=True)
+class Normed:
+    """Convolutions with the batch norm behind them.
+
+    Args:
+        weights: Those of the convolutions.
+        norm: The batch norm; frozen, it uses the moving statistics in training, too.
+    """
+
+    weights: tuple[Parameter, ...]
+    norm: nn.BatchNorm2d
+
+    @property
+    def trained(self) -> tuple[Parameter, ...]:
+        return (*self.weights, self.norm.gamma, self.norm.beta)
+
+    @property
+    def moving(self) -> tuple[Parameter, Parameter]:
+        return self.norm.moving_mean, self.norm.moving_variance
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.norm.use_batch_statistics is False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a forward operator gives: its type, and its sizes by those of its input."""
+
+    dtype: ms.dtype.Type
+    sizes: Callable[[Sizes], Sizes]
+
+
+class Part(nn.Cell):
+    """A part of the network, by two operators.
+
+    Args:
+        operators (Operators): the library.
+        name (str): that of the operators, without Forward and Backward.
+        layers (Sequence[Normed]): its layers, in the order of the operators.
+        switches (Sequence[bool]): what tells the variants of the part apart.
+        results (Sequence[Result]): its output, and what forward keeps for backward without the layers' statistics.
+        spaces (Sequence[Result]): what backward works in. MindSpore has room for it by then, as later parts are done.
+    """
+
+    def __init__(
+        self,
+        operators: Operators,
+        name: str,
+        *,
+        layers: Sequence[Normed],
+        switches: Sequence[bool],
+        results: Sequence[Result],
+        spaces: Sequence[Result],
+    ):
+        super().__init__(auto_prefix=False)
+        for layer in layers:
+            _check_batch_norm(layer.norm)
+        self.operator = _Operator(operators.library, name, layers, results=results, spaces=spaces)
+        self.switches = Tensor([*switches, *(layer.is_frozen for layer in layers)], ms.int32)
+        self.trained = ParameterTuple([parameter for layer in layers for parameter in layer.trained])
+        self.moving = ParameterTuple([parameter for layer in layers for parameter in layer.moving])
+        # The moving statistics that move, and where the results have what they become.
+        moves = [2 * i + j for i, layer in enumerate(layers) for j in (0, 1) if not layer.is_frozen]
+        self.moves = tuple((number, self.operator.kept + number) for number in moves)
 
     def construct(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return self.evaluate(x)
-        results = self.forward(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
-        self.update(results)
+        results = self.operator(x, self.switches, self.trained, self.moving)
+        for moving, moved in self.moves:
+            ops.assign(self.moving[moving], results[moved])
         return results[0]
 
 
-class Depthwise(nn.Cell):
-    """The depthwise 3 x 3 convolution of a separable one, of its input or of the ReLU of its input.
+class _Operator(nn.Cell):
+    """A forward operator whose gradient is a backward one.
 
-    Args:
-        library (Path): the compiled operators.
-        convolution (nn.Conv2d): the one to replace, whose weight this one takes.
-        after_relu (bool): whether a ReLU comes first.
-
-    Inputs and outputs are float32 (N, C, H, W) tensors of the same shape.
+    Their tensors, in this order: x, switches, weights with gamma and beta of each layer, and then
+    forward: moving mean and variance of each -> results, mean and variance of each, what the moving ones become;
+    backward: all but the first of the results, mean and variance of each, dy -> dx, gradients of the weights, spaces.
     """
 
-    def __init__(self, library: Path, convolution: nn.Conv2d, after_relu: bool):
-        super().__init__()
-        self.weight = convolution.weight
-        name = "ReluDepthwise" if after_relu else "Depthwise"
-        backward = _custom(library, f"{name}Backward", lambda x, weight, dy: (x, weight))
-
-        def bprop(x, weight, out, dout):
-            return backward(x, weight, dout)
-
-        self.forward = _custom(library, f"{name}Forward", lambda x, weight: x, bprop)
-
-    def construct(self, x: Tensor) -> Tensor:
-        return self.forward(x, self.weight)
-
-
-class BatchNormReluDepthwise(Depthwise):
-    """Batch norm, ReLU and the depthwise 3 x 3 convolution of a separable one, without a tensor between them.
-
-    Args:
-        library (Path): the compiled operators.
-        batch_norm (BatchNormParameters): what stays in the place of the batch norm.
-        convolution (nn.Conv2d): the one to replace, whose weight this one takes.
-
-    Inputs and outputs are float32 (N, C, H, W) tensors of the same shape.
-    """
-
-    def __init__(self, library: Path, batch_norm: BatchNormParameters, convolution: nn.Conv2d):
-        super().__init__(library, convolution, True)
-        self.batch_norm = (batch_norm,)  # a plain tuple, which adds no second name to its parameters
-        backward = _custom(
-            library,
-            "BatchNormReluDepthwiseBackward",
-            lambda x, gamma, beta, weight, mean, variance, dy: (x, gamma, gamma, weight),
+    def __init__(
+        self,
+        library: Path,
+        name: str,
+        layers: Sequence[Normed],
+        *,
+        results: Sequence[Result],
+        spaces: Sequence[Result],
+    ):
+        super().__init__(auto_prefix=False)
+        channels = [layer.norm.num_features for layer in layers]
+        statistics = [*([2, size] for size in channels), *([size] for size in channels for _ in range(2))]
+        weights = sum(len(layer.trained) for layer in layers)
+        skipped = 1 if name == IMAGES else 0  # images need no gradient
+        self.forward = ops.Custom(
+            f"{library}:{name}Forward",
+            lambda x, *_: (*(result.sizes(x) for result in results), *statistics),
+            lambda *_: (*(result.dtype for result in results), *[ms.float32] * len(statistics)),
+            func_type="aot",
         )
 
-        def bprop(x, gamma, beta, weight, mean, variance, out, dout):
-            dx, dgamma, dbeta, dweight = backward(x, gamma, beta, weight, out[1], out[2], dout[0])
-            return dx, dgamma, dbeta, dweight, ops.zeros_like(mean), ops.zeros_like(variance)
-
-        self.forward_all = _custom(
-            library,
-            "BatchNormReluDepthwiseForward",
-            lambda x, gamma, beta, weight, mean, variance: (x, gamma, gamma, gamma, gamma),
-            bprop,
+        self.backward = ops.Custom(
+            f"{library}:{name}Backward",
+            lambda x, _, *others: (*(x, *others[:weights])[skipped:], *(space.sizes(x) for space in spaces)),
+            lambda x, _, *others: (*(x, *others[:weights])[skipped:], *(space.dtype for space in spaces)),
+            func_type="aot",
         )
+        self.kept = len(results) + len(layers)
+        self.first, self.last = 1 - skipped, 1 - skipped + weights
+        self.for_all = ops.HyperMap()
 
-    def construct(self, x: Tensor) -> Tensor:
-        norm = self.batch_norm[0]
-        if not self.training:
-            return self.forward(norm.evaluate(x), self.weight)
-        results = self.forward_all(x, norm.gamma, norm.beta, self.weight, norm.moving_mean, norm.moving_variance)
-        norm.update(results)
-        return results[0]
+    def construct(self, x, switches, trained, moving):
+        return self.forward(x, switches, *trained, *moving)
 
-
-class Convolution(nn.Cell):
-    """A convolution without padding, as MindSpore's of 1 x 1 on what each window holds.
-
-    Args:
-        library (Path): the compiled operators.
-        convolution (nn.Conv2d): the one to replace, whose weight this one takes: of 3 x 3, or of stride 2.
-
-    Inputs and outputs are the replaced one's, float32.
-    """
-
-    def __init__(self, library: Path, convolution: nn.Conv2d):
-        super().__init__()
-        self.weight = convolution.weight
-        self.forward = _Unfolded(library, convolution)
-
-    def construct(self, x: Tensor) -> Tensor:
-        return self.forward(x, self.weight)
+    def bprop(self, x, switches, trained, moving, out, dout):
+        results = self.backward(x, switches, *trained, *out[1 : self.kept], dout[0])
+        dx = results[0] if self.first else ops.zeros_like(x)
+        gradients = results[self.first : self.last]
+        return dx, ops.zeros_like(switches), gradients, self.for_all(ops.zeros_like, moving)
 
 
-class _Unfolded(nn.Cell):
-    """What Convolution computes; unfolds again for the gradient, as nine times the input is too much to keep."""
+def stem(operators: Operators, network: Xception) -> Part:
+    """Return what precedes the blocks: float32 images (N, 3, H, W) -> (N, H', W', 64), after its ReLU."""
 
-    def __init__(self, library: Path, convolution: nn.Conv2d):
-        super().__init__()
-        kernel, stride = convolution.kernel_size[0], convolution.stride[0]
-        values = convolution.in_channels * kernel**2
+    def sizes_after(norm: nn.BatchNorm2d, border: int) -> Callable[[Sizes], Sizes]:
+        return lambda x: [x[0], *((size - 1) // 2 - border for size in x[2:]), norm.num_features]
 
-        def unfolded(shape):
-            return [shape[0], values, *((size - kernel) // stride + 1 for size in shape[2:])]
-
-        self.unfold = _custom(library, f"Unfold{kernel}By{stride}", lambda x: x, None, unfolded)
-        # Takes what it does not need for not being done in the forward pass already, and kept since.
-        self.unfold_again = _custom(
-            library, f"Unfold{kernel}By{stride}", lambda x, dout: x, None, lambda shape, _: unfolded(shape)
-        )
-        self.fold = _custom(library, f"Fold{kernel}By{stride}", lambda x, dy: x)
-        self.convolution = ops.Conv2D(convolution.out_channels, 1)
-        self.gradient = ops.GradOperation(get_all=True, sens_param=True)
-        self.shape = (convolution.out_channels, values, 1, 1)
-
-    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.multiply(self.unfold(x), weight)
-
-    def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
-        unfolded = self.unfold_again(x, dout)
-        dunfolded, dweight = self.gradient(self.multiply)(unfolded, weight, dout)
-        return self.fold(x, dunfolded), dweight
-
-    def multiply(self, unfolded: Tensor, weight: Tensor) -> Tensor:
-        """Return the sums over the windows, (N, output channels, H, W)."""
-        return self.convolution(unfolded, weight.reshape(self.shape))
+    first, second = sizes_after(network.bn1, 0), sizes_after(network.bn2, 2)
+    layers = [Normed((network.conv1.weight,), network.bn1), Normed((network.conv2.weight,), network.bn2)]
+    results = [Result(operators.dtype, sizes) for sizes in (second, first, second)]
+    return Part(operators, IMAGES, layers=layers, switches=[], results=results, spaces=results[2:0:-1])
 
 
-class MaxPool(nn.Cell):
-    """The 3 x 3 max pooling of stride 2 with padding "same": float32 (N, C, H, W), H and W halved and rounded up.
+def block(operators: Operators, which: Block, is_symmetric: bool) -> Part:
+    """Return a residual block: (N, H, W, C) -> (N, H', W', C')."""
+    cells = [cell for cell in which.rep if isinstance(cell, SeparableConv2d | nn.BatchNorm2d)]
+    separables = list(zip(cells[::2], cells[1::2], strict=True))
+    width = separables[-1][1].num_features
 
-    Args:
-        library (Path): the compiled operators.
-    """
+    def output(x: Sizes) -> Sizes:
+        sides = [(size + 1) // 2 for size in x[1:3]] if which.has_skip else x[1:3]
+        return [x[0], *sides, width]
 
-    def __init__(self, library: Path):
-        super().__init__()
-        backward = _custom(library, "MaxPoolBackward", lambda x, dy: x)
+    results = [Result(operators.dtype, output), *_kept(operators, separables)]
+    most = max(convolution.conv1.in_channels for convolution, _ in separables)
+    spaces = [_of_channels(operators, channels) for channels in (max(most, width), most)]
+    layers = [_separable(*pair) for pair in separables]
+    if which.has_skip:
+        layers.append(Normed((which.skip.weight,), which.skipbn))
+        # What the shortcut's convolution gives, the maxima of the windows, and their places.
+        results += [Result(dtype, output) for dtype in (operators.dtype, operators.dtype, ms.uint8)]
+    switches = [isinstance(which.rep[0], nn.ReLU), which.has_skip, is_symmetric]
+    return Part(operators, "Block", layers=layers, switches=switches, results=results, spaces=spaces)
 
-        def bprop(x, out, dout):
-            return (backward(x, dout),)
 
-        self.forward = _custom(library, "MaxPoolForward", lambda x: x, bprop, _halved)
+def tail(operators: Operators, network: Xception) -> Part:
+    """Return what follows the blocks: (N, H, W, 1024) -> float32 (N, 2048), the averages of the feature maps."""
+    separables = [(network.conv3, network.bn3), (network.conv4, network.bn4)]
+    features = network.bn4.num_features
+    results = [Result(ms.float32, lambda x: [x[0], features]), *_kept(operators, separables)]
+    layers = [_separable(*pair) for pair in separables]
+    return Part(operators, "Tail", layers=layers, switches=[], results=results, spaces=[])
 
-    def construct(self, x: Tensor) -> Tensor:
-        return self.forward(x)
+
+def _separable(convolution: SeparableConv2d, norm: nn.BatchNorm2d) -> Normed:
+    return Normed((convolution.conv1.weight, convolution.pointwise.weight), norm)
+
+
+def _kept(operators: Operators, separables: Sequence[tuple[SeparableConv2d, nn.BatchNorm2d]]) -> list[Result]:
+    """Return what forward keeps of separable convolutions: of each the depthwise convolution's output, and its own."""
+    return [
+        _of_channels(operators, channels)
+        for convolution, norm in separables
+        for channels in (convolution.conv1.in_channels, norm.num_features)
+    ]
+
+
+def _of_channels(operators: Operators, channels: int) -> Result:
+    return Result(operators.dtype, lambda x: [*x[:3], channels])
 
 
 def _check_batch_norm(batch_norm: nn.BatchNorm2d) -> None:
@@ -218,11 +225,3 @@ def _check_batch_norm(batch_norm: nn.BatchNorm2d) -> None:
             f"the operators in C++ have batch norm of epsilon {BATCH_NORM_EPSILON} and momentum {BATCH_NORM_MOMENTUM}, "
             f"but this one has {batch_norm.eps} and {1.0 - batch_norm.momentum:g}: set --cpu_operators=none"
         )
-
-
-def _custom(library: Path, name: str, infer, bprop=None, infer_shape=None) -> ops.Custom:
-    return ops.Custom(f"{library}:{name}", infer_shape or infer, infer, func_type="aot", bprop=bprop)
-
-
-def _halved(shape: list[int]) -> list[int]:
-    return [shape[0], shape[1], (shape[2] + 1) // 2, (shape[3] + 1) // 2]

@@ -18,7 +18,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -27,36 +26,15 @@ from src.common.programs import run_program
 from src.cpu.own_files import cache_folder, close_to_others, is_none, open_own_folder, read_own, remove_left
 from src.model_utils.command import Interrupted
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import amp_level
 
+_SOURCES = Path(__file__).with_name("native")
 _TRIAL = Path(__file__).with_name("trial.py")
-_FLAGS = (
-    "-std=c++17",
-    "-O3",
-    "-march=native",
-    "-fopenmp-simd",
-    "-fPIC",
-    "-fvisibility-inlines-hidden",
-    "-pthread",
-    "-Wno-psabi",
-)
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fvisibility-inlines-hidden", "-pthread", "-Wno-psabi")
 _COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 10 and 0.2
 
 
-@dataclass(frozen=True)
-class _Kind:
-    name: str
-    sources: Path
-    purpose: str
-    needs_onednn: bool
-
-
-_KERNELS = _Kind("cpu-operators", Path(__file__).with_name("kernels"), "training on CPU", False)
-_NATIVE = _Kind("cpu-native", Path(__file__).with_name("native"), "work on CPU", True)
-
-
 def build_cpu_library(config: Config) -> Path | None:
-    """Return the compiled operators for a run, None where it uses MindSpore's: only float32 on CPU has others.
+    """Return the compiled operators for a run, None where it uses MindSpore's.
 
     Args:
         config: With `cpu_operators`: a folder for the library, "auto" for one in the user's cache folder, or "none".
@@ -64,22 +42,6 @@ def build_cpu_library(config: Config) -> Path | None:
     Raises:
         Interrupted: After SIGTERM or SIGHUP before they are ready; nothing is left of what was begun.
     """
-    return None if amp_level(config) != "O0" else _build(config, _KERNELS)
-
-
-def build_native_library(config: Config) -> Path | None:
-    """Return the compiled operators that use MindSpore's oneDNN, None where a run uses MindSpore's own.
-
-    Args:
-        config: With `cpu_operators`, as for build_cpu_library.
-
-    Raises:
-        Interrupted: As build_cpu_library.
-    """
-    return _build(config, _NATIVE)
-
-
-def _build(config: Config, kind: _Kind) -> Path | None:
     if config.device_target != "CPU" or platform.system() != "Linux":
         return None  # MindSpore takes operators of others on Linux only
     if is_none(config.cpu_operators):
@@ -89,16 +51,16 @@ def _build(config: Config, kind: _Kind) -> Path | None:
         if not shutil.which(compiler[0]):
             print(
                 f"without a C++ compiler ({printable(compiler[0])} is not there; on Debian and Ubuntu the package g++ "
-                f"has one) {kind.purpose} is slower",
+                "has one) work on CPU is slower",
                 flush=True,
             )
             return None
-        words = _link_words() if kind.needs_onednn else ()
-        library = _folder(config.cpu_operators) / f"{kind.name}-{_digest(compiler, kind, words)}.so"
+        words = _link_words()
+        library = _folder(config.cpu_operators) / f"cpu-operators-{_digest(compiler, words)}.so"
         with _signals_raise():
-            return _whole_library(compiler, library, kind, words)
+            return _whole_library(compiler, library, words)
     except (OSError, ValueError) as error:
-        print(f"no operators in C++, so {kind.purpose} is slower: {_text(error)}", flush=True)
+        print(f"no operators in C++, so work on CPU is slower: {_text(error)}", flush=True)
         return None
 
 
@@ -143,20 +105,20 @@ def _folder(setting: str) -> Path:
     return folder
 
 
-def _digest(compiler: Sequence[str], kind: _Kind, words: Sequence[str]) -> str:
+def _digest(compiler: Sequence[str], words: Sequence[str]) -> str:
     """Return what the library follows from, as 16 hexadecimal digits: a home folder may serve different machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
     processor = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
-    sources = [path.read_bytes() for path in sorted(kind.sources.iterdir())]
+    sources = [path.read_bytes() for path in sorted(_SOURCES.iterdir())]
     programs = [os.path.realpath(shutil.which(word) or word) for word in compiler]
     everything = (sources, _FLAGS, words, programs, platform.machine(), processor)
     return hashlib.sha256(repr(everything).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _whole_library(compiler: Sequence[str], library: Path, kind: _Kind, words: Sequence[str]) -> Path:
+def _whole_library(compiler: Sequence[str], library: Path, words: Sequence[str]) -> Path:
     """Return the library, compiled if it is missing and once more if it is of no use; raise OSError if it stays so."""
     problem = _problem_of(library)
     if not problem:
@@ -164,7 +126,7 @@ def _whole_library(compiler: Sequence[str], library: Path, kind: _Kind, words: S
     if os.path.lexists(library):
         print(f"{printable(library)} is of no use ({problem}): compiling it anew", flush=True)
     try:
-        _compile(compiler, library, kind, words)
+        _compile(compiler, library, words)
     except OSError as error:
         raise OSError(f"{printable(shlex.join(compiler))} cannot make {printable(library)}: {_text(error)}") from error
     problem = _problem_of(library)
@@ -190,13 +152,13 @@ def _problem_of(library: Path) -> str:
     return ""
 
 
-def _compile(compiler: Sequence[str], library: Path, kind: _Kind, words: Sequence[str]) -> None:
-    remove_left(library.parent, rf"{kind.name}-[0-9a-f]{{16}}\.so")
+def _compile(compiler: Sequence[str], library: Path, words: Sequence[str]) -> None:
+    remove_left(library.parent, r"cpu-operators-[0-9a-f]{16}\.so")
     temporary = temporary_path(library)
     temporary.mkdir(mode=0o700)
     try:
         made, whole = temporary / "made.so", temporary / "whole.so"
-        parts = {source: temporary / f"{source.stem}.o" for source in sorted(kind.sources.glob("*.cc"))}
+        parts = {source: temporary / f"{source.stem}.o" for source in sorted(_SOURCES.glob("*.cc"))}
         commands = [[*compiler, *_FLAGS, "-c", str(source), "-o", str(part)] for source, part in parts.items()]
         link = [*compiler, *_FLAGS, "-shared", *map(str, parts.values()), *words, "-o", str(made)]
         # By a shell, so that all compile at once, in one group of processes that can be killed.

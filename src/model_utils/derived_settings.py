@@ -20,9 +20,19 @@ def amp_level(config: Config) -> str:
     return "O2" if config.device_target == "GPU" and not config.is_fp32 else "O0"
 
 
+def is_float16(config: Config) -> bool:
+    """Tell whether MindSpore computes in float16: at all levels but O0, on all devices but CPU."""
+    return amp_level(config) != "O0" and config.device_target != "CPU"
+
+
+def is_bfloat16(config: Config) -> bool:
+    """Tell whether the operators in C++ compute in bfloat16: at all levels but O0, on CPU."""
+    return amp_level(config) != "O0" and config.device_target == "CPU"
+
+
 def to_evaluation_precision(config: Config, network: nn.Cell) -> nn.Cell:
-    """Return the network as training computes it: float16 with float32 batch norm unless the level is O0."""
-    if amp_level(config) == "O0":
+    """Return the network as MindSpore evaluates it: float16 with float32 batch norm, or float32."""
+    if not is_float16(config):
         return network
     from mindspore import amp
 
@@ -35,8 +45,8 @@ def label_smoothing(config: Config) -> float:
 
 
 def loss_scale(config: Config) -> float:
-    """Return the factor on the loss that keeps small float16 gradients from vanishing, 1 in float32."""
-    return config.loss_scale if amp_level(config) != "O0" else 1.0
+    """Return the factor on the loss that keeps small float16 gradients from vanishing, else 1."""
+    return config.loss_scale if is_float16(config) else 1.0
 
 
 def workers(config: Config, processes: int = 1) -> int:

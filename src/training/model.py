@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from src.cpu.cells import Operators
+from src.cpu.operators import CpuXception
 from src.data.augmentation import Augmentation
 from src.data.normalization import WithNormalization
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import amp_level, label_smoothing, loss_scale
+from src.model_utils.derived_settings import amp_level, is_bfloat16, is_float16, label_smoothing, loss_scale
 from src.training.dropout import ReplayableDropout
 from src.training.fine_tuning import is_head
+from src.training.optimizer import Momentum
 from src.training.step import TrainingStep, WeightAverage, follow
 from src.Xception import Xception, xception
 
@@ -60,7 +65,7 @@ def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> 
         schedule: Float32 (steps,), the learning rate of every step.
     """
     groups = _parameter_groups(config, network.trainable_params(), schedule)
-    return nn.Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale(config))
+    return Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale(config))
 
 
 def build_average(config: Config, network: Xception) -> Xception | None:
@@ -69,9 +74,13 @@ def build_average(config: Config, network: Xception) -> Xception | None:
 
 
 def build_model(
-    config: Config, network: Xception, optimizer: nn.Optimizer, averaged: Xception | None = None
+    config: Config,
+    network: Xception,
+    optimizer: nn.Optimizer,
+    averaged: Xception | None = None,
+    library: Path | None = None,
 ) -> ms.Model:
-    """Return the model that trains the network, in mixed precision with a fixed loss scale unless the level is O0.
+    """Return the model that trains the network; in float16, with a fixed loss scale.
 
     It takes images as create_dataset gives them, normalised or not.
 
@@ -80,9 +89,11 @@ def build_model(
         network: The network, with the dropout that it is trained with.
         optimizer: The optimizer.
         averaged: Receives the moving average of the weights; as build_average returns it.
+        library: The operators in C++, as build_cpu_library returns them; None for MindSpore's.
     """
-    level = amp_level(config)
-    with_normalization = WithNormalization(network)
+    level = amp_level(config) if is_float16(config) else "O0"
+    forward = CpuXception(network, Operators(library, is_bfloat16(config))) if library else network
+    with_normalization = WithNormalization(forward)
     loss = build_loss(config, sparse=not build_augmentation(config).mixes)
     scaling = {}
     if level != "O0":

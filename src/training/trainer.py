@@ -18,7 +18,6 @@ from src.checkpoints.training_state import TrainingState
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.cpu.compile_once import CompileOnce, compiled_once
-from src.cpu.operators import use_cpu_operators
 from src.data.usable_images import UsableImages, write_bad_images
 from src.dataset import readable_errors
 from src.evaluation.counting import Result
@@ -45,7 +44,7 @@ from src.Xception import FEATURES, xception
 
 @dataclass(frozen=True)
 class _Training:
-    """What the parts of a training follow from; `folder` is that of its checkpoints."""
+    """What the parts of a training follow from; `folder` is that of its checkpoints, `library` the operators in C++."""
 
     config: Config
     group: Group
@@ -53,6 +52,7 @@ class _Training:
     plan: TrainingPlan
     start: Start
     folder: Path
+    library: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         say_done(config, training.start)
         return training.folder
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
-    training = replace(training, state=replace(training.state, metadata=metadata))
-    for network in training.state.networks:
-        if library:
-            use_cpu_operators(network, library)
+    training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks = [] if sinks_data(config) else [_dropout_masks(training)]
     with _open_folder(training, train_images, test_images) as (metrics, keeper):
         validation = Validation(_evaluation(training, test_images), metrics, keeper) if test_images else None
@@ -101,7 +98,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
         if not is_done:
             outputs = _Outputs(validation, metrics, keeper)
-            with readable_errors(train_images.source), _compiled_once(training, library, owes) as compiling:
+            with readable_errors(train_images.source), _compiled_once(training, owes) as compiling:
                 _fit(training, new_dataset, [*masks, *compiling], outputs)
     return training.folder
 
@@ -119,7 +116,7 @@ def _fit(
         Progress(plan.images_after(start), "train", log_seconds=30) as progress,
         _profiling(config, training.folder),
     ):
-        model = build_model(config, state.network, state.optimizer, state.averaged)
+        model = build_model(config, state.network, state.optimizer, state.averaged, training.library)
         log = TrainingLog(plan, config.log_steps, progress, outputs.metrics, config.num_classes)
         on_signal = StopOnSignal(stop, training.group, log, outputs.keeper, plan)
         epoch_end = EpochEnd(
@@ -178,9 +175,7 @@ def _keeper(training: _Training, best_top_1: float) -> CheckpointKeeper | None:
     return CheckpointKeeper(training.folder, training.state, keep, best_top_1)
 
 
-def _compiled_once(
-    training: _Training, library: Path | None, is_second: bool
-) -> AbstractContextManager[list[CompileOnce]]:
+def _compiled_once(training: _Training, is_second: bool) -> AbstractContextManager[list[CompileOnce]]:
     """Name all that the graph of a step follows from, and take it from the cache or keep it there.
 
     MindSpore counts the graphs of a process: the second one, after a validation, is no entry for a first one.
@@ -188,7 +183,7 @@ def _compiled_once(
     state, is_resumed = training.state, training.start.checkpoint is not None
     parameters = [*state.network.get_parameters(), *state.optimizer.get_parameters()]
     shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
-    facts = [len(training.plan.schedule), is_resumed, is_second, library, state.network.pool_padding, shapes]
+    facts = [len(training.plan.schedule), is_resumed, is_second, training.library, state.network.pool_padding, shapes]
     return compiled_once(training.config, training.group, facts)
 
 

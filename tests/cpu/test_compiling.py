@@ -35,7 +35,7 @@ def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path,
     monkeypatch.setenv("CXX", str(write_program(tmp_path / "compiler", text)))
     assert build(tmp_path / "own") is None
     output = capsys.readouterr().out
-    assert output.startswith("no operators in C++, so training on CPU is slower: ") and output.endswith(f": {reason}\n")
+    assert output.startswith("no operators in C++, so work on CPU is slower: ") and output.endswith(f": {reason}\n")
     assert list((tmp_path / "own").iterdir()) == []
 
 

@@ -84,7 +84,7 @@ def test_settings_are_told_as_they_take_effect(images):
         (["--seed=2", "--batch_size=64"], "seed 1 -> 2, batch_size 32 -> 64"),
         (["--epoch_size=12"], "epoch_size 9 -> 12"),
         (["--image_size=96"], "image_size 71 -> 96"),
-        (["--amp_level=O2"], "loss_scale 1.0 -> 1024.0, amp_level O0 -> O2"),
+        (["--amp_level=O2"], "amp_level O0 -> O2"),
         (["--lr_max=0.1", "--lr_decay_mode=cosine"], "lr_decay_mode linear -> cosine, lr_max 0.4 -> 0.1"),
         (["--rand_augment=9"], "rand_augment 0 -> 9, rand_augment_layers 0 -> 2"),
         (["--use_label_smooth=False"], "label_smooth_factor 0.1 -> 0.0"),

@@ -15,6 +15,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from src.cpu.library import build_cpu_library
+from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -38,6 +39,7 @@ def main(argv: Sequence[str]) -> None:
 
     library = build_cpu_library(config) if args.task == "training" else None
     use_device(config, library is not None)
+    config = settle_precision(config, library) if args.task == "training" else config
     group = join_group(config)
 
     from tools.benchmarks.workloads import build_network, build_workload

@@ -10,7 +10,6 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.checkpoints.weights import load_weights
-from src.cpu.operators import use_cpu_operators
 from src.data.image_source import open_images
 from src.data.normalization import Normalization
 from src.dataset import create_dataset
@@ -57,11 +56,9 @@ class Training(Workload):
         self._dataset = _open_batches(config, True, images, group)
         self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
-        if library:
-            use_cpu_operators(self._network, library)
         schedule = np.full(steps, _LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
-        self._model = build_model(config, self._network, self._optimizer)
+        self._model = build_model(config, self._network, self._optimizer, library=library)
         self._sink = sinks_data(config)
         parameters = {id(each): each for each in [*self._network.get_parameters(), *self._optimizer.get_parameters()]}
         self._start = [(parameter, parameter.asnumpy().copy()) for parameter in parameters.values()]

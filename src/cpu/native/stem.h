@@ -80,7 +80,8 @@ void StemForward(ThreadPool &pool, const StemSpec &spec, const float *pixels, T 
   Convolution3x3<T>(3, middle.channels, 2)
       .Forward(pool, spec.Images(), ChannelsLastPixels<T>(pool, spec, pixels), spec.weight1, kept.convolved1);
   Measure(pool, spec.norm1, middle.Pixels(), middle.channels, kept.convolved1, kept.statistics1);
-  T *between = Workspace<T>(Space::kGradient, middle.Values());
+  // Where y will be, unless y is smaller.
+  T *between = last.Values() >= middle.Values() ? y : Workspace<T>(Space::kGradient, middle.Values());
   NormRelu(pool, middle.Pixels(), Normalisation(spec.norm1, kept.statistics1, middle.channels), kept.convolved1,
            between);
   Convolution3x3<T>(middle.channels, last.channels, 1).Forward(pool, middle, between, spec.weight2, kept.convolved2);
