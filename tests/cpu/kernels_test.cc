@@ -1,7 +1,7 @@
 // The kernels of training are the layers' definitions, for any shape, and what is no number passes through them.
 #include "block.h"
-#include "checks.h"
-#include "reference.h"
+
+#include "layer_cases.h"
 
 namespace xception {
 namespace {
@@ -21,13 +21,6 @@ bool AreSame(const std::vector<T> &found, const std::vector<double> &expected, d
     }
   }
   return true;
-}
-
-template <class T>
-std::vector<double> Doubles(const std::vector<T> &values) {
-  std::vector<double> result;
-  for (const T &value : values) result.push_back(ToFloat(value));
-  return result;
 }
 
 template <class T>
@@ -70,8 +63,8 @@ void TestDepthwise(ThreadPool &pool, Before before, int specials, double toleran
   if (specials) return;  // of infinity and the border of zeros the kernel makes NaN in the sums
   CHECK(AreSame(dweight, w->gradients, tolerance), "dweight");
   if (before != Before::kNormRelu) return;
-  std::vector<float> products(sums.products.begin(), sums.products.end());
-  std::vector<float> gradients(sums.gradients.begin(), sums.gradients.end());
+  std::vector<float> products(sums.products, sums.products + shape.channels);
+  std::vector<float> gradients(sums.gradients, sums.gradients + shape.channels);
   CHECK(AreSame(products, gamma_node->gradients, tolerance), "products");
   CHECK(AreSame(gradients, beta_node->gradients, tolerance), "gradients");
 }
@@ -107,7 +100,7 @@ void TestPooling(ThreadPool &pool, bool symmetric, int specials) {
   NormMaxPoolForward(pool, pooling, norm, x.data(), shortcut, added.data(), y.data(),
                      KeptMaxima<T>{places.data(), values.data()});
   parameters.gamma = gamma.data();
-  const NormBackward backward(parameters, norm, NormSums(channels), 1, {});
+  const NormBackward backward(parameters, norm, NormSums(std::vector<double>(2 * channels), channels), 1, {});
   NormMaxPoolBackward(pool, pooling, backward, x.data(), places.data(), dy.data(), dx.data());
   Reference whole;
   const Node start = whole.Input(pooling.in, Doubles(x));
