@@ -18,6 +18,7 @@ def settle_precision(config: Config, library: Path | None) -> Config:
     """
     if not is_bfloat16(config) or (library and ctypes.CDLL(str(library)).XceptionHasHalf()):
         return config
-    reason = "this processor has no avx512_bf16" if library else "that needs the operators in C++"
+    missing = "this processor, or what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16"
+    reason = missing if library else "that needs the operators in C++"
     print(f"amp_level is {config.amp_level}, but {reason}: computing in float32", flush=True)
     return config.replace(amp_level="O0")

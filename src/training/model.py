@@ -18,6 +18,7 @@ from src.model_utils.config import Config
 from src.model_utils.derived_settings import amp_level, is_bfloat16, is_float16, label_smoothing, loss_scale
 from src.training.dropout import ReplayableDropout
 from src.training.fine_tuning import is_head
+from src.training.optimizer import Momentum
 from src.training.step import TrainingStep, WeightAverage, follow
 from src.Xception import Xception, xception
 
@@ -64,7 +65,7 @@ def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> 
         schedule: Float32 (steps,), the learning rate of every step.
     """
     groups = _parameter_groups(config, network.trainable_params(), schedule)
-    return nn.Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale(config))
+    return Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale(config))
 
 
 def build_average(config: Config, network: Xception) -> Xception | None:

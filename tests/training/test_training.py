@@ -6,15 +6,18 @@ import re
 import shutil
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import Tensor
 from PIL import Image
 
 import train as train_door
-from src.checkpoints.weights import load_weights, save_weights
+from src.checkpoints.weights import load_weights, read_metadata, save_weights
 from src.model_utils.command import run_command
 from src.model_utils.config import parse_config
 from src.training.metrics import read_metrics
+from src.training.model import build_model, build_optimizer
 from src.Xception import xception
 from tests.helpers.training_run import BATCH, EPOCHS, RESULT, STEPS, losses, options, run
 
@@ -169,17 +172,32 @@ def test_a_loss_that_diverges_stops_with_step_and_rate_and_keeps_the_checkpoints
     load_weights(xception(3), own_copy / "Xception-rank0-1_5.ckpt")
 
 
+def test_bfloat16_trains_and_writes_ordinary_checkpoints(few_digits, tmp_path, monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")  # the tests' own choice, which has no bfloat16
+    words = options(few_digits, tmp_path, "--amp_level=O2", "--epoch_size=1", "--eval_while_train=True")
+    result = run("train.py", words, tmp_path)
+    assert result.returncode == 0, result.stderr
+    has_bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    assert ("has no avx512_bf16: training in float32\n" in result.stdout) != has_bfloat16
+    assert len(losses(result.stdout)) == 3
+    assert all(0 < float(loss) < 20 for loss in losses(result.stdout).values())
+    assert len(RESULT.findall(result.stdout)) == 1
+    checkpoint = tmp_path / "model_0" / "Xception-rank0-1_5.ckpt"
+    load_weights(xception(3), checkpoint)
+    assert read_metadata(checkpoint).amp_level == ("O2" if has_bfloat16 else "O0")
+
+
 @pytest.mark.parametrize("level", ["O2", "O3"])
-def test_mixed_precision_trains_and_writes_ordinary_checkpoints(few_digits, tmp_path, capsys, level):
-    words = options(
-        few_digits, tmp_path, f"--amp_level={level}", "--epoch_size=1", f"--eval_while_train={level == 'O2'}"
-    )
-    assert run_command(train_door.main, words) == 0
-    output = capsys.readouterr().out
-    assert len(losses(output)) == 3
-    assert all(0 < float(loss) < 20 for loss in losses(output).values())
-    assert len(RESULT.findall(output)) == (level == "O2")
-    load_weights(xception(3), tmp_path / "model_0" / "Xception-rank0-1_5.ckpt")
+def test_float16_on_other_devices_trains_float32_weights(level):
+    config = parse_config(["--num_classes=3", f"--amp_level={level}"], lambda _: "GPU")
+    network = xception(3)
+    optimizer = build_optimizer(config, network, np.full(1, 0.01, np.float32))
+    before = network.fc.weight.asnumpy().copy()
+    step = build_model(config, network, optimizer).train_network
+    images = Tensor(np.random.default_rng(0).uniform(-1, 1, (2, 3, 71, 71)).astype(np.float32))
+    assert 0 < float(step(images, Tensor([0, 1], ms.int32)).asnumpy()) < 20
+    assert {parameter.dtype for parameter in network.trainable_params()} == {ms.float32}
+    assert not np.array_equal(network.fc.weight.asnumpy(), before)
 
 
 def test_only_the_newest_checkpoints_are_kept(own_copy, few_digits, tmp_path):

@@ -17,7 +17,7 @@ constexpr float kNewShare = 0.1F;  // what 1 - kMomentum is not to the last bit
 struct NormParameters {
   const float *gamma, *beta, *moving_mean, *moving_variance;
   bool frozen;
-  float *moved_mean, *moved_variance;  // what forward makes of the moving ones, and may be these; backward reads neither
+  float *moved_mean, *moved_variance;  // what forward makes of the moving ones, may be these; not for backward
 };
 
 // What a norm does to values of a channel.
@@ -44,8 +44,8 @@ struct Normalisation {
   Scaling Values() const { return {scale.data(), shift.data()}; }
 };
 
-// Writes the statistics (2, C) by which z is to be normalised, its mean and 1 / sqrt(variance + kEpsilon), and moves the
-// moving ones.
+// Writes the statistics (2, C) by which z is to be normalised, its mean and 1 / sqrt(variance + kEpsilon), and moves
+// the moving ones.
 template <typename T>
 void Measure(ThreadPool &pool, const NormParameters &norm, Index pixels, Index channels, const T *z,
              float *statistics) {

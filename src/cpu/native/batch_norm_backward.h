@@ -1,6 +1,7 @@
 // The gradient of batch norm, and of a ReLU after it.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "batch_norm.h"
@@ -14,14 +15,11 @@ struct NormGradients {
 
 // Of each channel the sum of a batch norm's gradient dy, and of dy * (z - mean).
 struct NormSums {
-  std::vector<double> gradients, products;
-  explicit NormSums(Index channels) : gradients(channels), products(channels) {}
-  void Add(const float *gradient, const float *product) {
-    for (std::size_t i = 0; i < gradients.size(); ++i) {
-      gradients[i] += gradient[i];
-      products[i] += product[i];
-    }
-  }
+  const double *gradients, *products;
+  std::vector<double> values;  // with both at its end
+  NormSums(std::vector<double> all, Index channels)
+      : gradients(all.data() + all.size() - 2 * channels), products(gradients + channels), values(std::move(all)) {}
+  NormSums(NormSums &&) = default;  // moves no values
 };
 
 // Gradients of a norm's result by pixel and channel, given the value z that was normalised: where it is a tensor ...
@@ -68,11 +66,7 @@ NormSums SumsOf(ThreadPool &pool, Index pixels, const Normalisation &norm, const
       *second = MultiplyAdd(gradient, value - mean, *second);
     };
   });
-  NormSums result(channels);
-  for (Index piece = 0; piece < sums.pieces; ++piece) {
-    result.Add(sums.First(piece), sums.Second(piece));
-  }
-  return result;
+  return {Total(pool, sums.values, 2 * channels), channels};
 }
 
 // The gradient of z: dy * scale + (z - mean) * slope + constant, as the mean and the variance are functions of z, too;

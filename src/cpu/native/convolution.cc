@@ -68,12 +68,12 @@ Made Make(const ConvolutionSizes &sizes, Work work) {
 }
 
 // What has been made, for the process; a program that sees images of ever other sizes keeps the latest.
-const Made &Cached(const ThreadPool &pool, const ConvolutionSizes &sizes, Work work) {
+const Made &Cached(int threads, const ConvolutionSizes &sizes, Work work) {
   using Key = std::array<Index, 10>;
   constexpr std::size_t kMost = 1000;
   static auto &all = *new std::map<Key, Made>;  // threads may still use it when the process ends
   static Index uses = 0;
-  const Key key{static_cast<Index>(work), static_cast<Index>(sizes.type), pool.Threads(), sizes.in, sizes.out,
+  const Key key{static_cast<Index>(work), static_cast<Index>(sizes.type), threads, sizes.in, sizes.out,
                 sizes.kernel, sizes.stride, sizes.x.images, sizes.x.height, sizes.x.width};
   auto found = all.find(key);
   if (found == all.end()) {
@@ -84,7 +84,7 @@ const Made &Cached(const ThreadPool &pool, const ConvolutionSizes &sizes, Work w
       }
       all.erase(oldest);
     }
-    const ForThreads threads(pool.Threads());
+    const ForThreads limit(threads);
     found = all.emplace(key, Make(sizes, work)).first;
   }
   found->second.last_use = ++uses;
@@ -99,7 +99,7 @@ Buffer &PackedWeights() {
 }  // namespace
 
 void ConvolutionForward(ThreadPool &pool, const ConvolutionSizes &sizes, const void *x, const float *weight, void *y) {
-  const Made &made = Cached(pool, sizes, Work::kForward);
+  const Made &made = Cached(pool.Threads(), sizes, Work::kForward);
   const void *packed = PackedWeights().Need(made.weight.Bytes());
   made.pack.Run(pool, {{Role::kX, made.users_weight, weight}, {Role::kY, made.weight, packed}});
   made.compute.Run(pool, {{Role::kX, made.x, x}, {Role::kWeight, made.weight, packed}, {Role::kY, made.y, y}});
@@ -107,7 +107,7 @@ void ConvolutionForward(ThreadPool &pool, const ConvolutionSizes &sizes, const v
 
 void ConvolutionBackwardData(ThreadPool &pool, const ConvolutionSizes &sizes, const void *dy, const float *weight,
                              void *dx) {
-  const Made &made = Cached(pool, sizes, Work::kBackwardData);
+  const Made &made = Cached(pool.Threads(), sizes, Work::kBackwardData);
   const void *packed = PackedWeights().Need(made.weight.Bytes());
   made.pack.Run(pool, {{Role::kX, made.users_weight, weight}, {Role::kY, made.weight, packed}});
   made.compute.Run(pool, {{Role::kDy, made.y, dy}, {Role::kWeight, made.weight, packed}, {Role::kDx, made.x, dx}});
@@ -115,7 +115,7 @@ void ConvolutionBackwardData(ThreadPool &pool, const ConvolutionSizes &sizes, co
 
 void ConvolutionBackwardWeight(ThreadPool &pool, const ConvolutionSizes &sizes, const void *x, const void *dy,
                                float *dweight) {
-  const Made &made = Cached(pool, sizes, Work::kBackwardWeight);
+  const Made &made = Cached(pool.Threads(), sizes, Work::kBackwardWeight);
   if (IsProduct(sizes)) {
     made.compute.Run(pool, {{Role::kX, made.y, dy}, {Role::kWeight, made.x, x}, {Role::kY, made.weight, dweight}});
     return;
@@ -155,18 +155,28 @@ const void *FixedConvolution::PackedAs(ThreadPool &pool, const Layout &layout) {
   return to;
 }
 
-void FixedConvolution::Run(ThreadPool &pool, const Shape &x_shape, const void *x, void *y, bool adds) {
+FixedConvolution::Ready FixedConvolution::For(ThreadPool &pool, int threads, const Shape &x_shape, bool adds) {
   const Shape y_shape{x_shape.images, (x_shape.height - kernel_) / stride_ + 1,
                       (x_shape.width - kernel_) / stride_ + 1, out_};
-  const ConvolutionSizes sizes{in_, out_, kernel_, stride_, x_shape, y_shape, type_};
   const Work work = adds ? has_bias_ ? Work::kFixedSumWithBias : Work::kFixedSum
                          : has_bias_ ? Work::kFixedWithBias : Work::kFixed;
-  const Made &made = Cached(pool, sizes, work);
-  const Layout bias({out_}, Type::kFloat32, Order::kVector);
-  made.compute.Run(pool, {{Role::kX, made.x, x},
-                          {Role::kWeight, made.weight, PackedAs(pool, made.weight)},
-                          {Role::kBias, bias, has_bias_ ? bias_.Get() : nullptr},
-                          {Role::kY, made.y, y}});
+  const Made &made = Cached(threads, {in_, out_, kernel_, stride_, x_shape, y_shape, type_}, work);
+  Ready ready;
+  ready.compute_ = made.compute;
+  ready.x_ = made.x;
+  ready.y_ = made.y;
+  ready.weight_layout_ = made.weight;
+  ready.weight_ = PackedAs(pool, made.weight);
+  ready.bias_layout_ = Layout({out_}, Type::kFloat32, Order::kVector);
+  ready.bias_ = bias_.Get();
+  return ready;
+}
+
+void FixedConvolution::Ready::Run(ThreadPool &pool, const void *x, void *y) const {
+  compute_.Run(pool, {{Role::kX, x_, x},
+                      {Role::kWeight, weight_layout_, weight_},
+                      {Role::kBias, bias_layout_, bias_},
+                      {Role::kY, y_, y}});
 }
 
 }  // namespace xception

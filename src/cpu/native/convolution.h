@@ -48,12 +48,28 @@ class Convolution3x3 : public Convolution<T> {
 // Weights for evaluation: packed once, again only for sizes that want them in another order.
 class FixedConvolution {
  public:
+  // The computation for one size; until FixedConvolution changes it may run on several threads at once.
+  class Ready {
+   public:
+    // y = convolution + bias, or y += that.
+    void Run(ThreadPool &pool, const void *x, void *y) const;
+
+   private:
+    friend class FixedConvolution;
+    Primitive compute_;
+    Layout x_, y_, weight_layout_, bias_layout_;
+    const void *weight_ = nullptr, *bias_ = nullptr;
+  };
+
   FixedConvolution() = default;
   // Weights and bias, if there is one, are copied.
   FixedConvolution(Index in, Index out, Index kernel, Index stride, Type type, const float *weight, const float *bias);
 
-  // y = convolution + bias, or y += that; the output has the height and width of Convolution's.
-  void Run(ThreadPool &pool, const Shape &x_shape, const void *x, void *y, bool adds = false);
+  // For pools of so many threads; `pool` packs the weights if need be. The output has the sizes of Convolution's.
+  Ready For(ThreadPool &pool, int threads, const Shape &x_shape, bool adds);
+  void Run(ThreadPool &pool, const Shape &x_shape, const void *x, void *y, bool adds = false) {
+    For(pool, pool.Threads(), x_shape, adds).Run(pool, x, y);
+  }
 
  private:
   struct Packed {

@@ -100,6 +100,42 @@ struct ThreeRows {
   }
 };
 
+// Some rows of an image: `image` and `to` are where it and the rows' results begin, weights (3, 3, C).
+template <Before before, typename T>
+void DepthwiseRows(const Shape &shape, const Rows &rows, const float *scale, const float *shift, const T *image,
+                   const float *weights, T *to) {
+  ForChannels(shape.channels, [&](Index channel, auto vector) {
+    using V = decltype(vector);
+    const Window<V> w(weights, shape.channels, channel);
+    const Change<before, V> change(scale, shift, channel);
+    T *out = to + channel;
+    for (Index row = rows.begin; row < rows.end; ++row) {
+      const ThreeRows<T> source(image, shape, row, channel);
+      Column<V> left{}, middle = source.template At<V>(0, change), right;
+      for (Index i = 0; i < shape.width; ++i, out += shape.channels) {
+        right = i + 1 < shape.width ? source.template At<V>(i + 1, change) : Column<V>{};
+        // Three sums that do not wait for one another.
+        const V top = MultiplyAdd(left.top, w.left.top,
+                                  MultiplyAdd(middle.top, w.middle.top, right.top * w.right.top));
+        const V centre = MultiplyAdd(left.middle, w.left.middle,
+                                     MultiplyAdd(middle.middle, w.middle.middle, right.middle * w.right.middle));
+        const V bottom = MultiplyAdd(left.bottom, w.left.bottom,
+                                     MultiplyAdd(middle.bottom, w.middle.bottom, right.bottom * w.right.bottom));
+        (top + (centre + bottom)).Store(out);
+        left = middle;
+        middle = right;
+      }
+    }
+  });
+}
+
+// Brings what DepthwiseRows reads of an image into the cache.
+template <typename T>
+void ReadForDepthwise(const Shape &shape, const Rows &rows, const T *image) {
+  const Index first = std::max<Index>(rows.begin - 1, 0), last = std::min(rows.end + 1, shape.height);
+  ReadInOrder(image + first * shape.Row(), (last - first) * shape.Row() * Index(sizeof(T)));
+}
+
 // y: the convolution of what x is changed to, of the same shape; weight (C, 1, 3, 3); scale and shift (C) are read for
 // Before::kNormRelu alone.
 template <typename T>
@@ -108,37 +144,13 @@ void DepthwiseForward(ThreadPool &pool, const Shape &shape, Before before, const
   const std::vector<float> weights = ChannelsLast(weight, shape.channels);
   const auto pieces = CutIntoRows(shape.images, shape.height, shape.Row() * Index(sizeof(T)) * 2);
   WithBefore(before, [&](auto constant) {
-    constexpr Before kBefore = decltype(constant)::value;
     pool.ForEach(Index(pieces.size()), [&](Index piece) {
       const Rows rows = pieces[piece];
-      const T *from = x + rows.image * shape.Image();
-      T *to = y + rows.image * shape.Image();
-      const Index first = std::max<Index>(rows.begin - 1, 0), last = std::min(rows.end + 1, shape.height);
-      ReadInOrder(from + first * shape.Row(), (last - first) * shape.Row() * sizeof(T));
-      ReadInOrder(to + rows.begin * shape.Row(), (rows.end - rows.begin) * shape.Row() * sizeof(T));
-      ForChannels(shape.channels, [&](Index channel, auto vector) {
-        using V = decltype(vector);
-        const Window<V> w(weights.data(), shape.channels, channel);
-        const Change<kBefore, V> change(scale, shift, channel);
-        for (Index row = rows.begin; row < rows.end; ++row) {
-          const ThreeRows<T> source(from, shape, row, channel);
-          T *out = to + row * shape.Row() + channel;
-          Column<V> left{}, middle = source.template At<V>(0, change), right;
-          for (Index i = 0; i < shape.width; ++i, out += shape.channels) {
-            right = i + 1 < shape.width ? source.template At<V>(i + 1, change) : Column<V>{};
-            // Three sums that do not wait for one another.
-            const V top = MultiplyAdd(left.top, w.left.top,
-                                      MultiplyAdd(middle.top, w.middle.top, right.top * w.right.top));
-            const V centre = MultiplyAdd(left.middle, w.left.middle,
-                                         MultiplyAdd(middle.middle, w.middle.middle, right.middle * w.right.middle));
-            const V bottom = MultiplyAdd(left.bottom, w.left.bottom,
-                                         MultiplyAdd(middle.bottom, w.middle.bottom, right.bottom * w.right.bottom));
-            (top + (centre + bottom)).Store(out);
-            left = middle;
-            middle = right;
-          }
-        }
-      });
+      const T *image = x + rows.image * shape.Image();
+      T *to = y + rows.image * shape.Image() + rows.begin * shape.Row();
+      ReadForDepthwise(shape, rows, image);
+      ReadInOrder(to, (rows.end - rows.begin) * shape.Row() * Index(sizeof(T)));
+      DepthwiseRows<decltype(constant)::value>(shape, rows, scale, shift, image, weights.data(), to);
     });
   });
 }

@@ -38,7 +38,8 @@ void DepthwiseBackwardRows(const DepthwiseInputs<T> &in, const Rows &rows, Index
   const Shape &shape = in.shape;
   const Index channels = shape.channels, image = rows.image * shape.Image();
   const Window<V> w(weights, channels, channel);
-  const Change<kBefore, V> change(in.norm ? in.norm->scale.data() : nullptr, in.norm ? in.norm->shift.data() : nullptr, channel);
+  const Scaling scaled = in.norm ? in.norm->Values() : Scaling{};
+  const Change<kBefore, V> change(scaled.scale, scaled.shift, channel);
   const V zero = V::All(0);
   V mean = zero, gradients = zero, products = zero;
   if constexpr (kBefore == Before::kNormRelu) {
@@ -54,8 +55,8 @@ void DepthwiseBackwardRows(const DepthwiseInputs<T> &in, const Rows &rows, Index
     T *out = dx + begin;
     const T *whole = others.whole ? others.whole + begin : nullptr;
     const Shape half = EverySecond(shape);
-    const T *even =
-        others.even && row % 2 == 0 ? others.even + rows.image * half.Image() + row / 2 * half.Row() + channel : nullptr;
+    const bool is_even = others.even && row % 2 == 0;
+    const T *even = is_even ? others.even + rows.image * half.Image() + row / 2 * half.Row() + channel : nullptr;
     Column<V> left{}, middle = source.template At<V>(0, same), right;
     for (Index i = 0; i < shape.width; ++i) {
       right = i + 1 < shape.width ? source.template At<V>(i + 1, same) : Column<V>{};
@@ -130,16 +131,9 @@ NormSums DepthwiseBackward(ThreadPool &pool, const DepthwiseInputs<T> &in, const
       });
     });
   });
-  NormSums result(channels);
-  std::vector<double> total(9 * channels);
-  for (auto piece = sums.data(); piece < sums.data() + sums.size(); piece += kDepthwiseSums * channels) {
-    for (Index i = 0; i < 9 * channels; ++i) {
-      total[i] += piece[i];
-    }
-    result.Add(piece + 9 * channels, piece + 10 * channels);
-  }
+  NormSums result(Total(pool, sums, kDepthwiseSums * channels), channels);
   for (Index i = 0; dweight && i < 9 * channels; ++i) {
-    dweight[i % channels * 9 + i / channels] = static_cast<float>(total[i]);
+    dweight[i % channels * 9 + i / channels] = static_cast<float>(result.values[i]);
   }
   return result;
 }

@@ -3,10 +3,9 @@
 
 #include <utility>
 
-#include "convolution.h"
-#include "depthwise.h"
 #include "evaluation_kernels.h"
 #include "first_convolution.h"
+#include "fixed_unit.h"
 #include "folding.h"
 #include "max_pooling.h"
 
@@ -43,22 +42,15 @@ class Network {
     }
     T *const y = other_.Need<T>(Halved(shape, 1024).Values());
     RunBlock(pool, &blocks_.back(), false, &shape, x, y);
-    T *const z = pointwise_.Need<T>(shape.Pixels() * 2048);
-    RunUnit(pool, &tail_[0], Before::kNothing, &shape, y, z, false);
-    RunUnit(pool, &tail_[1], Before::kRelu, &shape, z, z, false);
+    T *const z = RunUnits(pool, &tail_, Before::kNothing, &shape, y, nullptr);
     float *const features = features_.Need<float>(images.images * shape.channels);
     RectifiedMean(pool, shape, z, features);
     head_.Run(pool, {images.images, 1, 1, shape.channels}, features, logits);
   }
 
  private:
-  struct Unit {
-    std::vector<float> depthwise;
-    FixedConvolution pointwise;
-    Index out;
-  };
   struct Block {
-    std::vector<Unit> units;
+    std::vector<FixedUnit<T>> units;
     FixedConvolution skip;
     bool is_strided;
   };
@@ -77,11 +69,10 @@ class Network {
     return {shape.images, (shape.height + 1) / 2, (shape.width + 1) / 2, channels};
   }
 
-  static void AddUnits(const std::vector<Index> &widths, Parameters *parameters, std::vector<Unit> *units) {
+  static void AddUnits(const std::vector<Index> &widths, Parameters *parameters, std::vector<FixedUnit<T>> *units) {
     for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
       const float *depthwise = parameters->Next();
-      units->push_back({{depthwise, depthwise + widths[i] * 9}, Fixed(widths[i], widths[i + 1], 1, parameters),
-                        widths[i + 1]});
+      units->emplace_back(depthwise, widths[i], widths[i + 1], Fixed(widths[i], widths[i + 1], 1, parameters));
     }
   }
 
@@ -108,7 +99,7 @@ class Network {
       const Shape convolved = FirstConvolution::Output(some);
       *shape = stem;
       shape->images = some.images;
-      T *const between = depthwise_.Need<T>(convolved.Values()), *const x = entry_.Need<T>(shape->Values());
+      T *const between = between_.Need<T>(convolved.Values()), *const x = entry_.Need<T>(shape->Values());
       first_.Run(pool, some, between);
       second_.Run(pool, convolved, between, x);
       T *const y = other_.Need<T>(Halved(*shape, 128).Values());
@@ -122,27 +113,32 @@ class Network {
 
   // The stem leaves its last ReLU to the first block. y may be x where the block is not strided.
   void RunBlock(ThreadPool &pool, Block *block, bool rectify_skip, Shape *shape, T *x, T *y) {
-    const Shape x_shape = *shape;
-    T *const z = pointwise_.Need<T>(shape->Pixels() * block->units.back().out);
-    for (std::size_t i = 0; i < block->units.size(); ++i) {
-      const bool adds = !block->is_strided && i + 1 == block->units.size();
-      RunUnit(pool, &block->units[i], Before::kRelu, shape, i ? z : x, adds ? y : z, adds);
+    if (!block->is_strided) {
+      RunUnits(pool, &block->units, Before::kRelu, shape, x, y);
+      return;
     }
-    if (block->is_strided) {
-      T *const gathered = depthwise_.Need<T>(Halved(x_shape, x_shape.channels).Values());
-      GatherEverySecond(pool, x_shape, rectify_skip, x, gathered);
-      block->skip.Run(pool, Halved(x_shape, x_shape.channels), gathered, y);
-      MaxPoolForward<T>(pool, *shape, symmetric_, z, y, y);
-      *shape = Halved(*shape, shape->channels);
-    }
+    const Shape halved = Halved(*shape, shape->channels);
+    T *const gathered = between_.Need<T>(halved.Values());
+    GatherEverySecond(pool, *shape, rectify_skip, x, gathered);
+    block->skip.Run(pool, halved, gathered, y);
+    const T *const z = RunUnits(pool, &block->units, Before::kRelu, shape, x, nullptr);
+    MaxPoolForward<T>(pool, *shape, symmetric_, z, y, y);
+    *shape = Halved(*shape, shape->channels);
   }
 
-  // z: of unit's channels; may be x.
-  void RunUnit(ThreadPool &pool, Unit *unit, Before before, Shape *shape, const T *x, T *z, bool adds) {
-    T *const between = depthwise_.Need<T>(shape->Values());
-    DepthwiseForward<T>(pool, *shape, before, nullptr, nullptr, x, unit->depthwise.data(), between);
-    unit->pointwise.Run(pool, *shape, between, z, adds);
-    shape->channels = unit->out;
+  // Returns where the result is; the last unit adds it to what is at `sum`, unless that is null.
+  T *RunUnits(ThreadPool &pool, std::vector<FixedUnit<T>> *units, Before before, Shape *shape, const T *x, T *sum) {
+    T *y = nullptr;
+    for (std::size_t i = 0; i < units->size(); ++i) {
+      FixedUnit<T> &unit = (*units)[i];
+      const bool adds = sum && i + 1 == units->size();
+      y = adds ? sum : units_[i % 2].template Need<T>(shape->Pixels() * unit.Out());
+      unit.Run(pool, *shape, before, x, y, adds);
+      x = y;
+      before = Before::kRelu;
+      shape->channels = unit.Out();
+    }
+    return y;
   }
 
   static constexpr Index kEntryBytes = 16 << 20;
@@ -150,8 +146,9 @@ class Network {
   FirstConvolution first_;
   FixedConvolution second_, head_;
   std::vector<Block> blocks_;
-  std::vector<Unit> tail_;
-  Buffer x_, entry_, other_, depthwise_, pointwise_, features_;
+  std::vector<FixedUnit<T>> tail_;
+  Buffer x_, entry_, other_, between_, features_;
+  Buffer units_[2];
 };
 
 }  // namespace xception

@@ -63,9 +63,13 @@ class Primitive {
   explicit Primitive(dnnl_primitive_desc *desc);  // its own then
   Layout WeightLayout() const;                    // what it has chosen
   Layout DWeightLayout() const;
+  // With the same roles each time.
   void Run(ThreadPool &pool, std::initializer_list<Argument> arguments) const;
 
  private:
+  struct Bound;
+  Bound &Bind(std::initializer_list<Argument> arguments) const;
+
   std::shared_ptr<dnnl_primitive_desc> desc_;
   std::shared_ptr<dnnl_primitive> primitive_;
   Layout scratch_;

@@ -40,6 +40,7 @@ int dnnl_memory_desc_equal(const dnnl_memory_desc *, const dnnl_memory_desc *);
 std::size_t dnnl_memory_desc_get_size(const dnnl_memory_desc *);
 int dnnl_memory_create(dnnl_memory **, const dnnl_memory_desc *, dnnl_engine *, void *data);
 int dnnl_memory_destroy(dnnl_memory *);
+int dnnl_memory_set_data_handle(dnnl_memory *, void *data);
 int dnnl_post_ops_create(dnnl_post_ops **);
 int dnnl_post_ops_destroy(dnnl_post_ops *);
 int dnnl_post_ops_append_sum(dnnl_post_ops *, float scale, std::int32_t zero, int type);
@@ -70,3 +71,11 @@ int dnnl_matmul_primitive_desc_create(dnnl_primitive_desc **, dnnl_engine *, con
 int dnnl_reorder_primitive_desc_create(dnnl_primitive_desc **, const dnnl_memory_desc *from, dnnl_engine *,
                                        const dnnl_memory_desc *to, dnnl_engine *, const dnnl_primitive_attr *);
 }
+
+namespace xception {
+
+// Throws if a function has failed to do what is told.
+void Check(int status, const char *what);
+dnnl_engine *Engine();
+
+}  // namespace xception

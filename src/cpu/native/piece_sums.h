@@ -8,6 +8,21 @@
 
 namespace xception {
 
+// Adds up what pieces of work have summed in single precision: `values` has `count` of each, one piece after another.
+inline std::vector<double> Total(ThreadPool &pool, const std::vector<float> &values, Index count) {
+  constexpr Index kTogether = 1024;
+  std::vector<double> total(count);
+  pool.ForEach((count + kTogether - 1) / kTogether, [&](Index part) {
+    const Index begin = part * kTogether, end = std::min(begin + kTogether, count);
+    for (const float *piece = values.data(); piece < values.data() + values.size(); piece += count) {
+      for (Index i = begin; i < end; ++i) {
+        total[i] += piece[i];
+      }
+    }
+  });
+  return total;
+}
+
 // Of each channel two sums over all pixels, by the piece of pixels: single precision within a piece alone.
 struct PieceSums {
   Index pixels, channels, pieces;

@@ -1,4 +1,4 @@
-// A unit of the network in training: what comes before, the depthwise and the 1x1 convolution, and the batch norm after.
+// A unit of the network in training: what comes before, the depthwise and the 1x1 convolution, and the norm after.
 #pragma once
 
 #include "depthwise_backward.h"

@@ -170,8 +170,8 @@ constexpr int kWidest = 8;
 #endif
 
 // Calls work(channel, vector type's value) for all channels, as many at a time as the processor takes; they must be a
-// multiple of 8. The rest of 8 (728 has one with 16) comes last. What work captures by value stays in registers: what it
-// refers to may change with each value that is stored, for all that the compiler knows.
+// multiple of 8. The rest of 8 (728 has one with 16) comes last. What work captures by value stays in registers: what
+// it refers to may change with each value that is stored, for all that the compiler knows.
 template <typename Work>
 [[gnu::always_inline]] inline void ForChannels(Index channels, const Work &work) {
   Index channel = 0;

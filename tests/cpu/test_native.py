@@ -1,0 +1,28 @@
+"""The operators in C++ by their own tests, under sanitizers, and for processors with fewer instructions."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.native_tests import run_tests
+
+pytestmark = pytest.mark.slow
+
+_TESTS = ["block_test", "kernels_test", "evaluation_test", "convolution_test", "classifier_test", "thread_pool_test"]
+
+
+def test_they_compute_what_they_should_within_their_memory(tmp_path):
+    flags = ["-O1", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    # What oneDNN keeps for the process is no leak.
+    run_tests(tmp_path, flags, _TESTS, ONEDNN_MAX_CPU_ISA="ALL", ASAN_OPTIONS="detect_leaks=0")
+
+
+def test_threads_do_not_use_the_same_memory_at_once(tmp_path):
+    flags = ["-O1", "-march=native", "-fsanitize=thread"]
+    tests = ["classifier_test", "thread_pool_test"]
+    run_tests(tmp_path, flags, tests, ONEDNN_MAX_CPU_ISA="ALL", TSAN_OPTIONS="die_after_fork=0")
+
+
+@pytest.mark.parametrize(("processor", "tests"), [("x86-64-v3", _TESTS[:4]), ("x86-64", _TESTS[1:3])])
+def test_processors_with_fewer_instructions_compute_the_same(tmp_path, processor, tests):
+    run_tests(tmp_path, ["-O2", f"-march={processor}"], tests, ONEDNN_MAX_CPU_ISA="AVX2")

@@ -1,0 +1,36 @@
+"""Training on CPU in bfloat16 where it can be had, else in float32 with a line that says so."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from src.cpu.precision import settle_precision
+from tests.helpers.cpu_library import configuration
+
+
+def made(tmp_path: Path, has_half: bool) -> Path:
+    """Make a library of no operators, which says whether there is bfloat16."""
+    (tmp_path / "made.c").write_text(f"int XceptionHasHalf(void) {{ return {int(has_half)}; }}")
+    subprocess.run(["cc", "-shared", "-fPIC", tmp_path / "made.c", "-o", tmp_path / "made.so"], check=True)
+    return tmp_path / "made.so"
+
+
+@pytest.mark.parametrize(
+    ("has_half", "reason"),
+    [(None, "that needs the operators in C++"), (False, "what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16")],
+)
+def test_what_bfloat16_lacks_is_said_once_and_float32_takes_its_place(tmp_path, capsys, has_half, reason):
+    library = None if has_half is None else made(tmp_path, has_half)
+    assert settle_precision(configuration("--amp_level=O3"), library).amp_level == "O0"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("amp_level is O3, but ") and line.endswith(f"{reason}: training in float32")
+
+
+@pytest.mark.parametrize("words", [["--amp_level=O2"], ["--amp_level=O0"], []])
+def test_what_can_be_had_stays_without_a_word(tmp_path, capsys, words):
+    config = configuration(*words)
+    assert settle_precision(config, made(tmp_path, True)) == config
+    assert capsys.readouterr().out == ""

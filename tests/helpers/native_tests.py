@@ -1,0 +1,48 @@
+"""Build and run the tests in C++ of the operators in C++."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+from pathlib import Path
+
+from tests.helpers.project import ROOT
+
+_NATIVE = ROOT / "src" / "cpu" / "native"
+_TESTS = ROOT / "tests" / "cpu"
+_FLAGS = ("-std=c++17", "-pthread", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-D_GLIBCXX_ASSERTIONS")
+
+
+def onednn() -> Path:
+    found = importlib.util.find_spec("mindspore")
+    assert found is not None and found.origin is not None
+    return Path(found.origin).with_name("lib") / "libdnnl.so.3"
+
+
+def compile_objects(folder: Path, flags: list[str], names: list[str]) -> list[Path]:
+    """Compile sources of src/cpu/native and tests/cpu, two at a time, and return what has been made, in their order."""
+    objects = [folder / f"{name}.o" for name in names]
+    waiting = list(zip(names, objects, strict=True))
+    running: list[subprocess.Popen] = []
+    while waiting or running:
+        while waiting and len(running) < 2:
+            name, made = waiting.pop(0)
+            source = next(place / f"{name}.cc" for place in (_NATIVE, _TESTS) if (place / f"{name}.cc").exists())
+            command: list[str | Path] = ["c++", *_FLAGS, *flags, f"-I{_NATIVE}", f"-I{_TESTS}", "-c", source, "-o", made]
+            running.append(subprocess.Popen(command))
+        assert running.pop(0).wait() == 0
+    return objects
+
+
+def run_tests(folder: Path, flags: list[str], tests: list[str], **variables: str) -> None:
+    """Build each of some tests with the sources that they need, run it, and fail with what it says."""
+    sources = [path.stem for path in sorted(_NATIVE.glob("*.cc")) if path.stem != "operators"]
+    objects = compile_objects(folder, flags, [*tests, *sources])
+    for test, made in zip(tests, objects, strict=False):
+        link: list[str | Path] = [onednn(), "-Xlinker", "-rpath", "-Xlinker", onednn().parent, "-o", folder / test]
+        subprocess.run(["c++", "-pthread", *flags, made, *objects[len(tests) :], *link], check=True)
+        result = subprocess.run(
+            [folder / test], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, f"{test} {flags}: {result.stdout[-5000:]}{result.stderr[-5000:]}"
