@@ -1,5 +1,9 @@
 #include "classifier.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "entry.h"
 #include "network.h"
 
@@ -74,7 +78,12 @@ int XceptionRun(void *network, const void *images, int is_uint8, Index n, Index 
 }
 
 void XceptionDestroy(void *network) {
-  Enter(nullptr, 0, [&](ThreadPool &) { delete static_cast<Classifier *>(network); });
+  Enter(nullptr, 0, [&](ThreadPool &) {
+    delete static_cast<Classifier *>(network);
+#if defined(__GLIBC__)
+    malloc_trim(0);  // or 100 MB of weights would stay with a process that goes on training
+#endif
+  });
 }
 
 int XceptionHasHalf() { return OneDnnProblem().empty() && HasBFloat16(); }
