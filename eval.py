@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
 def run_eval(config: Config) -> None:
     """Evaluate as the configuration says."""
     library = build_evaluation_library(config)
-    use_device(config, library is not None)
+    use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
 

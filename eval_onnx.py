@@ -27,7 +27,8 @@ def main(argv: Sequence[str]) -> None:
         raise ConfigError("is_distributed is true, but an ONNX file is evaluated by one process: set it false")
     if config.eval_engine == OPENVINO:
         check_engine(config)
-    use_device(config.replace(device_target="CPU"))  # MindSpore reads the images and computes the loss
+    # MindSpore reads the images and computes the loss: it has no convolution to compute.
+    use_device(config.replace(device_target="CPU"), has_own_convolutions=True)
 
     from src.evaluation.onnx_file import evaluate_onnx  # MindSpore takes seconds to import: --help does without
 

@@ -91,7 +91,7 @@ def _predict(config: Config, args: argparse.Namespace, gradcam: bool) -> Predict
         with redirect_stdout(sys.stderr):
             # Grad-CAM looks into MindSpore's network.
             library = build_evaluation_library(config) if is_checkpoint and not gradcam else None
-            use_device(config, library is not None)
+            use_device(config, library is not None or is_converted(config))
             if is_checkpoint and not is_converted(config):
                 config = settle_precision(config, library)
 

@@ -50,7 +50,8 @@ def use_device(config: Config, has_own_convolutions: bool = False) -> None:
 
     Args:
         config: With `device_target` resolved, and `device_id`.
-        has_own_convolutions: Whether src.cpu.operators replaces what avoid_reference_convolutions is for.
+        has_own_convolutions: Whether something else computes what avoid_reference_convolutions is for; it may be what
+            the same variable limits.
 
     Raises:
         ConfigError: The device exists but cannot be used.

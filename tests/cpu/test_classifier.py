@@ -11,8 +11,6 @@ import pytest
 from mindspore import Tensor
 
 from src.cpu.classifier import CpuClassifier
-from src.cpu.precision import settle_precision
-from src.model_utils.config import parse_config
 from src.training.step import follow
 from src.Xception import Xception, xception
 from tests.helpers.project import ROOT
@@ -101,13 +99,3 @@ def test_what_it_refuses_and_what_is_no_library_is_one_line(network, stand_in, t
     text.write_text("text")
     with pytest.raises(ValueError, match=r"text\.so cannot be used: .*remove it, and it is compiled anew$"):
         CpuClassifier(text, network)
-
-
-def test_without_bfloat16_a_line_says_that_it_is_float32(stand_in, tmp_path, capsys):
-    config = parse_config(["--amp_level=O2"], lambda _: "CPU")
-    assert settle_precision(config, stand_in) == config
-    assert capsys.readouterr().out == ""
-    without = make_stand_in(tmp_path, has_bfloat16=False)
-    for library, reason in ((without, "this processor has no avx512_bf16"), (None, "that needs the operators in C++")):
-        assert settle_precision(config, library).amp_level == "O0"
-        assert capsys.readouterr().out == f"amp_level is O2, but {reason}: computing in float32\n"

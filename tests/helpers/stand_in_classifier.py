@@ -12,7 +12,6 @@ _SOURCE = """
 #include <stdio.h>
 #include <stdlib.h>
 static int made;
-int XceptionHasHalf(void) { return HAS_HALF; }
 int AreOpen(void) { return made; }
 void *XceptionCreate(int is_half, int symmetric, int64_t classes, const float *const *parameters, char *error,
                      int64_t size) {
@@ -39,10 +38,9 @@ void XceptionDestroy(void *network) { free(network); --made; }
 """
 
 
-def make_stand_in(folder: Path, has_bfloat16: bool = True) -> Path:
+def make_stand_in(folder: Path) -> Path:
     """Return such a library; its classes after those of the parameters tell is_half, symmetric_pool and classes."""
-    path = folder / f"stand-in-{has_bfloat16}.so"
-    definitions = [f"-DHAS_HALF={has_bfloat16:d}", f"-DPARAMETERS={PARAMETERS}"]
-    command = ["cc", "-shared", "-fPIC", *definitions, "-x", "c", "-", "-o", str(path)]
+    path = folder / "stand-in.so"
+    command = ["cc", "-shared", "-fPIC", f"-DPARAMETERS={PARAMETERS}", "-x", "c", "-", "-o", str(path)]
     subprocess.run(command, input=_SOURCE, text=True, check=True)
     return path

@@ -47,7 +47,7 @@ def test_bfloat16_is_another_precision_of_the_same_network(few_digits, checkpoin
     words = [f"--checkpoint_path={checkpoint}", str(path), "--json", "--device_target=CPU", "--amp_level=O2"]
     result = run("predict.py", words, tmp_path)
     assert result.returncode == 0, result.stderr
-    if "this processor has no avx512_bf16: computing in float32\n" in result.stderr:
+    if "has no avx512_bf16: computing in float32\n" in result.stderr:
         pytest.skip("this processor has no bfloat16")
     (image,) = json.loads(result.stdout)["images"]
     found = {row["class"]: row["probability"] for row in image["predictions"]}

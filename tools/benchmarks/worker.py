@@ -62,7 +62,7 @@ def _own_workload(args: argparse.Namespace, config: Config) -> Workload:
         library = build_cpu_library(config)
     elif args.task in ("evaluation", "predict") and not config.onnx_path:
         library = build_evaluation_library(config)
-    use_device(config, library is not None)
+    use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
 
