@@ -163,6 +163,10 @@ def to_call(line: str) -> Call:
         operands = 3 if direction == "by inputs" else 2
         moved = operands * math.prod(map(int, problem.split("x")))
         return Call(f"softmax, {direction}", implementation, milliseconds, 0.0, moved * _FLOAT)
+    if kind == "reorder":
+        return Call(
+            "reorder", implementation, milliseconds, 0.0, 2.0 * _FLOAT * math.prod(map(int, problem.split("x")))
+        )
     size = {name: int(value) for name, value in re.findall(r"([a-z]+)(\d+)", problem)}
     source = size["mb"] * size["ic"] * size["ih"] * size["iw"]
     if kind == "convolution":
