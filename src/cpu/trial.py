@@ -16,7 +16,7 @@ def main(path: str) -> str:
         failed = ctypes.CDLL(path).XceptionTry(text, ctypes.c_int64(len(text)))
     except (OSError, AttributeError) as error:
         return str(error)
-    return (text.value.decode(errors="replace") or "it does not say what is wrong") if failed else ""
+    return (text.value.decode(errors="replace") or "an operator computes something else") if failed else ""
 
 
 if __name__ == "__main__":

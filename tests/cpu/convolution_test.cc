@@ -52,7 +52,9 @@ void TestCase(ThreadPool &pool, const Case &c, double tolerance, const char *spe
     dx_sums[i] += double{ToFloat(dy[k])} * rounded[j];
     dweight_sums[j] += double{ToFloat(x[i])} * ToFloat(dy[k]);
   });
-  const auto floats = [](const std::vector<double> &values) { return std::vector<float>(values.begin(), values.end()); };
+  const auto floats = [](const std::vector<double> &values) {
+    return std::vector<float>(values.begin(), values.end());
+  };
   std::vector<T> found(y.Values()), dx(c.x.Values());
   std::vector<float> dweight(weights);
   for (int turn = 0; turn < 2; ++turn) {  // made, and found again

@@ -98,7 +98,8 @@ void TestKernels(double tolerance) {
       for (Index j = 0; j < half.Values(); ++j) {
         const Index channel = j % half.channels, column = j / half.channels % half.width;
         const Index row = j / half.Row() % half.height, image = j / half.Image();
-        const float value = ToFloat(x[image * shape.Image() + row * 2 * shape.Row() + column * 2 * shape.channels + channel]);
+        const Index pixel = (image * shape.height + row * 2) * shape.width + column * 2;
+        const float value = ToFloat(x[pixel * shape.channels + channel]);
         expected.push_back(rectify && value < 0 ? 0 : value);
       }
       CHECK(Difference(y, expected) == 0);
@@ -108,7 +109,8 @@ void TestKernels(double tolerance) {
     for (Index j = 0; j < Index(mean.size()); ++j) {
       double sum = 0;
       for (Index pixel = 0; pixel < shape.height * shape.width; ++pixel) {
-        const double value = ToFloat(x[j / shape.channels * shape.Image() + pixel * shape.channels + j % shape.channels]);
+        const Index image = j / shape.channels, channel = j % shape.channels;
+        const double value = ToFloat(x[image * shape.Image() + pixel * shape.channels + channel]);
         sum += value < 0 ? 0 : value;
       }
       expected.push_back(static_cast<float>(sum / static_cast<double>(shape.height * shape.width)));

@@ -7,8 +7,8 @@ extern "C" {
 
 // Returns a network that XceptionDestroy takes back, or null after a failure, which `error` then tells in one line.
 // is_half: activations and products in bfloat16, sums in float32; a failure where XceptionHasHalf() is 0.
-// parameters: float32, in the order of the Python network's get_parameters(), moving statistics included: for batch norm
-// moving_mean, moving_variance, gamma, beta; a block's skip before its units. They are copied.
+// parameters: float32, in the order of the Python network's get_parameters(), moving statistics included: for batch
+// norm moving_mean, moving_variance, gamma, beta; a block's skip before its units. They are copied.
 void *XceptionCreate(int is_half, int symmetric_pool, xception::Index classes, const float *const *parameters,
                      char *error, xception::Index error_size);
 

@@ -7,7 +7,15 @@
 namespace xception {
 namespace {
 
-enum class Work : Index { kForward, kBackwardData, kBackwardWeight, kFixed, kFixedWithBias, kFixedSum, kFixedSumWithBias };
+enum class Work : Index {
+  kForward,
+  kBackwardData,
+  kBackwardWeight,
+  kFixed,
+  kFixedWithBias,
+  kFixedSum,
+  kFixedSumWithBias,
+};
 
 // A computation, with what brings weights into the order that it has chosen, or their gradients out of it.
 struct Made {
