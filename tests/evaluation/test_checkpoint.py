@@ -49,13 +49,12 @@ def test_all_engines_give_the_same_result_and_report(trained, few_digits, tmp_pa
         assert report == reports[0]
 
 
-def test_the_pool_padding_of_the_checkpoint_counts(few_digits, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "openvino", stand_in())
+def test_the_pool_padding_of_the_checkpoint_counts(few_digits, tmp_path):
     network = xception(3, "symmetric")
     ms.save_checkpoint(network, str(tmp_path / "net.ckpt"), append_dict={"pool_padding": "symmetric"})
     found = []
-    for engine in ENGINES:
+    for engine in ("mindspore", "onnx", "auto"):
         words = options(few_digits, tmp_path, f"--checkpoint_path={tmp_path / 'net.ckpt'}", "--image_size=72")
         config = parse_config([*words, f"--eval_engine={engine}"], lambda _: "CPU")
         found.append(evaluate_checkpoint(config, Group(), build_evaluation_library(config))[0].loss)
-    assert found[1:] == pytest.approx([found[0]] * 3, rel=1e-5)
+    assert found[1:] == pytest.approx([found[0]] * 2, rel=1e-5)
