@@ -65,6 +65,11 @@ inline std::vector<float> ChannelsLast(const float *weight, Index channels) {
 template <typename V>
 struct Column {
   V top, middle, bottom;
+  void Store(float *to, Index distance) const {
+    top.Store(to);
+    middle.Store(to + distance);
+    bottom.Store(to + 2 * distance);
+  }
 };
 
 // The nine weights of some channels, column by column.

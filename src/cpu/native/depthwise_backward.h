@@ -1,7 +1,6 @@
 // The gradient of the depthwise convolution and of what comes before it, in one pass.
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include "batch_norm_backward.h"
@@ -31,6 +30,14 @@ struct OtherGradients {
 // products with their distances from the mean.
 constexpr Index kDepthwiseSums = 11;
 
+// What y's gradients give to a column of weights: the pixel below x was reached by the weight above.
+template <typename V>
+void AddProducts(V x, const Column<V> &dy, Column<V> *dweight) {
+  dweight->top = MultiplyAdd(x, dy.bottom, dweight->top);
+  dweight->middle = MultiplyAdd(x, dy.middle, dweight->middle);
+  dweight->bottom = MultiplyAdd(x, dy.top, dweight->bottom);
+}
+
 // For the channels from `channel` of some rows of an image.
 template <Before kBefore, typename V, typename T>
 void DepthwiseBackwardRows(const DepthwiseInputs<T> &in, const Rows &rows, Index channel, const float *weights,
@@ -45,7 +52,7 @@ void DepthwiseBackwardRows(const DepthwiseInputs<T> &in, const Rows &rows, Index
   if constexpr (kBefore == Before::kNormRelu) {
     mean = V::Load(in.norm->mean + channel);
   }
-  std::array<Column<V>, 3> dweight{};
+  Column<V> dleft{}, dmiddle{}, dright{};  // of the weights; not in an array, which would not stay in registers
   for (Index row = rows.begin; row < rows.end; ++row) {
     // What y has above x was reached by the lower weights, and so on for all sides.
     const ThreeRows<T> source(dy + image, shape, row, channel);
@@ -84,24 +91,16 @@ void DepthwiseBackwardRows(const DepthwiseInputs<T> &in, const Rows &rows, Index
         }
       }
       gradient.Store(out + i * channels);
-      dweight[0] = {MultiplyAdd(changed, right.bottom, dweight[0].top),
-                    MultiplyAdd(changed, right.middle, dweight[0].middle),
-                    MultiplyAdd(changed, right.top, dweight[0].bottom)};
-      dweight[1] = {MultiplyAdd(changed, middle.bottom, dweight[1].top),
-                    MultiplyAdd(changed, middle.middle, dweight[1].middle),
-                    MultiplyAdd(changed, middle.top, dweight[1].bottom)};
-      dweight[2] = {MultiplyAdd(changed, left.bottom, dweight[2].top),
-                    MultiplyAdd(changed, left.middle, dweight[2].middle),
-                    MultiplyAdd(changed, left.top, dweight[2].bottom)};
+      AddProducts(changed, right, &dleft);
+      AddProducts(changed, middle, &dmiddle);
+      AddProducts(changed, left, &dright);
       left = middle;
       middle = right;
     }
   }
-  for (Index column = 0; column < 3; ++column) {
-    dweight[column].top.Store(sums + column * channels + channel);
-    dweight[column].middle.Store(sums + (3 + column) * channels + channel);
-    dweight[column].bottom.Store(sums + (6 + column) * channels + channel);
-  }
+  dleft.Store(sums + channel, 3 * channels);
+  dmiddle.Store(sums + channels + channel, 3 * channels);
+  dright.Store(sums + 2 * channels + channel, 3 * channels);
   gradients.Store(sums + 9 * channels + channel);
   products.Store(sums + 10 * channels + channel);
 }
