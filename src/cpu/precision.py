@@ -1,4 +1,4 @@
-"""The precision that training on CPU has: bfloat16 needs the operators in C++, and a processor that multiplies it."""
+"""The precision that work on CPU has: bfloat16 needs the operators in C++, and a processor that multiplies it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def settle_precision(config: Config, library: Path | None) -> Config:
 
     Args:
         config: The configuration; the device is set already.
-        library: The operators, as build_cpu_library of src.cpu.library returns them.
+        library: The operators, as src.cpu.library returns them.
     """
     if not is_bfloat16(config) or (library and ctypes.CDLL(str(library)).XceptionHasHalf()):
         return config
     missing = "this processor, or what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16"
     reason = missing if library else "that needs the operators in C++"
-    print(f"amp_level is {config.amp_level}, but {reason}: training in float32", flush=True)
+    print(f"amp_level is {config.amp_level}, but {reason}: computing in float32", flush=True)
     return config.replace(amp_level="O0")

@@ -26,7 +26,7 @@ def test_what_bfloat16_lacks_is_said_once_and_float32_takes_its_place(tmp_path, 
     library = None if has_half is None else made(tmp_path, has_half)
     assert settle_precision(configuration("--amp_level=O3"), library).amp_level == "O0"
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("amp_level is O3, but ") and line.endswith(f"{reason}: training in float32")
+    assert line.startswith("amp_level is O3, but ") and line.endswith(f"{reason}: computing in float32")
 
 
 @pytest.mark.parametrize("words", [["--amp_level=O2"], ["--amp_level=O0"], []])

@@ -29,7 +29,17 @@ def compile_objects(folder: Path, flags: list[str], names: list[str]) -> list[Pa
         while waiting and len(running) < 2:
             name, made = waiting.pop(0)
             source = next(place / f"{name}.cc" for place in (_NATIVE, _TESTS) if (place / f"{name}.cc").exists())
-            command: list[str | Path] = ["c++", *_FLAGS, *flags, f"-I{_NATIVE}", f"-I{_TESTS}", "-c", source, "-o", made]
+            command: list[str | Path] = [
+                "c++",
+                *_FLAGS,
+                *flags,
+                f"-I{_NATIVE}",
+                f"-I{_TESTS}",
+                "-c",
+                source,
+                "-o",
+                made,
+            ]
             running.append(subprocess.Popen(command))
         assert running.pop(0).wait() == 0
     return objects
