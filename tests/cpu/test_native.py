@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.helpers.native_tests import run_tests
+from tests.helpers.project import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -26,3 +31,21 @@ def test_threads_do_not_use_the_same_memory_at_once(tmp_path):
 @pytest.mark.parametrize(("processor", "tests"), [("x86-64-v3", _TESTS[:4]), ("x86-64", _TESTS[1:3])])
 def test_processors_with_fewer_instructions_compute_the_same(tmp_path, processor, tests):
     run_tests(tmp_path, ["-O2", f"-march={processor}"], tests, ONEDNN_MAX_CPU_ISA="AVX2")
+
+
+@pytest.mark.parametrize(("version", "runtime"), [("3, 11, 0", 8), ("4, 10, 0", 8), ("3, 10, 1", 2)])
+def test_another_onednn_is_told_and_not_used(library, tmp_path, version, runtime):
+    (tmp_path / "other.c").write_text(
+        "struct version { int major, minor, patch; const char *hash; unsigned cpu, gpu; };\n"
+        f'static struct version other = {{{version}, "", {runtime}, 0}};\n'
+        "const struct version *dnnl_version(void) { return &other; }\n"
+    )
+    other = tmp_path / "other.so"
+    subprocess.run(["cc", "-shared", "-fPIC", tmp_path / "other.c", "-o", other], check=True)
+    command = [sys.executable, ROOT / "src" / "cpu" / "trial.py", library]
+    result = subprocess.run(
+        command, env={**os.environ, "LD_PRELOAD": str(other)}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"oneDNN here is {version.replace(', ', '.')}, but only 3.10 with a thread pool")
+    assert result.stderr.count("\n") == 1
