@@ -25,13 +25,14 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cpu.library import build_cpu_library
+from src.cpu.precision import settle_precision
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 
 ROOT = Path(__file__).resolve().parents[1]
 _STEP, _PEAK = "profile: step of ", "profile: peak"
-_FLOAT = 4  # bytes
+_FLOAT, _HALF = 4, 2  # bytes
 _PEAK_SIDE = 2048  # of the square matrices whose product shows the peak
 _COLUMNS = "{:<40} {:>6} {:>9} {:>7} {:>9} {:>10}"
 _HEADER = ("operator", "calls", "ms", "share", "least ms", "GFLOP/s")
@@ -74,6 +75,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--image_size", type=int, default=299, help="side in pixels (default: %(default)s)")
     parser.add_argument("--batch_size", type=int, default=8, help="images in a batch (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=3, help="steps after the first one (default: %(default)s)")
+    parser.add_argument("--amp_level", default="auto", help="as train.py takes it (default: %(default)s)")
     parser.add_argument("--cpu_operators", default="auto", help="as train.py takes it (default: %(default)s)")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     parser.add_argument("--measured", action="store_true", help=argparse.SUPPRESS)  # the process that is measured
@@ -95,7 +97,8 @@ def main(argv: Sequence[str]) -> None:
 def _measure(args: argparse.Namespace) -> None:
     """Do the work, and say between oneDNN's lines when a step is over and how long it was."""
     words = ["--device_target=CPU", f"--image_size={args.image_size}", f"--batch_size={args.batch_size}"]
-    config = parse_config([*words, f"--cpu_operators={args.cpu_operators}"], resolve_device)
+    words += [f"--cpu_operators={args.cpu_operators}", f"--amp_level={args.amp_level}"]
+    config = parse_config(words, resolve_device)
 
     import mindspore as ms
 
@@ -104,6 +107,7 @@ def _measure(args: argparse.Namespace) -> None:
 
     library = build_cpu_library(config) if args.work == "training" else None
     use_device(config, library is not None)
+    config = settle_precision(config, library)
 
     random = np.random.default_rng(0)
     matrix = ms.Tensor(random.random((_PEAK_SIDE, _PEAK_SIDE), np.float32))
@@ -153,20 +157,20 @@ def to_call(line: str) -> Call:
     fields = line.strip().split(",")
     kind, implementation, direction, problem = fields[5], fields[6], fields[7], fields[-2]
     milliseconds = float(fields[-1])
+    value = _HALF if "src:bf16" in fields[8] else _FLOAT  # of the activations, which are most of the operands
+    if kind == "reorder":
+        moved = math.prod(map(int, problem.split("x"))) * (value + (_HALF if "dst:bf16" in fields[8] else _FLOAT))
+        return Call("weights put in order", implementation, milliseconds, 0.0, moved)
     if kind == "matmul":
         left, right = (list(map(int, part.split("x"))) for part in problem.split(":")[:2])
         moved = left[0] * left[1] + right[0] * right[1] + left[0] * right[1]
         operations = 2.0 * left[0] * left[1] * right[1]
-        return Call("matrix product", implementation, milliseconds, operations, moved * _FLOAT)
+        return Call("matrix product", implementation, milliseconds, operations, moved * value)
     direction = _DIRECTIONS.get(direction, direction)
     if kind == "softmax":
         operands = 3 if direction == "by inputs" else 2
         moved = operands * math.prod(map(int, problem.split("x")))
         return Call(f"softmax, {direction}", implementation, milliseconds, 0.0, moved * _FLOAT)
-    if kind == "reorder":
-        return Call(
-            "reorder", implementation, milliseconds, 0.0, 2.0 * _FLOAT * math.prod(map(int, problem.split("x")))
-        )
     size = {name: int(value) for name, value in re.findall(r"([a-z]+)(\d+)", problem)}
     source = size["mb"] * size["ic"] * size["ih"] * size["iw"]
     if kind == "convolution":
@@ -175,7 +179,7 @@ def to_call(line: str) -> Call:
         weights = size["oc"] * size["ic"] // groups * area
         form = "depthwise 3 x 3" if groups > 1 else f"{size['kh']} x {size['kw']}"
         operations = 2.0 * target * size["ic"] / groups * area
-        moved = (source + target + weights) * _FLOAT
+        moved = (source + target + weights) * value
         return Call(f"{form} convolution, {direction}", implementation, milliseconds, operations, moved)
     if kind == "pooling":
         target = size["mb"] * size["ic"] * size["oh"] * size["ow"]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from mindspore import Tensor, nn
 
 from src.cpu.cells import Operators, block, stem, tail
@@ -38,3 +43,23 @@ class CpuXception(nn.Cell):
         for each in self.blocks:
             x = each(x)
         return self.network.fc(self.network.dropout(self.tail(x)))
+
+
+@contextmanager
+def readable_failures(library: Path | None) -> Iterator[None]:
+    """Turn the error of an operator that failed into one line that says why.
+
+    Args:
+        library: The operators; None for MindSpore's.
+
+    Raises:
+        ValueError: In the place of MindSpore's RuntimeError about an operator of the library.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if library is None or str(library) not in str(error):
+            raise
+        failure = ctypes.CDLL(str(library)).XceptionOperatorFailure
+        failure.restype = ctypes.c_char_p
+        raise ValueError(failure().decode(errors="replace")) from error

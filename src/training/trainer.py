@@ -18,6 +18,7 @@ from src.checkpoints.training_state import TrainingState
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.cpu.compile_once import CompileOnce, compiled_once
+from src.cpu.operators import readable_failures
 from src.data.image_limits import ImageLimits
 from src.data.usable_images import UsableImages, write_bad_images
 from src.dataset import readable_errors
@@ -101,7 +102,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
         if not is_done:
             outputs = _Outputs(validation, metrics, keeper)
-            with _compiled_once(training, owes) as compiling:
+            with readable_failures(library), _compiled_once(training, owes) as compiling:
                 _fit(training, new_dataset, [*masks, *compiling], outputs)
     return training.folder
 

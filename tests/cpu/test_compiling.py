@@ -72,7 +72,7 @@ def test_a_compiler_that_never_ends_is_killed_with_all_that_it_has_started(monke
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_training_that_is_stopped_while_it_compiles_leaves_nothing(tmp_path, number):
     begun = tmp_path / "number"
-    text = f'echo half > "$TMPDIR/half"\nsleep 1000 &\necho $! > {begun}.part\nmv {begun}.part {begun}\nwait'
+    text = f'echo half > "$TMPDIR/half"\nsleep 1000 &\necho $! > "$TMPDIR/$$"\nmv "$TMPDIR/$$" {begun}\nwait'
     compiler = write_program(tmp_path / "compiler", text)
     words = ["--device_target=CPU", f"--cpu_operators={tmp_path / 'own'}", "--compile_cache=none"]
     process = subprocess.Popen(

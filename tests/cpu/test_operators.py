@@ -15,7 +15,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.cpu.cells import Operators
-from src.cpu.operators import CpuXception
+from src.cpu.operators import CpuXception, readable_failures
 from src.Xception import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, xception
 from tests.helpers.cpu_parts import CASES, compute, error
 from tests.helpers.deterministic import set_weights
@@ -123,3 +123,15 @@ def test_a_training_with_the_operators_uses_all_instructions_and_no_reference_co
     assert not [line for line in convolutions if "ref" in line[6]]
     instructions = next(line for line in lines if ",info,cpu,isa:" in line)
     assert ("AVX-512" in instructions) == ("avx512dq" in Path("/proc/cpuinfo").read_text())
+
+
+def test_an_operator_that_fails_is_told_in_one_line(tmp_path):
+    source = """
+    int BlockForward(void) { return 1; }
+    const char *XceptionOperatorFailure(void) { return "BlockForward in C++ fails: there is not enough memory"; }
+    """
+    (tmp_path / "made.c").write_text(source)
+    subprocess.run(["cc", "-shared", "-fPIC", tmp_path / "made.c", "-o", tmp_path / "made.so"], check=True)
+    message = "^BlockForward in C.. fails: there is not enough memory$"
+    with pytest.raises(ValueError, match=message), readable_failures(tmp_path / "made.so"):
+        compute(CASES["middle block"], 1, Operators(tmp_path / "made.so", False))

@@ -31,6 +31,8 @@ DEPTHWISE = "mb2_ic64oc64_ih9oh9kh3sh1dh0ph1_iw7ow7kw3sw1dw0pw1"
             "max pooling, by inputs", 0, 4 * 16 * (25 + 9),
         ),
         ("matmul,gemm,undef,src,,,2x3:3x5,1.5", "matrix product", 60, 4 * (6 + 15 + 10)),
+        ("reorder,jit:uni,undef,src:f32::a::f0 dst:bf16::f0,,,8x3x3x3,1.5", "weights put in order", 0, 216 * 6),
+        ("matmul,brg,undef,src:bf16:a wei:bf16:b dst:f32:c,,,2x3:3x5,1.5", "matrix product", 60, 2 * (6 + 15 + 10)),
         ("softmax,jit,forward_inference,src,,alg:softmax_log axis:1,2x10,1.5", "softmax, forward", 0, 160),
     ],
 )  # fmt: skip
@@ -81,8 +83,8 @@ def test_a_real_training_step_with_the_operators_is_profiled():
     assert convolutions == {
         "1 x 1 convolution, forward": "38",
         "1 x 1 convolution, by inputs": "38",
-        "1 x 1 convolution, by weights": "3",  # of the widest planes; the others are matrix products
+        "1 x 1 convolution, by weights": "3",  # the narrow ones; the others are products of matrices
         "3 x 3 convolution, forward": "2",
+        "3 x 3 convolution, by inputs": "1",  # the images need no gradient
         "3 x 3 convolution, by weights": "2",
-        "3 x 3 convolution, by inputs": "1",  # the image needs no gradient
     }

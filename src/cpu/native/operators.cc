@@ -207,11 +207,14 @@ void CallTailBackward(ThreadPool &pool, Tensors tensors) {
   TailBackward(pool, spec, x, kept, dfeatures, gradients);
 }
 
-// Calls call(the threads, the tensors, a value of the activations' type); returns 0, or 1 after a line on stderr.
+char last_failure[512];
+
+// Calls call(the threads, the tensors, a value of the activations' type); returns 0, or 1 and keeps what has failed.
 template <typename Call>
 int Run(const char *name, int count, void **tensors, Index **sizes, const char **types, const Call &call) {
-  const bool is_half = std::any_of(types, types + count, [](const char *type) { return !std::strcmp(type, "bfloat16"); });
-  char error[512];
+  const auto is_bfloat16 = [](const char *type) { return !std::strcmp(type, "bfloat16"); };
+  const bool is_half = std::any_of(types, types + count, is_bfloat16);
+  char error[400];
   const int status = Enter(error, sizeof(error), [&](ThreadPool &pool) {
     if (is_half) {
       call(pool, Tensors(tensors, sizes), BFloat16{});
@@ -220,13 +223,16 @@ int Run(const char *name, int count, void **tensors, Index **sizes, const char *
     }
   });
   if (status) {
-    std::fprintf(stderr, "%s in C++ fails: %s\n", name, error);
+    std::snprintf(last_failure, sizeof(last_failure), "%s in C++ fails: %s", name, error);
   }
   return status;
 }
 
 }  // namespace
 }  // namespace xception
+
+// What the operator said that has failed last, in a line; nothing before one has.
+extern "C" const char *XceptionOperatorFailure() { return xception::last_failure; }
 
 // MindSpore's interface: how many tensors, they themselves, their ranks, sizes and types, and two without use here.
 #define XCEPTION_OPERATOR(Name)                                                                               \
