@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
+from src.cpu.classifier import CpuClassifier
 from src.Xception import xception
 
 pytestmark = pytest.mark.slow
@@ -56,3 +59,11 @@ def test_its_logits_are_those_of_mindspores_layers(library, padding, shape):
         functions.XceptionDestroy(ctypes.c_void_p(made))
         assert status == 0, error.value
         assert abs(logits - expected).max() <= tolerance * abs(expected).max()
+
+
+def test_two_libraries_in_a_process_do_not_share_what_they_keep(library, tmp_path):
+    network = xception(CLASSES)
+    other = Path(shutil.copy(library, tmp_path / "other.so"))
+    images = np.random.default_rng(4).integers(0, 256, (1, 71, 71, 3), dtype=np.uint8)
+    first, *others = (CpuClassifier(path, network).run(images) for path in (library, other, library, other))
+    assert all((logits == first).all() for logits in others)

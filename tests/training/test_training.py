@@ -154,9 +154,9 @@ def test_a_mistake_is_one_line_before_training_and_changes_nothing(
     places = {"folder": own_copy, "other": other, "file": tmp_path / "file"}
     words = options(few_digits, tmp_path / "out", *(word.format(**places) for word in words))
     assert run_command(train_door.main, words) == status
-    error = capsys.readouterr().err.splitlines()
-    assert len(error) == 1
-    assert message in error[0]
+    *notes, error = capsys.readouterr().err.splitlines()
+    assert message in error
+    assert not [note for note in notes if note.startswith("error")]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 

@@ -3,6 +3,7 @@
 
 #include "shape.h"
 
+#pragma GCC visibility push(default)  // nothing else of the library can be seen from outside
 extern "C" {
 
 // Returns a network that XceptionDestroy takes back, or null after a failure, which `error` then tells in one line.
@@ -29,3 +30,4 @@ int XceptionThreads();
 // Tries the library: 0 if oneDNN is the version that is known and multiplies as it should, else 1 and why.
 int XceptionTry(char *error, xception::Index error_size);
 }
+#pragma GCC visibility pop

@@ -231,6 +231,8 @@ int Run(const char *name, int count, void **tensors, Index **sizes, const char *
 }  // namespace
 }  // namespace xception
 
+#pragma GCC visibility push(default)
+
 // What the operator said that has failed last, in a line; nothing before one has.
 extern "C" const char *XceptionOperatorFailure() { return xception::last_failure; }
 
@@ -247,3 +249,4 @@ XCEPTION_OPERATOR(BlockForward)
 XCEPTION_OPERATOR(BlockBackward)
 XCEPTION_OPERATOR(TailForward)
 XCEPTION_OPERATOR(TailBackward)
+#pragma GCC visibility pop
