@@ -23,7 +23,7 @@ DOORS = {
 def test_every_such_option_is_told_before_work_begins(command, monkeypatch, capsys):
     door, work, needed = DOORS[command]
 
-    def begin(_) -> None:
+    def begin(*_, **__) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(door, work, begin)

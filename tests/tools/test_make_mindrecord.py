@@ -62,8 +62,9 @@ def test_what_a_stopped_conversion_left_is_kept_mended_or_removed(folders, copie
     Path(f"{files[3]}.db").unlink()  # no index
     (copied / f".{files[0].name}.{'0' * 32}.tmp").mkdir()
     before = files[4].stat().st_mtime_ns
+    images = images_of_folders(str(folders))
     capsys.readouterr()
-    write_records(images_of_folders(str(folders)), copied, SHARDS, 1, False)
+    write_records(images, copied, SHARDS, 1, False)
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if "making a damaged file again" not in line] == []
     assert ["images-0000" in said[0], "images-0001" in said[1], len(said)] == [True, True, 2]

@@ -12,7 +12,6 @@ namespace xception {
 namespace {
 
 // What both directions of a part take first: x, the switches, and the weights of all its layers.
-
 StemSpec TakeStem(Tensors *tensors, const float **pixels) {
   StemSpec spec{};
   spec.images = tensors->Sizes()[0];
@@ -122,7 +121,6 @@ KeptTail<T> TakeKeptTail(Tensors *tensors) {
 }
 
 // The calls, for float32 or bfloat16 activations.
-
 template <typename T>
 void CallStemForward(ThreadPool &pool, Tensors tensors) {
   const float *pixels;
