@@ -9,6 +9,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from src.common.mindspore_log import silence_mindspore
 from src.export.model_file import has_gpu
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
@@ -19,8 +20,10 @@ from src.model_utils.unused import say_unused
 
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
+    silence_mindspore()
     config = parse_config(argv, _resolve_device, __doc__)
-    say_unused(Path(__file__).name, argv)
+    # OpenVINO computes in the precision that is asked for.
+    say_unused(Path(__file__).name, argv, used=("amp_level",) if config.eval_engine == OPENVINO else ())
     if not config.onnx_path:
         raise ConfigError("no ONNX file given: add --onnx_path=FILE.onnx")
     if config.is_distributed:

@@ -93,7 +93,7 @@ class Part(nn.Cell):
     ):
         super().__init__(auto_prefix=False)
         for layer in layers:
-            _check_batch_norm(layer.norm)
+            check_batch_norm(layer.norm)
         self.operator = _Operator(operators.library, name, layers, results=results, spaces=spaces)
         self.switches = Tensor([*switches, *(layer.is_frozen for layer in layers)], ms.int32)
         self.trained = ParameterTuple([parameter for layer in layers for parameter in layer.trained])
@@ -218,7 +218,8 @@ def _of_channels(operators: Operators, channels: int) -> Result:
     return Result(operators.dtype, lambda x: [*x[:3], channels])
 
 
-def _check_batch_norm(batch_norm: nn.BatchNorm2d) -> None:
+def check_batch_norm(batch_norm: nn.BatchNorm2d) -> None:
+    """Raise a ValueError if a batch norm has another epsilon or momentum than what is computed in C++."""
     # MindSpore's cells keep one minus the momentum that they are given.
     if (batch_norm.eps, batch_norm.momentum) != (BATCH_NORM_EPSILON, 1.0 - BATCH_NORM_MOMENTUM):
         raise ValueError(

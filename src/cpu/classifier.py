@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from mindspore import nn
 
+from src.cpu.cells import check_batch_norm
 from src.Xception import POOL_PADDINGS, Xception
 
 if TYPE_CHECKING:
@@ -27,10 +29,14 @@ class CpuClassifier:
         is_half: Whether to compute in bfloat16; settle_precision of src.cpu.precision tells whether it can.
 
     Raises:
-        ValueError: If the library cannot be used, or refuses the network.
+        ValueError: If the library cannot be used, or refuses the network, or a batch norm has another epsilon or
+            momentum than the operators.
     """
 
     def __init__(self, library: Path, network: Xception, is_half: bool = False):
+        for _, cell in network.cells_and_names():
+            if isinstance(cell, nn.BatchNorm2d):
+                check_batch_norm(cell)
         self._functions = _open(library)
         self.num_classes = network.num_classes
         # Views of MindSpore's memory, which the call copies from.

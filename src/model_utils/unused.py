@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 # What a person could expect of a command that another one, or another option, does.
 _ELSEWHERE = {
@@ -38,15 +38,16 @@ _ELSEWHERE = {
 }
 
 
-def say_unused(command: str, argv: Sequence[str]) -> None:
+def say_unused(command: str, argv: Sequence[str], used: Collection[str] = ()) -> None:
     """Say on stderr which options of a command line have no effect that a person could expect.
 
     Args:
         command: Name of the command's file.
         argv: Its arguments. What a file of settings holds may be meant for other commands.
+        used: Options that have an effect this time.
     """
     elsewhere = _ELSEWHERE[command]
     given = dict.fromkeys(word[2:].partition("=")[0] for word in argv if word.startswith("--"))
     for name in given:
-        if name in elsewhere:
+        if name in elsewhere and name not in used:
             print(f"--{name} has no effect on {command}: {elsewhere[name]}", file=sys.stderr, flush=True)

@@ -94,7 +94,7 @@ void TestKernels(double tolerance) {
     for (const bool rectify : {false, true}) {
       std::vector<T> y(half.Values());
       std::vector<float> expected;
-      GatherEverySecond(pool, shape, rectify, x.data(), y.data());
+      GatherEvery2nd(pool, shape, x.data(), y.data(), rectify);
       for (Index j = 0; j < half.Values(); ++j) {
         const Index channel = j % half.channels, column = j / half.channels % half.width;
         const Index row = j / half.Row() % half.height, image = j / half.Image();

@@ -99,3 +99,10 @@ def test_what_it_refuses_and_what_is_no_library_is_one_line(network, stand_in, t
     text.write_text("text")
     with pytest.raises(ValueError, match=r"text\.so cannot be used: .*remove it, and it is compiled anew$"):
         CpuClassifier(text, network)
+
+
+def test_a_batch_norm_that_the_operators_do_not_have_is_refused(stand_in):
+    made = xception(CLASSES)
+    made.block3.skipbn.eps = 1e-3
+    with pytest.raises(ValueError, match=r"epsilon 1e-05 .* but this one has 0\.001 .*--cpu_operators=none"):
+        CpuClassifier(stand_in, made)

@@ -47,3 +47,16 @@ def test_all_of_them_are_options():
 def test_options_with_an_effect_and_values_are_not_told(capsys):
     say_unused("export.py", ["--ckpt_file", "class_map", "--file_name=--class_map"])
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("engine", "is_told"), [("openvino", False), ("auto", True)])
+def test_the_precision_of_an_onnx_file_has_an_effect_on_openvino_alone(engine, is_told, monkeypatch, capsys):
+    def begin(*_, **__) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(eval_onnx, "use_device", begin)
+    monkeypatch.setattr(eval_onnx, "check_engine", lambda _: None)
+    words = ["--onnx_path=x.onnx", "--device_target=CPU", "--amp_level=O2", f"--eval_engine={engine}"]
+    with pytest.raises(KeyboardInterrupt):
+        eval_onnx.main(words)
+    assert ("--amp_level has no effect" in capsys.readouterr().err) is is_told

@@ -104,20 +104,24 @@ Buffer &PackedWeights() {
   return buffer;
 }
 
+const void *Pack(ThreadPool &pool, const Made &made, const float *weight) {
+  const void *packed = PackedWeights().Need(made.weight.Bytes());
+  made.pack.Run(pool, {{Role::kX, made.users_weight, weight}, {Role::kY, made.weight, packed}});
+  return packed;
+}
+
 }  // namespace
 
 void ConvolutionForward(ThreadPool &pool, const ConvolutionSizes &sizes, const void *x, const float *weight, void *y) {
   const Made &made = Cached(pool.Threads(), sizes, Work::kForward);
-  const void *packed = PackedWeights().Need(made.weight.Bytes());
-  made.pack.Run(pool, {{Role::kX, made.users_weight, weight}, {Role::kY, made.weight, packed}});
+  const void *packed = Pack(pool, made, weight);
   made.compute.Run(pool, {{Role::kX, made.x, x}, {Role::kWeight, made.weight, packed}, {Role::kY, made.y, y}});
 }
 
 void ConvolutionBackwardData(ThreadPool &pool, const ConvolutionSizes &sizes, const void *dy, const float *weight,
                              void *dx) {
   const Made &made = Cached(pool.Threads(), sizes, Work::kBackwardData);
-  const void *packed = PackedWeights().Need(made.weight.Bytes());
-  made.pack.Run(pool, {{Role::kX, made.users_weight, weight}, {Role::kY, made.weight, packed}});
+  const void *packed = Pack(pool, made, weight);
   made.compute.Run(pool, {{Role::kDy, made.y, dy}, {Role::kWeight, made.weight, packed}, {Role::kDx, made.x, dx}});
 }
 

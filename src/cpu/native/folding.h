@@ -4,11 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "shape.h"
+#include "batch_norm.h"
 
 namespace xception {
-
-constexpr double kFoldedEpsilon = 1e-5;
 
 // Walks through parameters in the order of the network's list.
 class Parameters {
@@ -30,7 +28,7 @@ inline Folded Fold(const float *weight, Index out, Index each, Parameters *param
   const float *gamma = parameters->Next(), *beta = parameters->Next();
   Folded folded{std::vector<float>(static_cast<std::size_t>(out * each)), std::vector<float>(out)};
   for (Index i = 0; i < out; ++i) {
-    const double scale = gamma[i] / std::sqrt(double{variance[i]} + kFoldedEpsilon);
+    const double scale = gamma[i] / std::sqrt(double{variance[i]} + kEpsilon);
     folded.bias[i] = static_cast<float>(beta[i] - mean[i] * scale);
     for (Index j = 0; j < each; ++j) {
       folded.weight[i * each + j] = static_cast<float>(weight[i * each + j] * scale);

@@ -8,6 +8,7 @@
 #include "fixed_unit.h"
 #include "folding.h"
 #include "max_pooling.h"
+#include "skip.h"
 
 namespace xception {
 
@@ -65,8 +66,9 @@ class Network {
     return FixedConvolution(in, out, kernel, 1, kTypeOf<T>, folded.weight.data(), folded.bias.data());
   }
 
-  static Shape Halved(const Shape &shape, Index channels) {
-    return {shape.images, (shape.height + 1) / 2, (shape.width + 1) / 2, channels};
+  static Shape Halved(Shape shape, Index channels) {
+    shape.channels = channels;
+    return EverySecond(shape);
   }
 
   static void AddUnits(const std::vector<Index> &widths, Parameters *parameters, std::vector<FixedUnit<T>> *units) {
@@ -119,7 +121,7 @@ class Network {
     }
     const Shape halved = Halved(*shape, shape->channels);
     T *const gathered = between_.Need<T>(halved.Values());
-    GatherEverySecond(pool, *shape, rectify_skip, x, gathered);
+    GatherEvery2nd(pool, *shape, x, gathered, rectify_skip);
     block->skip.Run(pool, halved, gathered, y);
     const T *const z = RunUnits(pool, &block->units, Before::kRelu, shape, x, nullptr);
     MaxPoolForward<T>(pool, *shape, symmetric_, z, y, y);
