@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
     run_export(config)
 
 
-@moxing_wrapper
+@partial(moxing_wrapper, files=("ckpt_file",))
 def run_export(config: Config) -> None:
     """Export as the configuration says."""
     use_device(config)

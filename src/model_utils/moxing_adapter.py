@@ -7,30 +7,38 @@ import functools
 import hashlib
 import importlib
 import os
-import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 from src.common.files import atomic_write
 from src.common.progress import format_duration
 from src.model_utils.config import Config, ConfigError
+from src.model_utils.modelarts_paths import (
+    CHECKPOINTS,
+    job_name,
+    local_config,
+    unzipped_config,
+    unzipped_folder,
+    with_found_files,
+)
 from src.modelarts.filled_folder import MARK, filled_folder, is_complete
 from src.modelarts.folder_lock import claimed, filling
+from src.modelarts.given_files import find_unzipped
 from src.modelarts.job_lock import JobLock
 from src.modelarts.zip_dataset import unzip_dataset
 
 Result = TypeVar("Result")
 
 WAIT_LIMIT = 5 * 3600.0  # seconds: ImageNet is 150 GB
-_JOB_VARIABLES = ("JOB_ID", "MA_VJ_NAME")  # where ModelArts names the job: older and newer images
-_CHECKPOINTS = ("checkpoint_path", "ckpt_file", "pretrained", "resume")
-_RESULTS = ("save_checkpoint_path", "eval_report", "file_name")
+FILES = (*CHECKPOINTS, "class_map")
 
 
-def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIMIT) -> Callable[..., Result]:
+def moxing_wrapper(
+    function: Callable[..., Result], wait_limit: float = WAIT_LIMIT, files: Collection[str] = FILES
+) -> Callable[..., Result]:
     """Decorate a function of a configuration so that it runs on local copies when `enable_modelarts` is true.
 
     One process of a job on a server copies and unzips, the others wait for it, and so do other jobs that want the same
@@ -40,9 +48,11 @@ def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIM
     Args:
         function: Takes the configuration first.
         wait_limit: Longest time in seconds that a process waits for others of its job on this server.
+        files: Which of FILES the function reads: these must be there.
 
     Returns:
-        The function: with `enable_modelarts` false, unchanged; with true, it gets the configuration of local_config.
+        The function: with `enable_modelarts` false, unchanged; with true, it gets the configuration of local_config,
+        with the files that are beside the code, as the model zoo has them, and data that came unzipped.
         Besides its own errors it raises ConfigError if moxing is absent or a path does not fit, and OSError (such as
         TimeoutError) or ValueError if a copy or the zip file fails, here or in the process that was waited for, or if
         another job writes its results to the same `output_path`.
@@ -54,6 +64,8 @@ def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIM
             return function(config, *args, **kwargs)
         moxing = _import_moxing()
         local = local_config(config)
+        if not config.checkpoint_url:  # what is missing now will be missing after hours of copying, too
+            with_found_files(config, local, [key for key in files if key in CHECKPOINTS])
         job = job_name(config)
         with contextlib.ExitStack() as stack:
             if config.train_url:
@@ -61,63 +73,13 @@ def moxing_wrapper(function: Callable[..., Result], wait_limit: float = WAIT_LIM
             with JobLock(job, wait_limit) as lock:
                 with lock.once("copies the data"):
                     _download(moxing, config, wait_limit)
+                local = with_found_files(config, unzipped_config(config, local), files)
                 # msrun starts the script once more to coordinate the others; it may end without coming back here.
                 if os.environ.get("MS_ROLE") != "MS_SCHED":
                     return _run_and_upload(lambda: function(local, *args, **kwargs), moxing, config, lock)
             return function(local, *args, **kwargs)
 
     return run
-
-
-def local_config(config: Config) -> Config:
-    """Point a configuration to the local copies.
-
-    Args:
-        config: The configuration as the user gave it; its paths are relative to the folders below, absolute ones stay.
-
-    Returns:
-        The configuration with train_data_dir, test_data_dir and class_map below the images (data_path, or
-        folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained and resume below
-        load_path; save_checkpoint_path, eval_report and file_name below output_path.
-
-    Raises:
-        ConfigError: If results would be written outside of output_path, or validation has no folder of its own.
-    """
-    images = Path(config.data_path)
-    if config.modelarts_dataset_unzip_name:
-        images = _unzipped(config) / config.folder_name_under_zip_file
-    if config.eval_while_train and not config.test_data_dir:
-        raise ConfigError(f"eval_while_train needs its own images: add --test_data_dir, a folder below {images}")
-    local = {key: str(images / getattr(config, key)) for key in ("train_data_dir", "test_data_dir")}
-    if config.class_map:
-        local["class_map"] = str(images / config.class_map)
-    for key in _CHECKPOINTS:
-        if getattr(config, key) not in ("", "auto"):  # a word that resume knows
-            local[key] = str(Path(config.load_path) / getattr(config, key))
-    output = os.path.abspath(config.output_path)
-    for key in _RESULTS:
-        if getattr(config, key):
-            local[key] = os.path.abspath(os.path.join(output, getattr(config, key)))
-            if not Path(local[key]).is_relative_to(output):
-                raise ConfigError(
-                    f"{key} {getattr(config, key)} is outside of output_path {config.output_path}, and only that is "
-                    f"copied to train_url: give a path relative to output_path"
-                )
-    return config.replace(**local)
-
-
-def job_name(config: Config) -> str:
-    """Return the name that the processes of one job share and other jobs on the server do not; fit for a file name."""
-    identity = next((os.environ[name] for name in _JOB_VARIABLES if os.environ.get(name)), "local")
-    urls = [url.rstrip("/") for url in (config.data_url, config.checkpoint_url, config.train_url)]
-    urls.append(config.modelarts_dataset_unzip_name)
-    folders = [os.path.abspath(path) for path in (config.data_path, config.load_path, config.output_path)]
-    digest = hashlib.sha256("\0".join([str(os.getuid()), *urls, *folders]).encode()).hexdigest()
-    return f"{re.sub(r'[^A-Za-z0-9-]', '-', identity)[:64]}-{digest[:16]}"
-
-
-def _unzipped(config: Config) -> Path:
-    return Path(config.data_path) / config.modelarts_dataset_unzip_name
 
 
 def _import_moxing() -> Any:
@@ -155,9 +117,10 @@ def _download(moxing: Any, config: Config, wait_limit: float) -> None:
                 _copy(moxing, url, str(temporary), folder)
         atomic_write(_upload_record(folder), _fingerprint(folder))
     if config.modelarts_dataset_unzip_name:
-        folder = _unzipped(config)
+        folder = unzipped_folder(config)
         with filling(folder, job, wait_limit):
-            unzip_dataset(folder.with_name(f"{folder.name}.zip"), folder, job)
+            if find_unzipped(folder, config.folder_name_under_zip_file) is None:
+                unzip_dataset(folder.with_name(f"{folder.name}.zip"), folder, job)
 
 
 def _is_there(folder: Path, url: str) -> bool:

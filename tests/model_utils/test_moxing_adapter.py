@@ -173,6 +173,40 @@ def test_a_bad_zip_fails_every_process_and_leaves_the_copied_data(bench):
     assert len(content(bench.folder / "cache/data")) == 7 and bench.locks() == []
 
 
+def test_a_data_set_that_came_unzipped_is_taken_with_a_word(bench):
+    for folder in ("images", "ImageNet_Original"):
+        (bench.bucket / "data" / folder / "0").mkdir(parents=True)
+        (bench.bucket / "data" / folder / "0/a.jpg").touch()
+    for name, below, images in (("images", "./", "images"), ("ImageNet", "ImageNet_Original", "ImageNet_Original")):
+        options = bench.options(modelarts_dataset_unzip_name=name, folder_name_under_zip_file=below)
+        status, output, errors = finish(bench.start(options))
+        assert status == 7 and "data: ['0']" in output
+        assert errors == f"the data set came unzipped: its images are taken from {bench.folder}/cache/data/{images}\n"
+    status, _, errors = finish(bench.start(bench.options(modelarts_dataset_unzip_name="missing")))
+    cache = bench.folder / "cache/data"
+    assert status == 1
+    assert errors == f"error: the data set missing is not there: looked at {cache}/missing.zip, {cache}/missing\n"
+
+
+# Files beside the code
+
+
+def test_a_checkpoint_is_found_in_the_copies_and_beside_the_code(bench):
+    for name, found in (("a.ckpt", bench.folder / "cache/load/a.ckpt"), ("src/loss.py", ROOT / "src/loss.py")):
+        process = bench.start(bench.options(checkpoint_path=name), ending="print('found', config.checkpoint_path)")
+        status, output, errors = finish(process)
+        assert (status, f"found {found}" in output) == (7, True)
+        assert errors == ("" if name == "a.ckpt" else f"checkpoint_path is {found}, beside the code\n")
+
+
+def test_a_checkpoint_that_is_nowhere_is_told_with_what_was_looked_at_and_before_all_copies_if_it_can(bench):
+    looked = f"error: ckpt_file no.ckpt is not there: looked at {bench.folder}/cache/load/no.ckpt and {ROOT}/no.ckpt\n"
+    status, _, errors = finish(bench.start(bench.options(ckpt_file="no.ckpt", checkpoint_url="")))
+    assert (status, errors, bench.calls()) == (2, looked, [])
+    status, _, errors = finish(bench.start(bench.options(ckpt_file="no.ckpt")))
+    assert (status, errors) == (2, looked)
+
+
 # Whole commands
 
 

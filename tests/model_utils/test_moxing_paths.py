@@ -7,7 +7,7 @@ import re
 import pytest
 
 from src.model_utils.config import Config, ConfigError, parse_config
-from src.model_utils.moxing_adapter import job_name, local_config
+from src.model_utils.modelarts_paths import job_name, local_config
 
 
 def configure(**values: object) -> Config:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from src.model_utils.config import parse_config
-from src.model_utils.moxing_adapter import job_name
+from src.model_utils.modelarts_paths import job_name
 from tests.helpers.modelarts import content, finish, until, waiting
 
 pytestmark = pytest.mark.slow
