@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
@@ -12,6 +13,7 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.launch.platform import take_place
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -24,6 +26,7 @@ from src.model_utils.unused import say_unused
 def main(argv: Sequence[str]) -> None:
     """Run the command; `argv` is without the program's name."""
     silence_mindspore()
+    argv = take_place(Path(__file__), argv)
     config = parse_config(argv, resolve_device, __doc__)
     say_unused(Path(__file__).name, argv)
     if not config.checkpoint_path:
@@ -31,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
     run_eval(config)
 
 
-@moxing_wrapper
+@partial(moxing_wrapper, files=("checkpoint_path", "class_map"))
 def run_eval(config: Config) -> None:
     """Evaluate as the configuration says."""
     library = build_evaluation_library(config)

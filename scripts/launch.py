@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
             stop_seconds=arguments.stop_seconds,
             save_seconds=arguments.save_seconds,
         )
-        return _run(launch, supervisor, Path(control), logs)
+        return _run(launch, supervisor, Path(control), logs, follows=arguments.follow)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -75,6 +75,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rank_table", default="", help="rank table, which says all about the ranks")
     parser.add_argument("--device_num", type=int, default=1, help="ranks on each machine")
     parser.add_argument("--msrun", action="store_true", help="leave mpirun aside")
+    parser.add_argument("--follow", action="store_true", help="show the log of the first rank in any case")
     parser.add_argument("--node_num", type=int, default=1)
     parser.add_argument("--node_rank", type=int, default=0)
     parser.add_argument("--master_addr", default="127.0.0.1")
@@ -139,7 +140,9 @@ def _device(arguments: argparse.Namespace) -> str:
     return device
 
 
-def _run(launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[str, Path]) -> int:
+def _run(
+    launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[str, Path], *, follows: bool = False
+) -> int:
     """Start the ranks, wait for them, and say how it went; return the exit status."""
     commands = build_commands(launch, control, os.environ)
     ranks = launch.ranks
@@ -148,7 +151,7 @@ def _run(launch: Launch, supervisor: Supervisor, control: Path, logs: Mapping[st
     last = f" to {logs[ranks.names[-1]]}" if len(ranks.names) > 1 else ""
     follow_it = f"to follow it: tail -f {shlex.quote(str(first))}"
     print(f"{count} ({launch.launcher}), log in {first}{last}; {follow_it}", flush=True)
-    follow = follower(first) if sys.stdout and sys.stdout.isatty() else None
+    follow = follower(first) if sys.stdout and (follows or sys.stdout.isatty()) else None
     master = (ranks.master_addr, ranks.master_port) if ranks.node else None
     machines = OtherMachines(master) if ranks.size > len(ranks.devices) else None
     look_at = 0.0

@@ -1,0 +1,73 @@
+"""The scheduler that a dynamic cluster of MindSpore needs: beside a rank, where no launcher has started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from src.launch.processes import describe_status, send
+from src.launch.rank_entry import end_with
+
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def go_on_beside_scheduler() -> None:
+    """Go on in two child processes, one a scheduler and one a rank, whose parent waits for both.
+
+    MindSpore must not be imported yet. Signals that the parent gets go to the rank. When the rank has ended well, the
+    scheduler ends by itself after the last of all ranks; otherwise it is ended with it. Both get SIGTERM when the
+    parent is killed.
+
+    Raises:
+        SystemExit: In the parent, at their end, with the status of the rank.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until somebody is there who can take them
+    scheduler = _fork()
+    if not scheduler:
+        os.environ["MS_ROLE"] = "MS_SCHED"
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # the rank says the same
+        return
+    rank = _fork()
+    if not rank:
+        return
+    for number in _FORWARDED:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda found, _: send(found, [rank]))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    status = _wait(rank, scheduler)
+    sys.stdout.flush()
+    sys.exit(status if status >= 0 else 128 - status)
+
+
+def _fork() -> int:
+    """Fork; the child, which gets 0, ends when the parent is killed."""
+    parent = os.getpid()
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        end_with(parent)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    return child
+
+
+def _wait(rank: int, scheduler: int) -> int:
+    """Wait for a rank and then its scheduler; return how the rank ended, as a status or minus a signal."""
+    process, waited = os.wait()
+    status = os.waitstatus_to_exitcode(waited)
+    if process == scheduler:
+        if status:
+            print(
+                f"error: the scheduler where the ranks meet {describe_status(status)}; is its port, "
+                f"{os.environ['MS_SCHED_PORT']}, in use? MASTER_PORT names another one",
+                file=sys.stderr,
+                flush=True,
+            )
+            send(signal.SIGTERM, [rank])
+        status = os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) or status
+    else:
+        if status:
+            send(signal.SIGTERM, [scheduler])
+        os.waitpid(scheduler, 0)
+    return status
