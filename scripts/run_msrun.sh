@@ -22,7 +22,7 @@ TEXT
 # shellcheck source=scripts/launch.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/launch.sh"
 answer_help "$@"
-[[ $# -ge 3 ]] || wrong_usage "DEVICE_TARGET, DEVICE_NUM and DATA_PATH are needed, or options in the place of DATA_PATH"
+[[ $# -ge 3 ]] || wrong_usage "DEVICE_TARGET, DEVICE_NUM and DATA_PATH, or options in its place, are needed"
 device="$1" device_num="$2"
 [[ "$device" == Ascend || "$device" == GPU || "$device" == CPU ]] ||
     wrong_usage "DEVICE_TARGET must be Ascend, GPU or CPU: $device"

@@ -27,24 +27,24 @@ def go_on_beside_scheduler() -> None:
     if not scheduler:
         os.environ["MS_ROLE"] = "MS_SCHED"
         with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # the rank says the same
+            os.dup2(nowhere.fileno(), 1)  # the rank says the same
         return
     rank = _fork()
     if not rank:
         return
+    receiver = [rank]
     for number in _FORWARDED:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, lambda found, _: send(found, [rank]))
+            signal.signal(number, lambda found, _: send(found, receiver))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
-    status = _wait(rank, scheduler)
-    sys.stdout.flush()
+    status = _wait(rank, scheduler, receiver)
     sys.exit(status if status >= 0 else 128 - status)
 
 
 def _fork() -> int:
     """Fork; the child, which gets 0, ends when the parent is killed."""
     parent = os.getpid()
-    sys.stdout.flush()
+    sys.stdout.flush()  # else both would print what waits there
     child = os.fork()
     if not child:
         end_with(parent)
@@ -52,8 +52,14 @@ def _fork() -> int:
     return child
 
 
-def _wait(rank: int, scheduler: int) -> int:
-    """Wait for a rank and then its scheduler; return how the rank ended, as a status or minus a signal."""
+def _wait(rank: int, scheduler: int, receiver: list[int]) -> int:
+    """Wait for a rank and then its scheduler; return how the rank ended, as a status or minus a signal.
+
+    Args:
+        rank: Id of the process.
+        scheduler: Id of the process.
+        receiver: Whom signals are for, the rank while it lives; is changed at its end.
+    """
     process, waited = os.wait()
     status = os.waitstatus_to_exitcode(waited)
     if process == scheduler:
@@ -67,6 +73,7 @@ def _wait(rank: int, scheduler: int) -> int:
             send(signal.SIGTERM, [rank])
         status = os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) or status
     else:
+        receiver[:] = [scheduler]
         if status:
             send(signal.SIGTERM, [scheduler])
         os.waitpid(scheduler, 0)

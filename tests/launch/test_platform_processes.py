@@ -91,6 +91,15 @@ def test_after_a_good_end_the_scheduler_has_its_time(beside, tmp_path):
     assert (tmp_path / "ended").exists()
 
 
+def test_a_signal_ends_the_wait_for_the_scheduler(beside, tmp_path):
+    process = beside("if role == 'MS_SCHED': time.sleep(60)")
+    wait_until(lambda: (tmp_path / "MS_WORKER").exists() and not is_alive(tmp_path / "MS_WORKER"))
+    wait_until(lambda: (tmp_path / "MS_SCHED").exists())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    assert not is_alive(tmp_path / "MS_SCHED")
+
+
 def test_a_scheduler_that_cannot_work_is_told_and_ends_the_rank(beside, tmp_path):
     process = beside("sys.exit(1) if role == 'MS_SCHED' else time.sleep(60)")
     assert process.wait(timeout=30) == 128 + signal.SIGTERM

@@ -8,6 +8,7 @@ import pytest
 
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.modelarts_paths import job_name, local_config
+from tests.helpers.project import ROOT
 
 
 def configure(**values: object) -> Config:
@@ -51,6 +52,15 @@ def test_results_that_would_not_be_copied_out_are_refused(key, path):
 def test_validation_does_not_silently_take_the_training_images():
     with pytest.raises(ConfigError, match=r"add --test_data_dir, a folder below /c/data$"):
         local_config(configure(eval_while_train=True))
+
+
+def test_every_parameter_of_the_page_for_modelarts_is_an_option():
+    page = (ROOT / "docs/modelarts.md").read_text(encoding="utf-8")
+    forms = [block.splitlines() for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL) if "bash" not in block]
+    assert len(forms) >= 6
+    for form in forms:
+        config = parse_config([f"--{line}" for line in form], lambda _: "CPU")
+        assert config.enable_modelarts and local_config(config)
 
 
 def test_the_name_of_a_job_is_the_same_for_its_processes_and_another_for_other_jobs(monkeypatch):
