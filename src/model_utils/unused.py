@@ -23,6 +23,7 @@ _ELSEWHERE = {
         "ckpt_file": "--onnx_path is evaluated",
         "checkpoint_path": "--onnx_path is evaluated",
         "amp_level": "the file has its own precision",
+        "enable_modelarts": "train.py, eval.py and export.py copy data in and results out",
     },
     "export.py": {
         "checkpoint_path": "--ckpt_file is exported",

@@ -58,6 +58,13 @@ def test_a_result_address_that_is_not_there_yet_is_a_first_run(bench):
     assert len(content(bench.bucket / "results")) == 1
 
 
+def test_addresses_may_be_folders_of_this_server_as_the_platform_gives_them(bench):
+    folders = {key: bench.bucket / name for key, name in (("data_url", "data"), ("train_url", "results"))}
+    status, output, errors = finish(bench.start(bench.options(**folders)))
+    assert (status, errors) == (7, "") and "'5.jpg'" in output
+    assert len(content(bench.bucket / "results")) == 1
+
+
 @pytest.mark.parametrize("key", ["data_url", "checkpoint_url"])
 def test_an_address_without_files_is_named(bench, key):
     (bench.bucket / "empty").mkdir()
