@@ -23,7 +23,7 @@ from tests.helpers.training_run import options
 pytestmark = pytest.mark.slow
 
 ENGINES = ("mindspore", "onnx", "openvino", "auto")  # the last one by the operators in C++
-RESULT = re.compile(r"^result: (\{.*\})$", re.MULTILINE)
+RESULT = re.compile(r"^result: (\{.*\}) ckpt= ", re.MULTILINE)
 
 
 def evaluate(capsys, words: list[str]) -> tuple[int, str, str]:
