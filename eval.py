@@ -10,6 +10,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from src.common.files import printable
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_evaluation_library
 from src.cpu.precision import settle_precision
@@ -47,7 +48,7 @@ def run_eval(config: Config) -> None:
     result, written = evaluate_checkpoint(config, group, library)
     if group.rank:  # all have the same result: the first says it
         return
-    print(result.to_line())
+    print(printable(f"{result.to_line()} ckpt= {config.checkpoint_path}"))  # as the model zoo ends this line
     print(f"evaluated {result.images} images, each once")
     for path in written:
         print(f"wrote {path}")

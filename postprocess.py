@@ -16,6 +16,7 @@ from src.evaluation.confusion import write_confusion
 from src.evaluation.label_file import read_labels
 from src.evaluation.label_names import check_labels
 from src.evaluation.result_files import read_description, score_results
+from src.evaluation.result_matching import match_results
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 
@@ -35,17 +36,20 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         ConfigError: If the folder or the label file is missing.
         ValueError: If the label file holds no label or labels of another model, or there is no good result of a
-            labelled image.
+            labelled image, or no more than base names tell which, and these are not unique.
     """
     args = _parse(argv)
     if not args.result_path.is_dir():
         raise ConfigError(f"no folder {args.result_path}: give the folder that the inference program wrote")
     if not args.label_file.is_file():
         raise ConfigError(f"no label file {args.label_file}: tools/imgid2label.py writes one")
-    labels = read_labels(args.label_file)
+    matched = match_results(args.result_path, read_labels(args.label_file))
+    labels = matched.labels
+    if matched.note:
+        print(matched.note, file=sys.stderr)
     known = read_description(args.result_path).class_names
     is_confirmed = check_labels(labels, ModelClasses("the model", len(known), known))
-    scored = score_results(args.result_path, labels)
+    scored = score_results(matched)
     classes = len(scored.accuracy.confusion)
     if len(known) not in (0, classes):
         raise ValueError(
@@ -61,6 +65,7 @@ def main(argv: Sequence[str]) -> int:
         for path in write_confusion(args.report, scored.accuracy.confusion, names):
             print(f"wrote {path}")
     print(scored.accuracy.to_line())
+    print(scored.accuracy.to_model_zoo_line())
     print(f"scored {scored.accuracy.images} images of {len(labels.by_path)} in the label file")
     absent = [f"{label} ({known[label]})" if known else str(label) for label in labels.absent_classes(classes)]
     if absent:
@@ -79,7 +84,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         type=user_path,
         required=True,
         metavar="FILE",
-        help="lines of 'path:label' or 'path label', the path relative to the data set's folder",
+        help="lines of 'path:label' or 'path label', the path relative to the data set's folder, or a base name alone",
     )
     parser.add_argument(
         "--report", type=user_path, metavar="DIR", help="write per_class.csv and the confusion matrix here"

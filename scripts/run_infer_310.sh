@@ -9,7 +9,7 @@ usage: bash scripts/run_infer_310.sh MINDIR_PATH DATA_PATH LABEL_FILE [DEVICE_ID
 Runs the model on every image below DATA_PATH with the program of ascend310_infer/, which is built first, and prints
 the accuracy. It is built in FOLDER; if none is given, in ascend310_infer/out. Where that cannot be written, the program in
 it is used if it is up to date, else one in the user's cache folder is built. The model is exported with --mindir_version 1; LABEL_FILE is written by tools/imgid2label.py DATA_PATH
-LABEL_FILE --model MINDIR_PATH. DEVICE_ID is 0 if not given. The options go to the program, such as --device_type CPU,
+LABEL_FILE --model MINDIR_PATH. DEVICE_ID is the variable device_id if not given, else the variable DEVICE_ID, else 0. The options go to the program, such as --device_type CPU,
 --threads 4 or --class_names FILE. What the program notes of the model, as an image size other than its training's, is
 shown too.
 
@@ -31,12 +31,19 @@ model="$(absolute_file MINDIR_PATH "$1")"
 data="$(absolute_folder DATA_PATH "$2")"
 labels="$(absolute_file LABEL_FILE "$3")"
 shift 3
-device_id=0
 if [[ $# -gt 0 && "$1" != -* ]]; then
-    device_id="$1"
+    device="$1"
+    check_number DEVICE_ID "$device" 0
     shift
+else
+    variable=device_id
+    [[ -n "${device_id:-}" ]] || variable=DEVICE_ID
+    device="${!variable:-}"
+    if [[ -n "$device" ]]; then
+        check_number "the variable $variable" "$device" 0
+        printf 'the device is %s, as the variable %s says\n' "$device" "$variable" >&2
+    fi
 fi
-check_number DEVICE_ID "$device_id" 0
 check_options "$@"
 build=""
 options=()
@@ -114,7 +121,7 @@ if [[ $is_built == no ]]; then
 fi
 
 run "inference" infer.log "$out/main" --model_path "$model" --dataset_path "$data" \
-    --device_id "$device_id" --result_path result_Files --time_path time_Result \
+    --device_id "${device:-0}" --result_path result_Files --time_path time_Result \
     ${options[@]+"${options[@]}"} || status=$?
 [[ $status -eq 0 || $status -eq 3 ]] || stop "$status" infer.log "inference failed with status $status"
 

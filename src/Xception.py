@@ -1,5 +1,7 @@
 """The Xception network (F. Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVPR 2017)."""
 
+import warnings
+
 from mindspore import Tensor, nn, ops
 
 MIN_IMAGE_SIZE = 71
@@ -219,17 +221,28 @@ def check_images(shape: tuple[int, ...]) -> None:
         raise ValueError(f"Xception takes images of at least 71 x 71, but got shape {shape}")
 
 
-def xception(num_classes: int = 1000, pool_padding: str = "same") -> Xception:
+def xception(num_classes: int = 1000, pool_padding: str = "same", *, class_num: int | None = None) -> Xception:
     """Build Xception with freshly initialised weights.
 
     Args:
         num_classes (int): number of classes, at least 1. Default: 1000.
         pool_padding (str): "same", or "symmetric" for weights that come from PyTorch. Default: "same".
+        class_num (int): the model zoo's name of `num_classes`, taken with a warning.
 
     Returns:
         Xception, the network, in evaluation mode; `set_train()` switches dropout and batch statistics on.
 
+    Raises:
+        ValueError: If `num_classes` is there under both names, and not the same.
+
     Examples:
         >>> net = xception(1000)
     """
+    if class_num is not None:
+        if num_classes not in (1000, class_num):
+            raise ValueError(
+                f"num_classes is {num_classes}, and class_num, its old name, {class_num}: give one of them"
+            )
+        warnings.warn("class_num is the model zoo's name of num_classes", FutureWarning, stacklevel=2)
+        num_classes = class_num
     return Xception(num_classes, pool_padding)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mindspore_hub_conf import create_network
+from mindspore_hub_conf import create_network, xceptionnet
 from src.checkpoints.weights import save_weights
 from src.metadata.metadata import Metadata
 from src.Xception import Xception, xception
@@ -16,12 +16,21 @@ def test_xception_is_built_with_its_arguments(arguments, options):
     assert network.fc.weight.shape == (7, 2048)
 
 
+def test_the_model_zoos_names_build_the_same():
+    with pytest.warns(FutureWarning, match="class_num is the model zoo's name of num_classes"):
+        networks = [create_network("xception", class_num=7), xceptionnet(class_num=7), xception(class_num=7)]
+    assert [network.num_classes for network in networks] == [7, 7, 7]
+    assert create_network("xceptionnet", 7).num_classes == 7
+    with pytest.raises(ValueError, match="num_classes is 8, and class_num, its old name, 7: give one of them"):
+        xception(8, class_num=7)
+
+
 def test_the_default_is_imagenet():
     assert create_network("xception").num_classes == 1000
 
 
 def test_another_name_is_an_error_that_names_what_exists():
-    with pytest.raises(NotImplementedError, match="resnet is not in this repository, which has: xception"):
+    with pytest.raises(NotImplementedError, match="resnet is not in this repository, which has: xception, xceptionnet"):
         create_network("resnet")
 
 
@@ -47,6 +56,7 @@ def test_a_checkpoint_gives_weights_classes_and_padding(checkpoint, options):
     [
         ((1000,), {}, r"num_classes is 1000, but .*a\.ckpt has 3: leave it out"),
         ((), {"num_classes": 4}, r"num_classes is 4, but .*a\.ckpt has 3: leave it out"),
+        ((), {"class_num": 4}, r"class_num is 4, but .*a\.ckpt has 3: leave it out"),
         ((), {"pool_padding": "same"}, r"pool_padding is same, but .*a\.ckpt has symmetric: leave it out"),
     ],
 )

@@ -1,7 +1,7 @@
 """Write the label file of a data set of class folders: a line 'class folder/image:label' for every image.
 
 The labels are a model's numbers, found by the names of its classes, where --model or --class_names tells these; else
-the positions of the class folders.
+the positions of the class folders. --dataset_path and --output_name are the model zoo's names of DATA_DIR and OUT.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from src.model_utils.config import ConfigError
 from tools.make_mindrecord import add_recursive
 
 _CHECKPOINT = ".ckpt"
+_MODEL_ZOO_OUT = "img_id_2_label.txt"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -90,9 +91,18 @@ def label_images(folder: Path, numbers: Mapping[str, int], recursive: bool = Fal
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="imgid2label.py", description=__doc__)
-    parser.add_argument("data_dir", type=user_path, metavar="DATA_DIR", help="the folder with one sub-folder per class")
+    parser.add_argument(
+        "data_dir", type=user_path, metavar="DATA_DIR", nargs="?", help="the folder with one sub-folder per class"
+    )
     add_recursive(parser)
-    parser.add_argument("out", type=user_path, metavar="OUT", help="the label file to write")
+    parser.add_argument("out", type=user_path, metavar="OUT", nargs="?", help="the label file to write")
+    parser.add_argument("--dataset_path", type=user_path, metavar="DIR", help="the model zoo's name of DATA_DIR")
+    parser.add_argument(
+        "--output_name",
+        type=user_path,
+        metavar="FILE",
+        help=f"the model zoo's name of OUT; with --dataset_path {_MODEL_ZOO_OUT} if not given",
+    )
     names = parser.add_mutually_exclusive_group()
     names.add_argument(
         "--model",
@@ -113,7 +123,17 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="CSV of folder,class for folders that have another name than their class",
     )
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.dataset_path and not args.output_name and not args.out:
+        args.output_name = Path(_MODEL_ZOO_OUT)
+    for name, old in (("data_dir", "dataset_path"), ("out", "output_name")):
+        here, there = getattr(args, name), getattr(args, old)
+        if here and there:
+            raise ConfigError(f"{here} and --{old}={there} are the same argument, {name.upper()}: give one of them")
+        if not (here or there):
+            raise ConfigError(f"{name.upper()} is missing: call it as imgid2label.py DATA_DIR OUT")
+        setattr(args, name, here or there)
+    return args
 
 
 def _find_model(model: Path | None, names: Path | None) -> ModelClasses | None:

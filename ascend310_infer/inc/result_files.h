@@ -38,6 +38,9 @@ class ResultFiles {
   //   description: What the classes mean, as JSON; empty: there is no metadata.json.
   void Commit(size_t predicted, size_t batch_size, const std::string &description);
 
+  // How long the network took for every batch.
+  const std::vector<double> &milliseconds() const { return milliseconds_; }
+
  private:
   const std::vector<std::string> images_;
   const std::vector<std::string> names_;  // of the logits' files
@@ -48,7 +51,7 @@ class ResultFiles {
   const size_t topk_;
   OutputFile table_;
   OutputFile times_;
-  std::vector<double> milliseconds_;  // of every batch
+  std::vector<double> milliseconds_;
 };
 
 }  // namespace infer

@@ -19,6 +19,7 @@
 #include "errors.h"
 #include "file_list.h"
 #include "image_loader.h"
+#include "latency.h"
 #include "metadata.h"
 #include "model_entries.h"
 #include "model_runner.h"
@@ -182,6 +183,10 @@ bool Classify(const Options &options) {
               static_cast<double>(predicted) / seconds, skipped);
   if (!found.unread.empty()) {
     std::printf(" and %zu folders", found.unread.size());
+  }
+  if (!results.milliseconds().empty()) {  // the model zoo's line, which programs read
+    std::printf("\nNN inference cost average time: %gms of infer_count %zu", Average(results.milliseconds()),
+                results.milliseconds().size());
   }
   std::printf("\nresults in %s, times in %s\n", Printable(options.result_path.string()).c_str(),
               Printable(options.time_path.string()).c_str());

@@ -21,6 +21,7 @@ TEST(Latency, PercentileIsTheNearestRank) {
 
 TEST(Latency, ReportSortsTheCalls) {
   EXPECT_EQ(LatencyReport({30, 10, 20}, 5, 2),
+            "NN inference cost average time: 20 ms of infer_count 3\n"
             "count: 3\nimages: 5\nbatch_size: 2\naverage_ms: 20.000\np50_ms: 20.000\np95_ms: 30.000\np99_ms: 30.000\n");
 }
 

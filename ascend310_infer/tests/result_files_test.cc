@@ -42,6 +42,7 @@ TEST_F(ResultFilesTest, HoldLogitsRowsAndTimesOfEveryImage) {
             "a/1.jpg,1,1,dog,0.731059\nc/3.jpg,1,0,cat,0.731059\nb/2.jpg,1,0,cat,0.731059\n");
   EXPECT_EQ(Read(results_ / "metadata.json"), "{\"format\": 1}");
   EXPECT_EQ(Read(times_ / "test_perform_static.txt"),
+            "NN inference cost average time: 20 ms of infer_count 2\n"
             "count: 2\nimages: 3\nbatch_size: 2\naverage_ms: 20.000\np50_ms: 10.000\np95_ms: 30.000\np99_ms: 30.000\n");
 }
 

@@ -66,3 +66,7 @@ class Accuracy:
     def to_line(self) -> str:
         """Return the line `Top_1_Acc: 79.886%, Top_5_Acc: 94.882%`."""
         return f"Top_1_Acc: {self.top_1:.3%}, Top_5_Acc: {self.top_5:.3%}"
+
+    def to_model_zoo_line(self) -> str:
+        """Return the line `Top_1_Acc=79.886%, Top_5_Acc=94.882%`, which programs for the model zoo's output read."""
+        return f"Top_1_Acc={100 * self.top_1}%, Top_5_Acc={100 * self.top_5}%"

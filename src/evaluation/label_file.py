@@ -13,6 +13,8 @@ from src.common.files import printable
 # The path may hold white space and colons, but does not end in them.
 _LINE = re.compile(r"(.*[^\s:])(?:\s*:\s*|\s+)([0-9]{1,9})\s*")
 
+_CLASH = ", with another label: tools/imgid2label.py writes the folders too, by which images of one name differ"
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -81,7 +83,8 @@ def parse_labels(text: str) -> Labels:
         if found and found[1] not in by_path:
             by_path[found[1]] = int(found[2])
         elif found:
-            malformed.append(f"line {number} of the label file names {found[1]} again")
+            hint = "" if "/" in found[1] or by_path[found[1]] == int(found[2]) else _CLASH
+            malformed.append(f"line {number} of the label file names {found[1]} again{hint}")
         elif line.strip():
             malformed.append(f"line {number} of the label file is not 'path:label': {line.strip()[:100]}")
     return Labels(by_path, tuple(malformed))

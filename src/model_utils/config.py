@@ -14,6 +14,8 @@ import yaml
 
 from src.model_utils.config_file import read_documents
 from src.model_utils.config_values import ConfigError, Value, check, show_value
+from src.model_utils.device_variable import device_of_environment
+from src.model_utils.model_zoo_names import INSTEAD, rename_options, rename_places
 from src.model_utils.settings import Settings
 
 Place = tuple[str, str]  # (section, key); the section of a top-level key is ""
@@ -105,6 +107,8 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], description: str = "") -> Config:
     """Merge default_config.yaml, the file given with --config_path and the command line, the later ones winning.
 
+    The variable DEVICE_ID stands between the last two, for a process that runs alone.
+
     Args:
         argv: Command-line arguments without the program's name.
         resolve_device: Maps the requested device (auto, Ascend, GPU or CPU) to the one in use (not auto); may raise
@@ -122,11 +126,12 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     defaults, groups, allowed = read_documents(DEFAULT_FILE)
     places = _flatten(defaults, DEFAULT_FILE)
     values = _check_places(places, places, allowed, DEFAULT_FILE)
-    options = _parse_options(argv, values, groups, allowed, description)
+    options = _parse_options(rename_options(argv), values, groups, allowed, description)
     found: dict[Place, Value] = {}
     if "config_path" in options:
         path = Path(str(check(options.pop("config_path"), None, "option --config_path")))
-        found = _check_places(_flatten(read_documents(path)[0], path), values, allowed, path)
+        renamed = rename_places(_flatten(read_documents(path)[0], path), path)
+        found = _check_places(renamed, values, allowed, path)
         # Files of the model zoo and of earlier versions hold them so for images of any size.
         found = {place: value for place, value in found.items() if (place[1], value) not in _OLD_SIDES}
         values |= found
@@ -137,6 +142,8 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     except ValueError as error:
         raise ConfigError(str(error)) from error
     section = _SECTIONS[device]
+    if "device_id" not in given and not given.get("is_distributed", values["", "is_distributed"]):
+        given |= device_of_environment(device, allowed["device_id"])
     # A key that stands in both places (batch_size) takes its option in both.
     values |= {(home, key): value for home in ("", section) for key, value in given.items() if (home, key) in values}
     values["", "device_target"] = device
@@ -147,7 +154,9 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
 
 
 def _suggest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the end of a message about an unknown name: the nearest known one."""
+    """Return the end of a message about an unknown name: what it is called here, or the nearest known one."""
+    if name in INSTEAD:
+        return f": {INSTEAD[name]}"
     nearest = difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.5)
     return f"; did you mean {prefix}{nearest[0]}?" if nearest else "; --help lists all that exist"
 

@@ -103,7 +103,9 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         if not is_done:
             outputs = _Outputs(validation, metrics, keeper)
             with readable_failures(library), _compiled_once(training, owes) as compiling:
+                print("begin train", flush=True)
                 _fit(training, new_dataset, [*masks, *compiling], outputs)
+                print("train success", flush=True)
     return training.folder
 
 

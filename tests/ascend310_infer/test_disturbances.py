@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.evaluation.result_files import result_names
+from src.evaluation.result_matching import result_names
 from tests.helpers.inference import PROGRAM, SIDE, run_program, written
 
 pytestmark = pytest.mark.slow

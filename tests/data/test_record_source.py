@@ -121,7 +121,7 @@ def test_the_evaluation_command_takes_records(trained, records, few_digits, tmp_
     result = run("eval.py", [word for word in words if "lr_max" not in word], tmp_path)
     assert result.returncode == 0, result.stderr
     # The loss to rounding alone: training on CPU has operators of its own.
-    results = [re.findall(r"result: .*", text)[-1] for text in (trained[1].stdout, result.stdout)]
+    results = [re.findall(r"result: \{.*?\}", text)[-1] for text in (trained[1].stdout, result.stdout)]
     figures = [re.findall(r"\d+\.\d+", line) for line in results]
     assert len(figures[0]) == 3
     assert figures[0][1:] == figures[1][1:]

@@ -23,7 +23,7 @@ from tests.helpers.training_run import options
 pytestmark = pytest.mark.slow
 
 ENGINES = ("mindspore", "onnx", "openvino", "auto")  # the last one by the operators in C++
-RESULT = re.compile(r"^result: (\{.*\})$", re.MULTILINE)
+RESULT = re.compile(r"^result: (\{.*\}) ckpt= ", re.MULTILINE)
 
 
 def evaluate(capsys, words: list[str]) -> tuple[int, str, str]:
@@ -43,6 +43,7 @@ def test_all_engines_give_the_same_result_and_report(trained, few_digits, tmp_pa
         assert status == 0, err
         assert "evaluated 37 images, each once" in out
         results.append(ast.literal_eval(RESULT.findall(out)[0]))
+        assert f"}} ckpt= {checkpoint}\n" in out
         reports.append((folder / "confusion_matrix.csv").read_text())
     for result, report in zip(results, reports, strict=True):
         assert result == pytest.approx(results[0], rel=1e-5)

@@ -47,8 +47,9 @@ def test_a_malformed_line_is_told_with_its_number(line):
 
 
 def test_the_first_of_two_lines_for_an_image_counts():
-    labels = parse_labels("a.jpg:1\na.jpg 2\n")
-    assert labels == Labels({"a.jpg": 1}, ("line 2 of the label file names a.jpg again",))
+    labels = parse_labels("k/a.jpg:1\nk/a.jpg 2\nb.jpg:1\nb.jpg:1\n")
+    again = ("line 2 of the label file names k/a.jpg again", "line 4 of the label file names b.jpg again")
+    assert labels == Labels({"k/a.jpg": 1, "b.jpg": 1}, again)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_the_models_numbers_are_scored_under_its_names(results, tmp_path, capsys
     lines = [line for line in out.splitlines() if not line.startswith("wrote ")]
     assert lines == [
         "Top_1_Acc: 100.000%, Top_5_Acc: 100.000%",
+        "Top_1_Acc=100.0%, Top_5_Acc=100.0%",
         "scored 3 images of 3 in the label file",
         "1 of 4 classes have no image in the label file: 0 (ant)",
     ]
@@ -89,7 +90,7 @@ def test_folders_of_no_known_name_say_nothing(results, capsys, folder):
     assert score(results, f"{folder}/a.jpg:1\n".lstrip("/")) == 0
     out, error = capsys.readouterr()
     assert error == ""
-    assert out.splitlines()[2] == (
+    assert out.splitlines()[3] == (
         "3 of 4 classes have no image in the label file: 0 (ant), 2 (caf\u00e9), 3 (dog)"
         "; labels made without one of the class folders are not the model's: use tools/imgid2label.py --model FILE"
     )

@@ -162,3 +162,51 @@ def test_replace_and_to_dict_leave_the_original_alone():
 def test_config_survives_copy_and_pickle():
     config = parse("--seed", 5)
     assert copy.deepcopy(config) == copy.copy(config) == pickle.loads(pickle.dumps(config)) == config
+
+
+# The model zoo's names, and its variable
+
+
+def test_class_num_of_the_model_zoo_is_num_classes_in_a_file_and_said_once(write, capsys):
+    path = write("config_gpu:\n  class_num: 20\nconfig_cpu:\n  class_num: 10\n")
+    config = parse("--config_path", path)
+    assert (config.num_classes, config.is_given("num_classes")) == (10, True)
+    assert parse("--config_path", path, "--device_target=GPU").num_classes == 20
+    line = f"{path}: key class_num of the model zoo is num_classes here\n"
+    assert capsys.readouterr() == ("", line * 2)
+
+
+@pytest.mark.parametrize("words", [["--class_num=7"], ["--class_num", "7"]])
+def test_class_num_of_the_model_zoo_is_an_option_and_said(words, capsys):
+    config = parse(*words)
+    assert (config.num_classes, config.is_given("num_classes")) == (7, True)
+    assert capsys.readouterr() == ("", "option --class_num of the model zoo is --num_classes here\n")
+
+
+def test_the_variable_chooses_the_device_where_no_option_does_and_is_said(write, monkeypatch, capsys):
+    monkeypatch.setenv("DEVICE_ID", "3")
+    config = parse("--config_path", write("device_id: 1\n"), "--device_target=GPU")
+    assert config.device_id == 3
+    assert capsys.readouterr() == ("", "device_id is 3, as the variable DEVICE_ID says\n")
+    assert parse("--device_target=GPU", "--device_id=2").device_id == 2
+    assert parse("--device_target=GPU", "--is_distributed=True").device_id == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_variable_of_no_device_is_said_on_a_cpu(monkeypatch, capsys):
+    monkeypatch.setenv("DEVICE_ID", "3")
+    assert parse().device_id == 0
+    assert capsys.readouterr() == ("", "the variable DEVICE_ID=3 has no effect on a CPU\n")
+
+
+@pytest.mark.parametrize("value", ["two", "-1", "0,1"])
+def test_a_variable_that_is_no_number_is_refused_by_its_name(monkeypatch, value):
+    monkeypatch.setenv("DEVICE_ID", value)
+    with pytest.raises(ConfigError, match=f"^the variable DEVICE_ID: expected an integer >= 0, got '{value}'$"):
+        parse()
+
+
+def test_an_empty_variable_chooses_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("DEVICE_ID", "")
+    assert parse("--device_target=GPU").device_id == 0
+    assert capsys.readouterr() == ("", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,6 +36,7 @@ def test_all_steps_run_from_another_folder_and_leave_their_logs(project, work):
         f"inference, log in {work}/infer.log",
         f"scoring, log in {work}/acc.log",
         "Top_1_Acc: 50.000%, Top_5_Acc: 100.000%",
+        "Top_1_Acc=50.0%, Top_5_Acc=100.0%",
         "scored 2 images of 2 in the label file",
         ABSENT,
     ]
@@ -129,6 +132,7 @@ def test_skipped_images_leave_the_accuracy_of_the_others_and_status_3(project, w
         "1 missing results:",
         "  b__y_0.bin, the result of b/y.jpg",
         "Top_1_Acc: 100.000%, Top_5_Acc: 100.000%",
+        "Top_1_Acc=100.0%, Top_5_Acc=100.0%",
         "scored 1 images of 2 in the label file",
         ABSENT,
         "skipped 1 images, named in infer.log",
@@ -207,3 +211,37 @@ def test_a_python_that_is_none_is_one_line(project, work, tmp_path):
     result = run(project, work, *INPUTS, PYTHON=str(tmp_path / "absent"))
     assert result.returncode != 0
     assert result.stderr == f"error: PYTHON={tmp_path}/absent is not a Python from 3.10 to 3.12\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "device", "said"),
+    [
+        ([], {"DEVICE_ID": "2"}, "2", "the device is 2, as the variable DEVICE_ID says\n"),
+        (["1"], {"device_id": "3"}, "1", ""),
+    ],
+)
+def test_the_device_is_the_variables_where_none_is_given(project, work, words, variables, device, said):
+    result = run(project, work, *INPUTS, *words, **variables)
+    assert (result.returncode, result.stderr) == (0, said)
+    assert (work / "arguments").read_text().splitlines()[5] == device
+
+
+def test_a_variable_that_is_no_number_is_refused_by_its_name(project, work):
+    result = run(project, work, *INPUTS, device_id="two")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == "error: the variable device_id must be a number from 0 on: two"
+
+
+def test_from_the_folder_scripts_the_call_of_the_model_zoo_works(project, work):
+    """With relative paths and the device in the variable that the model zoo's script reads."""
+    scripts = project / "scripts"
+    for name in INPUTS:
+        (work / name).rename(project / name)
+    variables = {"LITE_HOME": "", "MS_LITE_HOME": "", "PYTHON": sys.executable, "device_id": "3", "DEVICE_ID": "2"}
+    command = ["bash", "run_infer_310.sh", *(f"../{name}" for name in INPUTS)]
+    result = subprocess.run(
+        command, cwd=scripts, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "the device is 3, as the variable device_id says\n")
+    arguments = (scripts / "arguments").read_text().splitlines()
+    assert arguments[1:6:2] == [f"{project}/my net.mindir", f"{project}/some data", "3"]

@@ -218,3 +218,33 @@ def test_a_wrong_way_to_name_classes_is_one_line(without_ants, tmp_path, monkeyp
     assert run_command(imgid2label.main, [str(without_ants), "out", *words]) in (1, 2)
     assert_one_line(capsys, message)
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (["--dataset_path=data"], "img_id_2_label.txt"),
+        (["--dataset_path=data", "--output_name=labels"], "labels"),
+        (["data", "--output_name", "labels"], "labels"),
+    ],
+)
+def test_the_options_of_the_model_zoo_name_the_same(tmp_path, monkeypatch, words, out):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "a" / "1.jpg").touch()
+    assert run_command(imgid2label.main, words) == 0
+    assert (tmp_path / out).read_text() == "a/1.jpg:0\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data"], "OUT is missing: call it as imgid2label.py DATA_DIR OUT"),
+        (["--output_name=out"], "DATA_DIR is missing: call it as imgid2label.py DATA_DIR OUT"),
+        (["data", "out", "--output_name=o"], "out and --output_name=o are the same argument, OUT: give one of them"),
+        (["--dataset_path=d", "out"], "out and --dataset_path=d are the same argument, DATA_DIR: give one of them"),
+    ],
+)
+def test_a_missing_or_repeated_argument_is_one_line(capsys, words, message):
+    assert run_command(imgid2label.main, words) == 2
+    assert capsys.readouterr() == ("", f"error: {message}\n")

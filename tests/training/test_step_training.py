@@ -55,7 +55,7 @@ def test_with_everything_on_a_run_stopped_inside_an_epoch_goes_on_to_the_same_lo
     )
     evaluated = options(few_digits, tmp_path, f"--checkpoint_path={checkpoints[0]}", "--amp_level=O2")
     assert run_command(eval_door.main, evaluated) == 0
-    figures = [re.search(r"result: .*", text)[0] for text in (whole.stdout, capsys.readouterr().out)]
+    figures = [re.search(r"result: \{.*?\}", text)[0] for text in (whole.stdout, capsys.readouterr().out)]
     assert figures[0].split(", 'Top_1")[1] == figures[1].split(", 'Top_1")[1]
 
 

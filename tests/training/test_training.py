@@ -36,6 +36,8 @@ def test_log_lines_are_those_of_the_model_zoo(trained):
     assert sum(TIME.fullmatch(line) is not None for line in lines) == EPOCHS
     assert sum(re.fullmatch(r"\d+\.\d images/s, ETA \d+:\d\d:\d\d", line) is not None for line in lines) == EPOCHS
     assert sum(RESULT.fullmatch(line) is not None for line in lines) == EPOCHS
+    first, last = lines.index("begin train"), lines.index("train success")
+    assert first < lines.index(next(line for line in lines if TIME.fullmatch(line))) < last == len(lines) - 2
 
 
 def test_progress_counts_every_image_on_stderr(trained):
