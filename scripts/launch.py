@@ -30,7 +30,7 @@ from src.launch.commands import (
 from src.launch.guard import guard
 from src.launch.machines import OtherMachines
 from src.launch.rank_entry import SCHEDULER, log_name
-from src.launch.rank_logs import end_of, follower, new_logs, show_failure
+from src.launch.rank_logs import end_of, follower, new_logs, say_full_disks, show_failure
 from src.launch.rank_table import RankTable, check_same_counts, find_own_server, read_rank_table
 from src.launch.supervisor import Supervisor
 from src.model_utils.command import run_command
@@ -167,11 +167,12 @@ def _run(
     status = supervisor.run(commands, on_tick)
     if follow:
         follow()
+    say_full_disks(logs.values())
     if supervisor.failure:
         show_failure(supervisor.failure, logs, control, machines.silent() if machines else {})
     elif supervisor.signal:
         print(f"ended after {signal.Signals(supervisor.signal).name}", file=sys.stderr, flush=True)
-    elif not follow:
+    elif not follow and first.stat().st_size:
         print(end_of(first, 3), flush=True)
     return status
 

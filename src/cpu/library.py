@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from src.common.files import naming, printable, replace_file, temporary_path
+from src.common.files import check_free_space, naming, printable, replace_file, temporary_path
 from src.common.programs import run_program
 from src.cpu.own_files import cache_folder, close_to_others, is_none, open_own_folder, read_own, remove_left
 from src.model_utils.command import Interrupted
@@ -32,6 +32,7 @@ _SOURCES = Path(__file__).with_name("native")
 _TRIAL = Path(__file__).with_name("trial.py")
 # Hidden: the loader has all libraries of a process share the variables that templates show to it.
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wno-psabi")
+_COMPILE_BYTES = 32 << 20  # several times what its files take
 _COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 10 and 0.2
 
 
@@ -161,6 +162,7 @@ def _problem_of(library: Path) -> str:
 
 def _compile(compiler: Sequence[str], library: Path, words: Sequence[str]) -> None:
     remove_left(library.parent, r"cpu-operators-[0-9a-f]{16}\.so")
+    check_free_space(library.parent, _COMPILE_BYTES)  # a compiler tells it after a minute, and in other words
     temporary = temporary_path(library)
     temporary.mkdir(mode=0o700)
     try:

@@ -150,8 +150,7 @@ def build_commands(launch: Launch, control: Path, environment: Mapping[str, str]
     if launch.device == "Ascend":
         environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, ranks.devices))
     if launch.launcher == MPIRUN:
-        # mpirun's own children end with it, and it with the launcher.
-        entry = _entry(launch, control, parent=0)
+        entry = _entry(launch, control)
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         words = ["mpirun", "-n", str(ranks.size), *root, "python3", *entry]
         return [Command(MPIRUN, words, environment, Path.cwd(), control / MPIRUN)]
@@ -163,7 +162,7 @@ def _rank_command(launch: Launch, rank: str, index: int, control: Path, environm
     place = {"RANK_ID": rank, "DEVICE_ID": str(index)}
     if launch.launcher == TABLE:
         place |= {"RANK_SIZE": str(launch.ranks.size), "RANK_TABLE_FILE": launch.ranks.table}
-    words = [sys.executable, *_entry(launch, control, parent=os.getpid())]
+    words = [sys.executable, *_entry(launch, control)]
     return Command(rank, words, {**environment, **place}, Path.cwd(), control / f"start-{rank}")
 
 
@@ -185,14 +184,14 @@ def _msrun_words(launch: Launch, control: Path) -> list[str]:
         "mindspore.parallel.cluster.run",
         *(f"--{key}={value}" for key, value in options.items()),
     ]
-    return [*words, "python3", *_entry(launch, control, parent=os.getpid())]
+    return [*words, "python3", *_entry(launch, control)]
 
 
-def _entry(launch: Launch, control: Path, parent: int) -> list[str]:
+def _entry(launch: Launch, control: Path) -> list[str]:
     """Return the first program of a rank with its arguments."""
     program = launch.program
     command = [program.python, str(program.script), *program.options]
-    place = [str(control), str(Path.cwd()), program.log, str(parent), str(launch.ranks.node)]
+    place = [str(control), str(Path.cwd()), program.log, str(launch.ranks.node)]
     return [rank_entry.__file__, *place, *command]
 
 

@@ -18,21 +18,23 @@ _TICK = 0.1
 def guard(stop_seconds: float) -> None:
     """Go on in a child process, whose parent forwards signals to it and ends with its status.
 
-    The child gets SIGTERM when the parent is killed. When the child is killed, the parent asks all processes below it
-    to end, and kills those that have not after a while.
+    The child gets SIGTERM when the parent is killed. When the child is killed, the kernel asks the ranks to end, and
+    the parent kills what has not ended after a while.
 
     Args:
         stop_seconds: This while.
     """
     adopt_orphans()
-    parent = os.getpid()
+    lifeline, held = os.pipe()
     signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until somebody is there who can take them
     child = os.fork()
     if not child:
         os.setsid()  # else Ctrl-C in a terminal would reach it twice, and a kill of the process group both
-        end_with(parent)
+        os.close(held)
+        end_with(lifeline)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
         return
+    os.close(lifeline)
     for number in _FORWARDED:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, lambda found, _: send(found, [child]))
@@ -58,8 +60,7 @@ def _wait(child: int) -> int:
 
 
 def _end_all(stop_seconds: float) -> None:
-    """End all processes below this one."""
-    send(signal.SIGTERM, descendants())
+    """Wait for the end of all processes below this one, and kill those that do not end."""
     kill_at = time.monotonic() + stop_seconds
     with contextlib.suppress(ChildProcessError):  # none is left
         while True:

@@ -1,20 +1,19 @@
 """First program of each rank: finds out which rank it is, opens its log, and becomes the command of the user.
 
 Run as a file, by mpirun and msrun too, so it imports nothing of the project:
-rank_entry.py CONTROL_FOLDER WORK_FOLDER LOG_PATTERN PARENT NODE_RANK COMMAND...
+rank_entry.py CONTROL_FOLDER WORK_FOLDER LOG_PATTERN NODE_RANK COMMAND...
 """
 
 from __future__ import annotations
 
-import ctypes
+import fcntl
 import os
 import signal
 import sys
-import time
 from collections.abc import Mapping
 
-_PR_SET_PDEATHSIG = 1
 SCHEDULER = "scheduler"
+LIFELINE = "launcher"  # a FIFO in the folder of the launcher, which holds it open for as long as it lives
 
 
 def rank_name(environment: Mapping[str, str]) -> str:
@@ -33,14 +32,13 @@ def log_name(pattern: str, rank: str) -> str:
     return pattern.replace("{rank}", f"_{rank}" if rank == SCHEDULER else rank)
 
 
-def main(control: str, folder: str, pattern: str, parent: str, node_rank: str, *command: str) -> None:
+def main(control: str, folder: str, pattern: str, node_rank: str, *command: str) -> None:
     """Register, open the log, and replace this program by the command.
 
     Args:
         control: Folder of the launcher, where a file named for the rank receives the process's id.
         folder: Current folder of the command.
         pattern: Name of the log in it.
-        parent: Id of the process to end with, once it is the parent; 0 for the parent that there is.
         node_rank: Number of this machine.
         command: Python, the script and its options; `{device}` in a word becomes the index of the rank's device.
     """
@@ -53,7 +51,9 @@ def main(control: str, folder: str, pattern: str, parent: str, node_rank: str, *
     log = os.open(log_name(pattern, rank), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    end_with(int(parent) or os.getppid())
+    lifeline = os.open(os.path.join(control, LIFELINE), os.O_RDONLY | os.O_NONBLOCK)
+    os.set_inheritable(lifeline, True)
+    end_with(lifeline)
     program, script, *options = command
     words = [word.replace("{device}", device) if word.startswith("--device_id=") else word for word in options]
     os.execvp(program, [program, script, *words])
@@ -67,21 +67,23 @@ def register(control: str, rank: str) -> None:
     os.replace(f"{path}.part", path)
 
 
-def end_with(parent: int) -> None:
-    """Have the kernel ask this process to end when its parent ends, so that a killed launcher leaves no orphan.
+def end_with(lifeline: int) -> None:
+    """Have the kernel ask this process to end when the launcher ends, so that a killed one leaves no orphan.
+
+    It need not be the launcher's child: mpirun, which would give its own children a second to save, is in between.
 
     Args:
-        parent: Id of the launcher; msrun's ranks become its children when msrun ends.
+        lifeline: The reading end of a pipe or FIFO, whose other end the launcher holds open. It serves this process
+            alone, which must keep it.
     """
-    while os.getppid() != parent:
-        try:
-            os.kill(parent, 0)
-        except ProcessLookupError:
-            sys.exit(1)
-        time.sleep(0.05)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(1)
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, int(signal.SIGTERM))
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    try:
+        os.read(lifeline, 1)
+    except BlockingIOError:
+        return
+    sys.exit(1)  # nothing to read and nobody to wait for: it has ended before
 
 
 if __name__ == "__main__":

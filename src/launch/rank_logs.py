@@ -6,6 +6,7 @@ import codecs
 import fcntl
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -98,6 +99,13 @@ def show_failure(failure: Failure, logs: Mapping[str, Path], control: Path, sile
             print(end_of(path, 20), file=sys.stderr, flush=True)
             break
     print(f"error: {who} {how}" + (f": above is the end of {log}" if is_written else ""), file=sys.stderr, flush=True)
+
+
+def say_full_disks(logs: Iterable[Path]) -> None:
+    """Print a line on stderr for each folder of logs whose disk has no room: a rank goes on without its log."""
+    for folder in dict.fromkeys(log.parent for log in logs):
+        if not shutil.disk_usage(folder).free:
+            print(f"warning: the disk of {folder} is full: what a log there should end with is lost", file=sys.stderr)
 
 
 def _new_log(path: Path) -> int:

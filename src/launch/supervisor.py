@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.launch.processes import adopt_orphans, descendants, send
-from src.launch.rank_entry import SCHEDULER
+from src.launch.rank_entry import LIFELINE, SCHEDULER
 
 _TICK = 0.1  # seconds between two looks at the processes
 _REPEAT = 1.0  # a signal within this time of the first is the same one: `timeout` and service managers send it twice
@@ -100,6 +100,8 @@ class Supervisor:
         """
         adopt_orphans()
         self._catch_signals()
+        os.mkfifo(self._control / LIFELINE)
+        lifeline = os.open(self._control / LIFELINE, os.O_RDWR)  # for writing alone it would wait for a reader
         try:
             for command in commands:
                 self._start(command)
@@ -112,6 +114,7 @@ class Supervisor:
                 self.failure = Failure(missing[0], None)
         finally:
             self._clear_up()
+            os.close(lifeline)
             # One that is repeated now must not change the status; Python would let go of a handler as it ends.
             for number in self._caught:
                 signal.signal(number, signal.SIG_IGN)

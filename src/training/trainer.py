@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -228,6 +229,7 @@ def _run(
     while position.epoch < epochs:
         last = epochs if sink and not position.step else position.epoch + 1
         model.train(last, new_dataset(position), callbacks, sink, initial_epoch=position.epoch)
+        gc.collect()  # MindSpore's data sets hold themselves, and with them the names of all images
         position = Position(last)
 
 

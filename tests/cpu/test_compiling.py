@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,8 +13,25 @@ import time
 import pytest
 
 from src.cpu import library as module
-from tests.helpers.cpu_library import build, is_running, write_compiler, write_program
+from tests.helpers.cpu_library import build, is_running, times_run, write_compiler, write_program
+from tests.helpers.mounts import mounted
 from tests.helpers.project import ROOT
+
+
+def test_no_compiler_is_run_for_a_disk_that_is_too_full(tmp_path, monkeypatch, capsys):
+    compiler = write_compiler(tmp_path / "compiler", tmp_path / "none")
+    monkeypatch.setenv("CXX", str(compiler))
+    folder = tmp_path / "disk"
+    with mounted(folder, "-osize=1m,mode=700"):
+        assert build(folder) is None
+        assert list(folder.iterdir()) == []
+    assert times_run(compiler) == 0
+    output = capsys.readouterr().out
+    assert re.fullmatch(
+        rf"no operators in C\+\+, so work on CPU is slower: {compiler} cannot make {folder}/cpu-operators-\w+\.so: "
+        rf"{folder} needs 33\.6 MB, but {folder} has 1\.0 MB left; make room or choose another disk\n",
+        output,
+    ), output
 
 
 def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, capsys):

@@ -33,9 +33,11 @@ if words and os.path.basename(words[0]) in doors or is_msrun and "FAKE_MSRUN" in
 else:
     os.execv(sys.executable, [sys.executable, *words])
 """
-# Starts the ranks as Open MPI does: waits for all, or ends them when one fails and returns the status of that one.
+# Starts the ranks as Open MPI does: waits for all, or ends them when one fails and returns the status of that one. On
+# SIGTERM it gives them a moment, which is a second with Open MPI 5.
 MPIRUN = """#!/bin/bash
 printf '%s\\0' "$@" >"$RECORDS/mpirun"
+trap 'kill "${ranks[@]}"; sleep 0.3; kill -9 "${ranks[@]}"; exit 1' TERM
 count="$2"
 while [[ "$1" != python3 ]]; do shift; done
 ranks=()
@@ -50,7 +52,8 @@ done
 wait
 exit "$status"
 """
-RANK_ACT = "rank = os.environ.get('RANK_ID', ''); is_scheduler = os.environ.get('MS_ROLE') == 'MS_SCHED'\n"
+RANK_ACT = "rank = os.environ.get('OMPI_COMM_WORLD_RANK') or os.environ.get('RANK_ID', '')\n"
+RANK_ACT += "is_scheduler = os.environ.get('MS_ROLE') == 'MS_SCHED'\n"
 
 
 @dataclass

@@ -71,16 +71,17 @@ def test_ranks_that_do_not_listen_end_with_a_killed_launcher(bench, launcher, vi
         assert (launch.process.returncode, errors) == (137, end)
 
 
+@pytest.mark.parametrize("launcher", ["table", "mpirun"])
 @pytest.mark.parametrize("victim", ["first", "second"])
-def test_ranks_save_when_the_launcher_is_killed(bench, victim):
-    launch = start(bench, "table", SAVES, seconds=60)
+def test_ranks_save_when_the_launcher_is_killed(bench, launcher, victim):
+    launch = start(bench, launcher, SAVES, seconds=60)
     os.kill(launch.process.pid if victim == "first" else child(launch.process.pid), signal.SIGKILL)
     wait_until(lambda: not launch.processes())
     launch.process.communicate()
     assert len(list(bench.work.glob("saved *"))) == 2
 
 
-@pytest.mark.parametrize("launcher", ["table", "msrun"])
+@pytest.mark.parametrize("launcher", STARTS)
 def test_ranks_save_when_both_processes_of_the_launcher_are_killed_at_once(bench, launcher):
     launch = start(bench, launcher, SAVES, seconds=60)
     for process in (child(launch.process.pid), launch.process.pid):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from src.checkpoints.position import Position
+from src.training import trainer
+from src.training.images import train_dataset
 from src.training.trainer import _run
+from tests.helpers.small_training import train_small
 
 
 @pytest.mark.parametrize(
@@ -30,3 +36,21 @@ def test_each_epoch_has_a_data_set_of_its_own_unless_the_device_sinks_data(sink,
 
     _run(Recorder(), lambda position: position, [], start=start, epochs=3, sink=sink)
     assert found == calls
+
+
+def test_no_data_set_but_the_last_is_kept_when_an_epoch_begins(few_digits, tmp_path, monkeypatch):
+    made = []
+
+    def recorded(*arguments):
+        assert [reference() for reference in made[:-1]] == [None] * len(made[:-1])
+        dataset = train_dataset(*arguments)
+        made.append(weakref.ref(dataset))
+        return dataset
+
+    monkeypatch.setattr(trainer, "train_dataset", recorded)
+    gc.disable()
+    try:
+        assert train_small(few_digits, tmp_path, "--epoch_size=4") == 0
+    finally:
+        gc.enable()
+    assert len(made) == 1 + 4  # one of them to count the steps
