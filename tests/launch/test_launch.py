@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import pty
 import signal
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.launching import MPIRUN, Bench, Launch, wait_until
-from tests.helpers.mounts import mounted
 from tests.helpers.project import ROOT
 
 # A rank that saves for a while when it is told to stop, as a training does.
@@ -208,21 +206,6 @@ def test_ranks_end_with_a_killed_launcher(bench):
     launch.process.kill()
     wait_until(lambda: not launch.processes())
     assert len(list(bench.work.glob("saved *"))) == 2
-
-
-def test_a_full_disk_costs_the_log_alone_and_is_told(bench):
-    folder = bench.work / "disk"
-    with mounted(folder, f"-osize={4 * mmap.PAGESIZE}"):
-        (folder / "other").write_bytes(bytes(4 * mmap.PAGESIZE))
-        script = ROOT / "scripts" / "launch.py"
-        words = [sys.executable, script, f"--python={bench.folder}/python", "--door=train.py", "--device_target=CPU"]
-        act = "from src.model_utils.command import run_command\n"
-        act += "sys.exit(run_command(lambda _: print('loss'), [], prints_results=False))"
-        variables = bench.environment(act) | {"PYTHONPATH": str(ROOT)}
-        status, output, errors = Launch([*words, "--log=disk/log.txt"], bench.work, variables).wait()
-        assert (status, output.count("\n")) == (0, 1)
-        assert errors == f"warning: the disk of {folder} is full: what a log there should end with is lost\n"
-        assert (folder / "log.txt").read_bytes() == b""
 
 
 def test_two_runs_at_once_meet_at_ports_of_their_own(tmp_path):
