@@ -17,6 +17,7 @@ from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
+from src.model_utils.shared_processors import share_threads
 from src.model_utils.unused import say_unused
 
 
@@ -35,6 +36,7 @@ def run_train(config: Config) -> None:
     use_device(config, library is not None)
     config = settle_precision(config, library)
     group = join_group(config)
+    config = share_threads(config, group)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without
 

@@ -7,7 +7,8 @@ usage() {
 usage: bash scripts/run_msrun.sh DEVICE_TARGET DEVICE_NUM DATA_PATH [option for train.py...]
 
 Trains on DEVICE_NUM devices of each machine with the images of DATA_PATH, one folder a class inside. DEVICE_TARGET is
-Ascend, GPU or CPU. On several machines, call it on each with these variables:
+Ascend, GPU or CPU. The devices are the first ones that ASCEND_RT_VISIBLE_DEVICES or CUDA_VISIBLE_DEVICES shows. The
+processes meet in the dynamic cluster that msrun sets up too. On several machines, call it on each with these variables:
   NODE_NUM     number of machines (1)
   NODE_RANK    number of this one, from 0 (0)
   MASTER_ADDR  address of machine 0 (127.0.0.1)
@@ -35,6 +36,6 @@ check_number NODE_RANK "$node_rank" 0
 check_number MASTER_PORT "$port" 0
 [[ "$node_rank" -lt "$node_num" ]] || wrong_usage "NODE_RANK must be below NODE_NUM, which is $node_num: $node_rank"
 [[ "$port" -lt 65536 ]] || wrong_usage "MASTER_PORT must be below 65536: $port"
-start --door=train.py --msrun --device_target="$device" --device_num="$device_num" --node_num="$node_num" \
+start --door=train.py --dynamic_cluster --device_target="$device" --device_num="$device_num" --node_num="$node_num" \
     --node_rank="$node_rank" --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$port" \
     --log="train_parallel{rank}/log.txt" -- --train_data_dir="$data" "$@"

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 WAIT_LIMIT = 5 * 3600.0  # seconds: ImageNet is 150 GB
 _JOB_VARIABLES = ("JOB_ID", "MA_VJ_NAME")  # where ModelArts names the job: older and newer images
-_CHECKPOINTS = ("checkpoint_path", "ckpt_file", "pretrained", "resume")
+_CHECKPOINTS = ("checkpoint_path", "ckpt_file", "pretrained", "resume", "initial_checkpoint")
 _RESULTS = ("save_checkpoint_path", "eval_report", "file_name")
 
 
@@ -77,8 +77,8 @@ def local_config(config: Config) -> Config:
 
     Returns:
         The configuration with train_data_dir, test_data_dir and class_map below the images (data_path, or
-        folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained and resume below
-        load_path; save_checkpoint_path, eval_report and file_name below output_path.
+        folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained, resume and
+        initial_checkpoint below load_path; save_checkpoint_path, eval_report and file_name below output_path.
 
     Raises:
         ConfigError: If results would be written outside of output_path, or validation has no folder of its own.

@@ -108,17 +108,23 @@ def test_a_device_that_refuses_is_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "arguments"),
+    ("words", "told", "arguments"),
     [
-        ([], ("GPU", 0)),
-        (["--device_id=3"], ("GPU", 3)),
-        (["--is_distributed=True"], ("GPU",)),
-        (["--is_distributed=True", "--device_id=3"], ("GPU", 3)),
+        ([], None, ("GPU", 0)),
+        (["--device_id=3"], None, ("GPU", 3)),
+        (["--is_distributed=True"], None, ("GPU",)),  # MindSpore numbers the ranks of a machine
+        (["--is_distributed=True", "--device_id=3"], None, ("GPU", 3)),
+        (["--is_distributed=True"], "0", ("GPU", 0)),
+        (["--is_distributed=True"], "5", ("GPU", 5)),
+        (["--is_distributed=True", "--device_id=3"], "5", ("GPU", 5)),  # of a file that all ranks read
     ],
 )
-def test_a_process_of_a_launcher_takes_the_device_that_it_is_given(monkeypatch, words, arguments):
+def test_a_process_of_a_launcher_takes_the_device_that_it_is_given(monkeypatch, words, told, arguments):
     found = []
     monkeypatch.setattr(ms, "set_device", lambda *arguments: found.append(arguments))
+    monkeypatch.delenv("DEVICE_ID", raising=False)
+    if told is not None:
+        monkeypatch.setenv("DEVICE_ID", told)
     use_device(parse_config(words, lambda _: "GPU"))
     assert found == [arguments]
 
