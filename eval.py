@@ -21,6 +21,7 @@ from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.eval_engine import is_converted
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
+from src.model_utils.shared_processors import share_threads
 from src.model_utils.unused import say_unused
 
 
@@ -42,6 +43,7 @@ def run_eval(config: Config) -> None:
     use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
+    config = share_threads(config, group)
 
     from src.evaluation.checkpoint import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
 

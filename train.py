@@ -19,6 +19,7 @@ from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
+from src.model_utils.shared_processors import share_threads
 from src.model_utils.unused import say_unused
 
 
@@ -31,13 +32,14 @@ def main(argv: Sequence[str]) -> None:
     run_train(config)
 
 
-@partial(moxing_wrapper, files=("pretrained", "resume", "class_map"))
+@partial(moxing_wrapper, files=("pretrained", "resume", "initial_checkpoint", "class_map"))
 def run_train(config: Config) -> None:
     """Train as the configuration says."""
     library = build_cpu_library(config)
     use_device(config, library is not None)
     config = settle_precision(config, library)
     group = join_group(config)
+    config = share_threads(config, group)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without
 

@@ -8,7 +8,9 @@ usage: bash scripts/run_distribute_train.sh RANK_TABLE_FILE DATA_PATH [option fo
 
 Trains on the Ascend devices of RANK_TABLE_FILE, as hccl_tools writes it, with the images of DATA_PATH, one folder a
 class inside. With several servers in the table, call it on each; the variable SERVER_ID names this one if none of the
-table's addresses is this machine's. MindSpore up to 2.7 starts by the table, a later one by msrun.
+table's addresses is this machine's. The table only says which devices of which servers have which ranks: MindSpore 2.10
+does not start by it. Where ASCEND_RT_VISIBLE_DEVICES hides devices, a device_id counts from 0 among those it shows, or is
+one of its numbers.
 
 The current folder receives train_parallel0/log.txt and so on, one folder a rank; earlier logs are moved to earlier-1,
 earlier-2 and so on inside.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluate a checkpoint on one Ascend device.
+# Evaluate a checkpoint on one or several Ascend devices.
 set -Eeuo pipefail
 
 # shellcheck source=scripts/launch.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluate a checkpoint on one GPU device.
+# Evaluate a checkpoint on one or several GPU devices.
 set -Eeuo pipefail
 
 # shellcheck source=scripts/launch.sh

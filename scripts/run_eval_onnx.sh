@@ -19,4 +19,5 @@ data="$(absolute_folder DATA_DIR "$1")"
 model="$(absolute_file ONNX_PATH "$2")"
 shift 2
 check_options "$@"
+[[ "${DEVICE_NUM:-1}" == 1 ]] || printf 'DEVICE_NUM has no effect: ONNX Runtime evaluates on one device\n' >&2
 start --door=eval_onnx.py --device_target=auto --log=eval_onnx.log -- --test_data_dir="$data" --onnx_path="$model" "$@"

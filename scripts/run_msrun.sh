@@ -7,8 +7,10 @@ usage() {
 usage: bash scripts/run_msrun.sh DEVICE_TARGET DEVICE_NUM [DATA_PATH] [option for train.py...]
 
 Trains on DEVICE_NUM devices of each machine with the images of DATA_PATH, one folder a class inside. DEVICE_TARGET is
-Ascend, GPU or CPU. DATA_PATH may be left out where options say where the images are, as on ModelArts. On several
-machines, call it on each with these variables, which ModelArts sets under the names in brackets:
+Ascend, GPU or CPU. The devices are the first ones that ASCEND_RT_VISIBLE_DEVICES or CUDA_VISIBLE_DEVICES shows. The
+processes meet in the dynamic cluster that msrun sets up too. DATA_PATH may be left out where options say where the images
+are, as on ModelArts. On several machines, call it on each with these variables, which ModelArts sets under the names in
+brackets:
   NODE_NUM     number of machines (MA_NUM_HOSTS, else 1)
   NODE_RANK    number of this one, from 0 (VC_TASK_INDEX, else 0)
   MASTER_ADDR  address of machine 0 (the first of VC_WORKER_HOSTS, else 127.0.0.1)
@@ -45,6 +47,6 @@ check_number NODE_RANK "$node_rank" 0
 check_number MASTER_PORT "$port" 0
 [[ "$node_rank" -lt "$node_num" ]] || wrong_usage "NODE_RANK must be below NODE_NUM, which is $node_num: $node_rank"
 [[ "$port" -lt 65536 ]] || wrong_usage "MASTER_PORT must be below 65536: $port"
-start --door=train.py --msrun --device_target="$device" --device_num="$device_num" --node_num="$node_num" \
+start --door=train.py --dynamic_cluster --device_target="$device" --device_num="$device_num" --node_num="$node_num" \
     --node_rank="$node_rank" --master_addr="${master:-127.0.0.1}" --master_port="$port" \
     --log="train_parallel{rank}/log.txt" -- "${data[@]}" "$@"

@@ -33,10 +33,10 @@ _ENABLE, _PATH = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
 
 # Paths and messages; every other key, also one that is still to come, makes another entry.
 _WITHOUT_EFFECT = {
-    "train_data_dir", "test_data_dir", "save_checkpoint_path", "pretrained", "resume", "checkpoint_path",
-    "onnx_path", "class_map", "eval_report", "ckpt_file", "file_name", "data_url", "train_url", "checkpoint_url",
-    "data_path", "output_path", "load_path", "modelarts_dataset_unzip_name", "folder_name_under_zip_file",
-    "compile_cache", "log_steps", "debug",
+    "train_data_dir", "test_data_dir", "save_checkpoint_path", "pretrained", "resume", "initial_checkpoint",
+    "checkpoint_path", "onnx_path", "class_map", "eval_report", "ckpt_file", "file_name", "data_url", "train_url",
+    "checkpoint_url", "data_path", "output_path", "load_path", "modelarts_dataset_unzip_name",
+    "folder_name_under_zip_file", "compile_cache", "log_steps", "debug",
 }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
             )
         return UsableImages(source, count)
     _check_equal(paths, source.path, group)
-    bad = _find_together(paths, workers(config, group.size), group, ImageLimits.of(config))
+    bad = _find_together(paths, workers(config), group, ImageLimits.of(config))
     if group.rank == 0:
         _report(bad, count, source.path)
     return UsableImages(source, check(excluded=tuple(bad)), tuple(bad))

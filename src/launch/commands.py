@@ -1,29 +1,26 @@
-"""How the ranks of a run are started: the one place that knows what the installed MindSpore and this machine take."""
+"""How the ranks of a run are started: the one place that knows what MindSpore and this machine take."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from src.launch import rank_entry
 from src.launch.cuda_packages import cuda_variables
 from src.launch.supervisor import Command
-from src.model_utils.config import ConfigError
 
-SINGLE, TABLE, MSRUN, MPIRUN = "single", "table", "msrun", "mpirun"
-_LAST_WITH_TABLE = (2, 7)  # the last MindSpore whose processes take their places from RANK_TABLE_FILE
-_PACKAGES = ("mindspore", "mindspore-gpu", "mindspore-ascend")
+SINGLE, CLUSTER, MPIRUN = "single", "dynamic cluster", "mpirun"
 # Left over from another run, these would put the ranks in wrong places.
 _STALE = (
     "RANK_TABLE_FILE", "RANK_ID", "RANK_SIZE", "DEVICE_ID", "MS_ROLE", "MS_SCHED_HOST", "MS_SCHED_PORT",
-    "MS_WORKER_NUM", "MS_NODE_ID",
+    "MS_WORKER_NUM", "MS_NODE_ID", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_SIZE",
 )  # fmt: skip
+_JOIN_SECONDS = "600"  # until all ranks must have met, as msrun has it; else MindSpore waits for half an hour
 
 
 @dataclass(frozen=True)
@@ -32,21 +29,21 @@ class Ranks:
 
     Args:
         size: Number of ranks on all machines.
-        devices: Index of the device of each rank of this machine, in the order of ranks.
+        devices: Index of the device of each rank of this machine, among the visible ones, in the order of ranks.
         first: The first rank of this machine.
         node: Number of this machine among all of them, from 0.
-        table: Path of the rank table, empty if the run has none.
         master_addr: Address of the machine of rank 0.
         master_port: Its port where the ranks meet; 0 takes a free one, for a run on this machine alone.
+        cores: The processors that each rank of this machine keeps to; empty for all.
     """
 
     size: int
     devices: tuple[int, ...]
     first: int = 0
     node: int = 0
-    table: str = ""
     master_addr: str = "127.0.0.1"
     master_port: int = 0
+    cores: tuple[tuple[int, ...], ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -76,7 +73,7 @@ class Launch:
     """How this machine's part of a run is started.
 
     Args:
-        launcher: As `choose_launcher` returns it; for msrun every machine has as many ranks, numbered in its order.
+        launcher: As `choose_launcher` returns it.
         device: "Ascend", "GPU" or "CPU".
         ranks: The ranks.
         program: What they run.
@@ -88,41 +85,25 @@ class Launch:
     program: Program
 
 
-def choose_launcher(device: str, ranks: Ranks, version: tuple[int, int], has_mpirun: bool) -> str:
+def choose_launcher(device: str, ranks: Ranks, has_mpirun: bool) -> str:
     """Choose how to start a run.
+
+    MindSpore 2.10 refuses to start by a rank table on Ascend, and wants msrun; what msrun sets up is its dynamic
+    cluster, in which each machine may have another number of ranks.
 
     Args:
         device: "Ascend", "GPU" or "CPU".
         ranks: The ranks.
-        version: Major and minor version of MindSpore.
         has_mpirun: Whether Open MPI's mpirun is installed.
 
     Returns:
-        "single" for one process without a launcher, "table", "mpirun" or "msrun".
+        "single" for one process without a launcher, "mpirun" or "dynamic cluster".
     """
     if ranks.size == 1:
         return SINGLE
-    if device == "Ascend" and ranks.table and version <= _LAST_WITH_TABLE:
-        return TABLE
     if device == "GPU" and has_mpirun and len(ranks.devices) == ranks.size:
         return MPIRUN
-    return MSRUN
-
-
-def mindspore_version() -> tuple[int, int]:
-    """Return major and minor version of the installed MindSpore, without importing it.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
-    for package in _PACKAGES:
-        try:
-            found = re.match(r"(\d+)\.(\d+)", metadata.version(package))
-        except metadata.PackageNotFoundError:
-            continue
-        if found:
-            return int(found[1]), int(found[2])
-    raise ConfigError(f"{sys.executable} has no MindSpore: install it with {sys.executable} -m pip install mindspore")
+    return CLUSTER
 
 
 def build_commands(launch: Launch, control: Path, environment: Mapping[str, str]) -> list[Command]:
@@ -130,69 +111,80 @@ def build_commands(launch: Launch, control: Path, environment: Mapping[str, str]
 
     Args:
         launch: What is started.
-        control: Folder that the launcher and its ranks share, on this machine.
+        control: Folder that the ranks share, on this machine.
         environment: Environment variables of the launcher.
 
     Returns:
-        One command for each rank, or the one that starts them all.
+        One command for each rank and the scheduler where they meet, if it is this machine's, or the one that starts
+        them all.
     """
-    ranks = launch.ranks
     environment = {key: value for key, value in environment.items() if key not in _STALE}
     if launch.device == "GPU":
         environment |= cuda_variables(environment)
-    if launch.launcher in (SINGLE, TABLE):
-        return [
-            _rank_command(launch, rank, index, control, environment)
-            for rank, index in zip(ranks.names, ranks.devices, strict=True)
-        ]
-    # Both look python3 up in PATH; any will do, as the first program of a rank changes to the right one.
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
-    if launch.device == "Ascend":
-        environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, ranks.devices))
     if launch.launcher == MPIRUN:
-        entry = _entry(launch, control)
-        root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-        words = ["mpirun", "-n", str(ranks.size), *root, "python3", *entry]
-        return [Command(MPIRUN, words, environment, Path.cwd(), control / MPIRUN)]
-    return [Command(MSRUN, _msrun_words(launch, control), environment, control, control / MSRUN)]
-
-
-def _rank_command(launch: Launch, rank: str, index: int, control: Path, environment: Mapping[str, str]) -> Command:
-    """Return the command that starts one rank by itself."""
-    place = {"RANK_ID": rank, "DEVICE_ID": str(index)}
-    if launch.launcher == TABLE:
-        place |= {"RANK_SIZE": str(launch.ranks.size), "RANK_TABLE_FILE": launch.ranks.table}
-    words = [sys.executable, *_entry(launch, control)]
-    return Command(rank, words, {**environment, **place}, Path.cwd(), control / f"start-{rank}")
-
-
-def _msrun_words(launch: Launch, control: Path) -> list[str]:
-    """Return the call of msrun, which starts this machine's ranks and ends; it would kill them all at the first end."""
+        return [_mpirun_command(launch, control, environment)]
     ranks = launch.ranks
-    options = {
-        "worker_num": ranks.size,
-        "local_worker_num": len(ranks.devices),
-        "node_rank": ranks.node,
-        "master_addr": ranks.master_addr,
-        "master_port": ranks.master_port or _free_port(),
-        "log_dir": control / "logs",
-        "join": False,
-    }
-    words = [
-        launch.program.python,
-        "-m",
-        "mindspore.parallel.cluster.run",
-        *(f"--{key}={value}" for key, value in options.items()),
+    variables = {}
+    if launch.launcher == CLUSTER:
+        environment.setdefault("MS_TOPO_TIMEOUT", _JOIN_SECONDS)
+        variables = _meeting(ranks)
+    places = _places(ranks)
+    commands = [
+        _command(launch, name, place, control, {**environment, **variables, **_own(launch, name, place[0])})
+        for name, place in zip(ranks.names, places, strict=True)
     ]
-    return [*words, "python3", *_entry(launch, control)]
+    if launch.launcher == CLUSTER and ranks.node == 0:
+        own = {"MS_ROLE": "MS_SCHED", "RANK_ID": "0"}
+        place = (ranks.devices[0], ())
+        commands.insert(0, _command(launch, rank_entry.SCHEDULER, place, control, {**environment, **variables, **own}))
+    return commands
 
 
-def _entry(launch: Launch, control: Path) -> list[str]:
+def _meeting(ranks: Ranks) -> dict[str, str]:
+    """Return the variables of the dynamic cluster that all its processes share."""
+    return {
+        "MS_WORKER_NUM": str(ranks.size),
+        "MS_SCHED_HOST": ranks.master_addr,
+        "MS_SCHED_PORT": str(ranks.master_port or _free_port()),
+        "RANK_SIZE": str(ranks.size),
+    }
+
+
+def _own(launch: Launch, rank: str, device: int) -> dict[str, str]:
+    """Return the variables of one rank."""
+    own = {"RANK_ID": rank, "DEVICE_ID": str(device)}
+    return own | ({"MS_ROLE": "MS_WORKER", "MS_NODE_ID": rank} if launch.launcher == CLUSTER else {})
+
+
+def _places(ranks: Ranks) -> list[tuple[int, Sequence[int]]]:
+    """Return device and processors of each rank of this machine; no processors for all."""
+    return [(device, ranks.cores[index] if ranks.cores else ()) for index, device in enumerate(ranks.devices)]
+
+
+def _command(
+    launch: Launch, name: str, place: tuple[int, Sequence[int]], control: Path, environment: Mapping[str, str]
+) -> Command:
+    """Return the command that starts a rank, or the scheduler, by itself."""
+    words = [sys.executable, *_entry(launch, control, [place])]
+    return Command(name, words, environment, Path.cwd(), control / f"start-{name}")
+
+
+def _mpirun_command(launch: Launch, control: Path, environment: dict[str, str]) -> Command:
+    """Return the call of mpirun, which starts all ranks."""
+    # It looks python3 up in PATH; any will do, as the first program of a rank changes to the right one.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
+    root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    # By itself it would bind each of two ranks to one core, with all the threads that read images.
+    words = ["mpirun", "-n", str(launch.ranks.size), "--bind-to", "none", *root, "python3"]
+    words += _entry(launch, control, _places(launch.ranks))
+    return Command(MPIRUN, words, environment, Path.cwd(), control / MPIRUN)
+
+
+def _entry(launch: Launch, control: Path, places: Sequence[tuple[int, Sequence[int]]]) -> list[str]:
     """Return the first program of a rank with its arguments."""
     program = launch.program
     command = [program.python, str(program.script), *program.options]
-    place = [str(control), str(Path.cwd()), program.log, str(launch.ranks.node)]
-    return [rank_entry.__file__, *place, *command]
+    return [rank_entry.__file__, str(control), str(Path.cwd()), program.log, json.dumps(places), *command]
 
 
 def _free_port() -> int:

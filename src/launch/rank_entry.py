@@ -1,12 +1,13 @@
 """First program of each rank: finds out which rank it is, opens its log, and becomes the command of the user.
 
-Run as a file, by mpirun and msrun too, so it imports nothing of the project:
-rank_entry.py CONTROL_FOLDER WORK_FOLDER LOG_PATTERN NODE_RANK COMMAND...
+Run as a file, by mpirun too, so it imports nothing of the project:
+rank_entry.py CONTROL_FOLDER WORK_FOLDER LOG_PATTERN PLACES COMMAND...
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -17,10 +18,10 @@ LIFELINE = "launcher"  # a FIFO in the folder of the launcher, which holds it op
 
 
 def rank_name(environment: Mapping[str, str]) -> str:
-    """Return the number of this rank among all as text, or "scheduler" for msrun's own process.
+    """Return the number of this rank among all as text, or "scheduler" for where all ranks meet.
 
     Args:
-        environment: As msrun, Open MPI or the launcher itself has set it up.
+        environment: As Open MPI or the launcher itself has set it up.
     """
     if environment.get("MS_ROLE") == "MS_SCHED":
         return SCHEDULER
@@ -32,20 +33,19 @@ def log_name(pattern: str, rank: str) -> str:
     return pattern.replace("{rank}", f"_{rank}" if rank == SCHEDULER else rank)
 
 
-def main(control: str, folder: str, pattern: str, node_rank: str, *command: str) -> None:
-    """Register, open the log, and replace this program by the command.
+def main(control: str, folder: str, pattern: str, places: str, *command: str) -> None:
+    """Register, open the log, keep to the rank's processors, and replace this program by the command.
 
     Args:
         control: Folder of the launcher, where a file named for the rank receives the process's id.
         folder: Current folder of the command.
         pattern: Name of the log in it.
-        node_rank: Number of this machine.
+        places: Device and processors of each rank that this may be, as JSON; no processors for all. Open MPI tells
+            which one it is.
         command: Python, the script and its options; `{device}` in a word becomes the index of the rank's device.
     """
     rank = rank_name(os.environ)
-    device = os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK") or os.environ.get("DEVICE_ID", "0")
-    if rank == SCHEDULER and node_rank != "0":
-        return  # msrun starts one wherever the master's address is local, which may be on several nodes of one machine
+    device, processors = json.loads(places)[int(os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK", "0"))]
     register(control, rank)
     os.chdir(folder)
     log = os.open(log_name(pattern, rank), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -54,8 +54,11 @@ def main(control: str, folder: str, pattern: str, node_rank: str, *command: str)
     lifeline = os.open(os.path.join(control, LIFELINE), os.O_RDONLY | os.O_NONBLOCK)
     os.set_inheritable(lifeline, True)
     end_with(lifeline)
+    if processors:
+        os.sched_setaffinity(0, processors)
+    os.environ["DEVICE_ID"] = str(device)
     program, script, *options = command
-    words = [word.replace("{device}", device) if word.startswith("--device_id=") else word for word in options]
+    words = [word.replace("{device}", str(device)) if word.startswith("--device_id=") else word for word in options]
     os.execvp(program, [program, script, *words])
 
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from src.common.files import move_aside
-from src.launch.commands import MPIRUN, MSRUN
+from src.launch.commands import MPIRUN
 from src.launch.processes import describe_status
 from src.launch.supervisor import Failure
 from src.model_utils.config import ConfigError
@@ -94,7 +94,7 @@ def show_failure(failure: Failure, logs: Mapping[str, Path], control: Path, sile
         )
         return
     # What went wrong before the log was opened stands with the program that starts the ranks.
-    for path in [log, *sorted(control.glob("start-*")), control / MSRUN, control / MPIRUN]:
+    for path in [log, *sorted(control.glob("start-*")), control / MPIRUN]:
         if path and path.exists() and path.stat().st_size:
             print(end_of(path, 20), file=sys.stderr, flush=True)
             break

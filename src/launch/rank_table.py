@@ -88,21 +88,6 @@ def read_rank_table(path: str | os.PathLike[str]) -> RankTable:
         raise ConfigError(f"rank table {path}: it holds a number with too many digits") from error
 
 
-def check_same_counts(table: RankTable) -> None:
-    """Raise if the servers have different numbers of devices, from which msrun numbers the ranks.
-
-    Args:
-        table: The table.
-
-    Raises:
-        ConfigError: They have.
-    """
-    counts = {server.server_id: len(server.devices) for server in table.servers}
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise ConfigError(f"msrun needs as many devices on each server of the rank table, but {found}")
-
-
 def find_own_server(table: RankTable, environment: Mapping[str, str]) -> int:
     """Return which server of a table this machine is.
 

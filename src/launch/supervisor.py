@@ -15,7 +15,7 @@ from src.launch.rank_entry import LIFELINE, SCHEDULER
 
 _TICK = 0.1  # seconds between two looks at the processes
 _REPEAT = 1.0  # a signal within this time of the first is the same one: `timeout` and service managers send it twice
-_SCHEDULER_SECONDS = 10.0  # for msrun's scheduler to end after the ranks
+_SCHEDULER_SECONDS = 10.0  # for the scheduler to end after the ranks
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,9 @@ def loss_scale(config: Config) -> float:
     return config.loss_scale if is_float16(config) else 1.0
 
 
-def workers(config: Config, processes: int = 1) -> int:
-    """Return how many threads or processes read images.
-
-    Args:
-        config: With `num_parallel_workers`; 0 takes what this machine has.
-        processes: How many share the machine, each of which gets its part of it then.
-    """
-    return config.num_parallel_workers or max(available_workers() // processes, 1)
+def workers(config: Config) -> int:
+    """Return how many threads or processes read images: `num_parallel_workers`, 0 takes what this machine has."""
+    return config.num_parallel_workers or available_workers()
 
 
 def sinks_data(config: Config) -> bool:

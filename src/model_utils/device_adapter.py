@@ -60,16 +60,29 @@ def use_device(config: Config, has_own_convolutions: bool = False) -> None:
 
     if config.device_target == "CPU" and not has_own_convolutions:
         avoid_reference_convolutions()
+    device = own_device(config)
     try:
-        if config.device_target == "CPU" or (config.is_distributed and not config.device_id):
-            ms.set_device(config.device_target)  # MindSpore gives each process that msrun started its own
+        if config.device_target == "CPU" or device is None:
+            ms.set_device(config.device_target)
         else:
-            ms.set_device(config.device_target, config.device_id)
+            ms.set_device(config.device_target, device)
     except (RuntimeError, ValueError) as error:
         # The rest of MindSpore's message is a call stack.
         problem = str(error).partition("\n\n")[0]
-        raise ConfigError(f"cannot use {config.device_target} {config.device_id}: {problem}") from error
+        raise ConfigError(f"cannot use {config.device_target} {device or 0}: {problem}") from error
     ms.set_context(mode=ms.GRAPH_MODE)
+
+
+def own_device(config: Config) -> int | None:
+    """Return the index of the device of this process; None for a rank of which only MindSpore knows.
+
+    A launcher tells each rank its own by the variable DEVICE_ID, as msrun does; what a file or an option says to all
+    ranks alike cannot be meant for each of them.
+    """
+    if not config.is_distributed:
+        return config.device_id
+    told = os.environ.get("DEVICE_ID", "")
+    return int(told) if told.isdecimal() else config.device_id or None
 
 
 def avoid_reference_convolutions() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,6 +51,11 @@ def join_group(config: Config) -> Group:
     try:
         communication.init()
     except (RuntimeError, ValueError, TypeError) as error:
+        if "RANK_TABLE_FILE" in os.environ and "MS_ROLE" not in os.environ:
+            raise ConfigError(
+                "RANK_TABLE_FILE is set, but MindSpore does not start by a rank table any more: leave it to "
+                "bash scripts/run_distribute_train.sh RANK_TABLE_FILE DATA_PATH, which starts the ranks that it names"
+            ) from error
         raise ConfigError(
             "is_distributed is true, but this process was started alone: start one process a device, for example with "
             "bash scripts/run_msrun.sh CPU 2 DATA_PATH, or msrun --worker_num=2 --local_worker_num=2 --join=True ..."

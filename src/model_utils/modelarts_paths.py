@@ -13,7 +13,7 @@ from src.model_utils.config import Config, ConfigError
 from src.modelarts.given_files import find_file, find_unzipped
 
 _JOB_VARIABLES = ("JOB_ID", "MA_VJ_NAME")  # where ModelArts names the job: older and newer images
-CHECKPOINTS = ("checkpoint_path", "ckpt_file", "pretrained", "resume")
+CHECKPOINTS = ("checkpoint_path", "ckpt_file", "pretrained", "resume", "initial_checkpoint")
 _RESULTS = ("save_checkpoint_path", "eval_report", "file_name")
 
 

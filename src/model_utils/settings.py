@@ -40,6 +40,7 @@ class Settings:
 
     seed: int
     pretrained: str
+    initial_checkpoint: str
     freeze: str
     head_lr_scale: float
     resume: str

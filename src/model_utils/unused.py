@@ -16,6 +16,7 @@ _ELSEWHERE = {
     "eval.py": {
         "ckpt_file": "--checkpoint_path is evaluated",
         "pretrained": "--checkpoint_path is evaluated",
+        "initial_checkpoint": "--checkpoint_path is evaluated",
         "resume": "--checkpoint_path is evaluated",
         "onnx_path": "eval_onnx.py evaluates it",
     },
@@ -29,6 +30,7 @@ _ELSEWHERE = {
         "checkpoint_path": "--ckpt_file is exported",
         "onnx_path": "--ckpt_file is exported",
         "pretrained": "--ckpt_file is exported",
+        "initial_checkpoint": "--ckpt_file is exported",
         "resume": "--ckpt_file is exported",
         "class_map": "the file gets the class names of the checkpoint",
         "amp_level": "the file is float32, an ONNX file as --onnx_precision says",

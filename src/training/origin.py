@@ -13,6 +13,7 @@ from src.checkpoints.file import DamagedCheckpoint
 from src.checkpoints.folder import checkpoint_folder
 from src.checkpoints.record import recorded_checkpoints
 from src.checkpoints.weights import read_description
+from src.common.files import printable
 from src.data.record_set import data_set_classes
 from src.metadata.class_list import describe_difference
 from src.metadata.metadata import Metadata
@@ -20,6 +21,7 @@ from src.model_utils.beside import SETTINGS
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks
 from src.model_utils.weights_settings import check_training, say, settle
+from src.training.beginning import choose_beginning
 
 AUTO = "auto"
 
@@ -62,10 +64,13 @@ def settle_origin(config: Config, group: Group) -> tuple[Config, Origin | None]:
         ValueError: If the checkpoint or the folder of the images does not fit.
         OSError: If a file beside the checkpoint cannot be read.
     """
-    if not (config.resume or config.pretrained):
+    if not (config.resume or config.pretrained or config.initial_checkpoint):
         return config, None
-    origin = find_origin(config, checkpoint_folder(config), group)
     class_names = data_set_classes(config.train_data_dir)
+    config, note = choose_beginning(config, checkpoint_folder(config), class_names)
+    if note and group.rank == 0:
+        print(printable(note), flush=True)
+    origin = find_origin(config, checkpoint_folder(config), group)
     if not config.is_given("num_classes"):
         config = config.replace(num_classes=len(class_names))
     if origin is None:

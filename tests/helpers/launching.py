@@ -16,20 +16,18 @@ from pathlib import Path
 
 from tests.helpers.project import ROOT
 
-# Records how a door (or msrun, if that is replaced) was called and does what ACT says; is Python in all else.
+# Records how a door was called and does what ACT says, as the scheduler what SCHEDULER_ACT says; is Python in all else.
 PYTHON = """
 import json, os, sys, uuid
 words = sys.argv[1:]
-is_msrun = words[:2] == ["-m", "mindspore.parallel.cluster.run"]
-doors = ("train.py", "eval.py", "eval_onnx.py")
-if words and os.path.basename(words[0]) in doors or is_msrun and "FAKE_MSRUN" in os.environ:
-    record = {"words": words, "cwd": os.getcwd(), "environment": dict(os.environ)}
+if words and os.path.basename(words[0]) in ("train.py", "eval.py", "eval_onnx.py"):
+    processors = sorted(os.sched_getaffinity(0))
+    record = {"words": words, "cwd": os.getcwd(), "environment": dict(os.environ), "processors": processors}
     path = os.path.join(os.environ["RECORDS"], uuid.uuid4().hex)
     with open(path, "w") as file:
         json.dump(record, file)
     os.rename(path, path + ".json")
-    if not is_msrun:
-        exec(os.environ.get("ACT", ""))
+    exec(os.environ.get("SCHEDULER_ACT" if os.environ.get("MS_ROLE") == "MS_SCHED" else "ACT", ""))
 else:
     os.execv(sys.executable, [sys.executable, *words])
 """
@@ -84,13 +82,6 @@ class Bench:
         path.write_text(text)
         path.chmod(0o755)
 
-    def pretend_version(self, version: str) -> dict[str, str]:
-        """Return the environment in which MindSpore seems to be of a version."""
-        info = self.folder / "packages" / f"mindspore-{version}.dist-info"
-        info.mkdir(parents=True, exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mindspore\nVersion: {version}\n")
-        return {"PYTHONPATH": str(info.parent)}
-
     def write_table(self, *servers: Sequence[int], names: Sequence[str] = ("10.0.0.1", "10.0.0.2")) -> str:
         """Write a rank table with the device ids of each server; return its name."""
         rank, entries = 0, []
@@ -113,10 +104,17 @@ class Bench:
         own = {"PYTHON": str(self.folder / "python"), "RECORDS": str(self.folder / "records")}
         return {**os.environ, **own, "ACT": RANK_ACT + act}
 
-    def records(self) -> list[dict]:
-        """Return what the stand-in has recorded, in the order of ranks."""
+    def records(self, of_scheduler: bool = False) -> list[dict]:
+        """Return what the stand-in has recorded, in the order of ranks; of the scheduler if that is asked for."""
         found = [json.loads(path.read_text()) for path in (self.folder / "records").glob("*.json")]
-        return sorted(found, key=lambda record: record["environment"].get("RANK_ID", ""))
+        environments = [record["environment"] for record in found]
+        found = [
+            record
+            for record, environment in zip(found, environments, strict=True)
+            if (environment.get("MS_ROLE") == "MS_SCHED") == of_scheduler
+        ]
+        names = ("OMPI_COMM_WORLD_RANK", "RANK_ID")
+        return sorted(found, key=lambda each: next(each["environment"][n] for n in names if n in each["environment"]))
 
 
 def _answer_hangup() -> None:

@@ -24,6 +24,7 @@ from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
 from src.model_utils.local_adapter import Group, copy_from_first, join_group, sum_over_ranks
+from src.model_utils.shared_processors import share_threads
 from src.training.model import build_augmentation, build_model, build_optimizer, build_schedule
 from src.training.step import follow
 from src.Xception import Xception, xception
@@ -155,6 +156,9 @@ def main(folder: str, out: str) -> None:
     use_device(config)
     group = join_group(config)
     found = {name: sum_over_ranks(values, group) for name, values in values_of(group.rank).items()}
+    found["threads"] = np.array(share_threads(config, group).num_parallel_workers)
+    given = configuration("--is_distributed=True", "--num_parallel_workers=1")
+    found["given threads"] = np.array(share_threads(given, group).num_parallel_workers)
     parameter = ms.Parameter(Tensor(np.full((2, 3), group.rank + 7.5, np.float32)), name="p")
     copy_from_first([parameter], group)
     found["copied"] = parameter.asnumpy()

@@ -29,11 +29,10 @@ def save(number, frame):
     os._exit(128 + number)
 signal.signal(signal.SIGTERM, save)
 open(f"ready {rank}", "w").close()
-while not is_scheduler: time.sleep(0.1)
+while True: time.sleep(0.1)
 """
 STARTS = {
-    "table": ["--device_target=Ascend", "--rank_table=my table.json"],
-    "msrun": ["--device_target=CPU", "--device_num=2", "--msrun"],
+    "dynamic cluster": ["--device_target=Ascend", "--rank_table=my table.json"],
     "mpirun": ["--device_target=GPU", "--device_num=2"],
 }
 
@@ -41,8 +40,6 @@ STARTS = {
 def start(bench: Bench, launcher: str, act: str, seconds: int) -> Launch:
     """Start two ranks that are given some time to end once the launcher is killed."""
     variables = {"PATH": f"{bench.folder}{os.pathsep}{os.environ['PATH']}"}
-    if launcher == "table":
-        variables |= bench.pretend_version("2.7.0")
     bench.write_program("mpirun", MPIRUN)
     program = [sys.executable, str(ROOT / "scripts" / "launch.py"), f"--python={bench.folder}/python"]
     words = [*program, "--door=train.py", "--log=log{rank}.txt", f"--save_seconds={seconds}", *STARTS[launcher]]
@@ -71,7 +68,7 @@ def test_ranks_that_do_not_listen_end_with_a_killed_launcher(bench, launcher, vi
         assert (launch.process.returncode, errors) == (137, end)
 
 
-@pytest.mark.parametrize("launcher", ["table", "mpirun"])
+@pytest.mark.parametrize("launcher", ["dynamic cluster", "mpirun"])
 @pytest.mark.parametrize("victim", ["first", "second"])
 def test_ranks_save_when_the_launcher_is_killed(bench, launcher, victim):
     launch = start(bench, launcher, SAVES, seconds=60)
@@ -93,7 +90,7 @@ def test_ranks_save_when_both_processes_of_the_launcher_are_killed_at_once(bench
 
 def test_ranks_save_when_the_terminal_of_the_launcher_is_closed(bench):
     ours, theirs = pty.openpty()
-    environment = bench.environment(SAVES) | bench.pretend_version("2.7.0")
+    environment = bench.environment(SAVES)
     words = ["setsid", "--ctty", "bash", ROOT / "scripts" / "run_distribute_train.sh", "my table.json", "some data"]
     process = subprocess.Popen(words, cwd=bench.work, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -104,7 +101,7 @@ def test_ranks_save_when_the_terminal_of_the_launcher_is_closed(bench):
 
 
 def test_an_output_that_nobody_reads_does_not_keep_ranks_from_saving(bench):
-    environment = bench.environment(SAVES) | bench.pretend_version("2.7.0")
+    environment = bench.environment(SAVES)
     words = ["bash", ROOT / "scripts" / "run_distribute_train.sh", "my table.json", "some data"]
     process = subprocess.Popen(
         words, cwd=bench.work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -23,7 +23,7 @@ def save(number, frame):
     os._exit(128 + number)
 signal.signal(signal.SIGTERM, save), signal.signal(signal.SIGINT, save)
 open(f"ready {rank}", "w").close()
-while not is_scheduler: time.sleep(0.1)
+while True: time.sleep(0.1)
 """
 STUBBORN = """
 import signal, time
@@ -40,9 +40,8 @@ def are_ready(bench: Bench, count: int = 2):
 
 
 def by_table(bench: Bench, *words: str, act: str, **variables: str):
-    """Start two ranks by a rank table: the quickest way."""
-    environment = bench.pretend_version("2.7.0") | variables
-    return bench.launch("run_distribute_train.sh", "my table.json", "some data", *words, act=act, **environment)
+    """Start two ranks by a rank table."""
+    return bench.launch("run_distribute_train.sh", "my table.json", "some data", *words, act=act, **variables)
 
 
 # Logs
@@ -77,7 +76,7 @@ def test_a_terminal_shows_the_log_of_the_first_rank_while_it_grows(bench):
     act = "import time; print(f'hello from {rank}', flush=True); open(f'ready {rank}', 'w'); time.sleep(300)"
     process = subprocess.Popen(
         ["bash", ROOT / "scripts" / "run_distribute_train.sh", "my table.json", "some data"],
-        cwd=bench.work, env=bench.environment(act) | bench.pretend_version("2.7.0"), stdout=theirs,
+        cwd=bench.work, env=bench.environment(act), stdout=theirs,
     )  # fmt: skip
     os.close(theirs)
     seen = b""
@@ -103,18 +102,9 @@ def test_a_signal_reaches_every_rank_and_none_is_killed_while_it_saves(bench, nu
     assert sorted(path.name for path in bench.work.glob("saved *")) == ["saved 0", "saved 1"]
 
 
-def test_ranks_of_msrun_save_too_when_one_has_ended_before(bench):
+def test_a_signal_while_the_ranks_start_ends_them(bench):
     launch = bench.launch("run_msrun.sh", "CPU", "2", "some data", act=SAVES)
-    wait_until(are_ready(bench), launch)
-    launch.process.terminate()
-    status, _, errors = launch.wait()
-    assert (status, errors) == (143, "ended after SIGTERM\n")
-    assert sorted(path.name for path in bench.work.glob("saved *")) == ["saved 0", "saved 1"]
-
-
-def test_a_signal_while_msrun_starts_ends_it(bench):
-    launch = bench.launch("run_msrun.sh", "CPU", "2", "some data", act=SAVES)
-    wait_until(lambda: b"cluster.run" in b"".join(read_command(pid) for pid in launch.processes()), launch)
+    wait_until(lambda: b"rank_entry" in b"".join(read_command(pid) for pid in launch.processes()), launch)
     launch.process.terminate()
     assert launch.wait()[0] == 143
 
@@ -162,7 +152,7 @@ def test_a_rank_that_fails_stops_the_others_and_its_log_is_shown(bench):
 
 def test_a_rank_that_does_not_stop_after_anothers_failure_is_killed(bench):
     act = f"if rank == '1':\n{WAITS}    os.kill(os.getpid(), 9)\n{STUBBORN}"
-    environment = bench.environment(act) | bench.pretend_version("2.7.0")
+    environment = bench.environment(act)
     words = ["--door=train.py", "--device_target=Ascend", "--rank_table=my table.json", "--log=log{rank}.txt"]
     program = [sys.executable, str(ROOT / "scripts" / "launch.py"), f"--python={bench.folder}/python"]
     launch = Launch([*program, *words, "--stop_seconds=1"], bench.work, environment)
@@ -208,29 +198,33 @@ def test_ranks_end_with_a_killed_launcher(bench):
     assert len(list(bench.work.glob("saved *"))) == 2
 
 
-def test_two_runs_at_once_meet_at_ports_of_their_own(tmp_path):
-    act = """
+MEETS = """
 import socket, time
-if is_scheduler:
-    with socket.socket() as port:
-        port.bind(("127.0.0.1", int(os.environ["MS_SCHED_PORT"])))
-        port.listen()
-        for _ in range(2): port.accept()
+for _ in range(100):
+    time.sleep(0.1)
+    try:
+        socket.create_connection(("127.0.0.1", int(os.environ["MS_SCHED_PORT"])))
+    except ConnectionRefusedError:
+        continue
+    break
 else:
-    for _ in range(100):
-        time.sleep(0.1)
-        try:
-            socket.create_connection(("127.0.0.1", int(os.environ["MS_SCHED_PORT"])))
-        except ConnectionRefusedError:
-            continue
-        break
-    else:
-        sys.exit("nobody there")
-    open(f"ready {rank}", "w").close()
-    while len([name for name in os.listdir("..") if os.path.exists(f"../{name}/both")]) < 1: time.sleep(0.1)
+    sys.exit("nobody there")
+open(f"ready {rank}", "w").close()
+while not os.path.exists("both"): time.sleep(0.1)
 """
+LISTENS = """
+import socket
+with socket.socket() as port:
+    port.bind(("127.0.0.1", int(os.environ["MS_SCHED_PORT"])))
+    port.listen()
+    for _ in range(2): port.accept()
+"""
+
+
+def test_two_runs_at_once_meet_at_ports_of_their_own(tmp_path):
     benches = [Bench.make(tmp_path / name) for name in ("one", "two")]
-    launches = [bench.launch("run_msrun.sh", "CPU", "2", "some data", act=act) for bench in benches]
+    words = ("run_msrun.sh", "CPU", "2", "some data")
+    launches = [bench.launch(*words, act=MEETS, SCHEDULER_ACT=LISTENS) for bench in benches]
     for bench, launch in zip(benches, launches, strict=True):
         wait_until(are_ready(bench), launch)
     for bench in benches:
@@ -239,3 +233,11 @@ else:
     ports = [{record["environment"]["MS_SCHED_PORT"] for record in bench.records()} for bench in benches]
     assert [len(found) for found in ports] == [1, 1]
     assert ports[0] != ports[1]
+
+
+def test_a_scheduler_that_fails_ends_the_run_and_is_named(bench):
+    failing = "sys.exit('the port is taken')"
+    status, _, errors = by_table(bench, act=SAVES, SCHEDULER_ACT=failing).wait()
+    log = bench.work / "train_parallel_scheduler" / "log.txt"
+    end = f"the port is taken\nerror: scheduler ended with status 1: above is the end of {log}\n"
+    assert (status, errors) == (1, end)

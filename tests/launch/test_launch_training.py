@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -57,12 +58,16 @@ def test_the_kill_of_one_rank_ends_the_run_and_every_process(killed):
 
 @pytest.fixture(scope="module")
 def resumed(killed, few_digits) -> tuple[Path, tuple[int, str, str]]:
-    """The training that goes on from the last checkpoint of the killed one for an epoch."""
+    """The training that goes on from the last checkpoint of the killed one for an epoch, with a rank table."""
     folder = killed[0]
     last = numbered_checkpoints(folder / "cpu-ckpt" / "model_0")[-1]
     epoch = int(re.search(r"-(\d+)_", last.name)[1])
-    words = ["--resume", last.relative_to(folder), f"--epoch_size={epoch + 1}"]
-    return folder, launch(folder, "run_msrun.sh", "CPU", "2", few_digits / "train", *SMALL, *words).wait()
+    words = ["--resume", last.relative_to(folder), f"--epoch_size={epoch + 1}", "--device_target=CPU"]
+    devices = [{"device_id": str(rank), "device_ip": "", "rank_id": str(rank)} for rank in range(2)]
+    table = {"version": "1.0", "server_count": "1", "server_list": [{"server_id": "here", "device": devices}]}
+    (folder / "table.json").write_text(json.dumps(table))
+    running = launch(folder, "run_distribute_train.sh", "table.json", few_digits / "train", *SMALL, *words)
+    return folder, running.wait()
 
 
 def test_a_run_with_a_killed_rank_goes_on_from_its_last_checkpoint(resumed):

@@ -8,25 +8,18 @@ from src.launch.commands import Ranks, choose_launcher
 
 
 @pytest.mark.parametrize(
-    ("device", "size", "table", "version", "has_mpirun", "launcher"),
+    ("device", "size", "has_mpirun", "launcher"),
     [
-        ("Ascend", 1, "t", (2, 7), True, "single"),
-        ("Ascend", 8, "t", (2, 7), True, "table"),
-        ("Ascend", 8, "t", (1, 9), True, "table"),
-        ("Ascend", 8, "t", (2, 8), True, "msrun"),
-        ("Ascend", 8, "t", (2, 10), False, "msrun"),
-        ("Ascend", 8, "", (2, 7), True, "msrun"),
-        ("GPU", 8, "", (2, 10), True, "mpirun"),
-        ("GPU", 8, "", (2, 10), False, "msrun"),
-        ("CPU", 2, "t", (2, 7), True, "msrun"),
+        ("Ascend", 1, True, "single"),
+        ("Ascend", 8, True, "dynamic cluster"),
+        ("GPU", 8, True, "mpirun"),
+        ("GPU", 8, False, "dynamic cluster"),
+        ("CPU", 2, True, "dynamic cluster"),
     ],
 )
-def test_the_launcher_depends_on_device_version_and_what_is_installed(
-    device, size, table, version, has_mpirun, *, launcher
-):
-    ranks = Ranks(size, tuple(range(size)), table=table)
-    assert choose_launcher(device, ranks, version, has_mpirun) == launcher
+def test_the_launcher_depends_on_the_device_and_what_is_installed(device, size, has_mpirun, launcher):
+    assert choose_launcher(device, Ranks(size, tuple(range(size))), has_mpirun) == launcher
 
 
-def test_gpus_of_several_machines_start_by_msrun():
-    assert choose_launcher("GPU", Ranks(8, (0, 1, 2, 3)), (2, 10), True) == "msrun"
+def test_gpus_of_several_machines_meet_in_the_dynamic_cluster():
+    assert choose_launcher("GPU", Ranks(8, (0, 1, 2, 3)), True) == "dynamic cluster"

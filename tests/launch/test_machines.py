@@ -104,7 +104,7 @@ def test_a_cut_cable_ends_both_machines_with_one_line_that_names_the_other(tmp_p
             folder.mkdir()
             words = [
                 *net.on(number), sys.executable, str(ROOT / "scripts/launch.py"), f"--python={sys.executable}",
-                f"--door={ROOT / 'tests/helpers/add_for_ever.py'}", "--device_target=CPU", "--msrun",
+                f"--door={ROOT / 'tests/helpers/add_for_ever.py'}", "--device_target=CPU",
                 "--node_num=2", f"--node_rank={number}", "--master_addr=10.77.0.1", "--log=log{rank}.txt",
             ]  # fmt: skip
             launches.append(Launch(words, folder, {**os.environ, **SOON}))

@@ -9,6 +9,7 @@ import sys
 
 import mindspore as ms
 import pytest
+from mindspore import communication
 
 from src.model_utils import device_adapter
 from src.model_utils.config import DEFAULT_FILE, ConfigError, parse_config
@@ -108,23 +109,40 @@ def test_a_device_that_refuses_is_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "arguments"),
+    ("words", "told", "arguments"),
     [
-        ([], ("GPU", 0)),
-        (["--device_id=3"], ("GPU", 3)),
-        (["--is_distributed=True"], ("GPU",)),
-        (["--is_distributed=True", "--device_id=3"], ("GPU", 3)),
+        ([], None, ("GPU", 0)),
+        (["--device_id=3"], None, ("GPU", 3)),
+        (["--is_distributed=True"], None, ("GPU",)),  # MindSpore numbers the ranks of a machine
+        (["--is_distributed=True", "--device_id=3"], None, ("GPU", 3)),
+        (["--is_distributed=True"], "0", ("GPU", 0)),
+        (["--is_distributed=True"], "5", ("GPU", 5)),
+        (["--is_distributed=True", "--device_id=3"], "5", ("GPU", 5)),  # of a file that all ranks read
     ],
 )
-def test_a_process_of_a_launcher_takes_the_device_that_it_is_given(monkeypatch, words, arguments):
+def test_a_process_of_a_launcher_takes_the_device_that_it_is_given(monkeypatch, words, told, arguments):
     found = []
     monkeypatch.setattr(ms, "set_device", lambda *arguments: found.append(arguments))
+    monkeypatch.delenv("DEVICE_ID", raising=False)
+    if told is not None:
+        monkeypatch.setenv("DEVICE_ID", told)
     use_device(parse_config(words, lambda _: "GPU"))
     assert found == [arguments]
 
 
 def test_a_run_that_is_not_distributed_is_a_group_of_one():
     assert join_group(parse_config([], lambda _: "CPU")) == Group(0, 1)
+
+
+def test_a_start_by_a_rank_table_alone_names_the_script_that_takes_it(monkeypatch):
+    def refuse():
+        raise RuntimeError("MindSpore does not support ranktable startup, please use msrun to start it.")
+
+    monkeypatch.setattr(communication, "init", refuse)
+    monkeypatch.setenv("RANK_TABLE_FILE", "table.json")
+    monkeypatch.delenv("MS_ROLE", raising=False)
+    with pytest.raises(ConfigError, match=r"^RANK_TABLE_FILE is set, but .*run_distribute_train\.sh"):
+        join_group(parse_config(["--is_distributed=True"], lambda _: "Ascend"))
 
 
 def test_a_distributed_run_without_a_launcher_says_how_to_start_it():

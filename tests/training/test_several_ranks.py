@@ -15,8 +15,11 @@ import pytest
 from mindspore import nn
 
 from src.checkpoints.weights import read_metadata
+from src.common.workers import available_workers
 from src.model_utils.local_adapter import Group
 from src.training.model import build_loss, build_optimizer, build_schedule
+from tests.helpers.launching import Launch
+from tests.helpers.project import ROOT
 from tests.helpers.ranks import msrun, run_ranks
 from tests.helpers.training_run import losses, options, run
 from tests.helpers.two_ranks import (
@@ -50,6 +53,12 @@ def test_sums_over_ranks_are_exact_and_the_same_everywhere(both):
         for found in both:
             assert found[name].dtype == expected.dtype
             assert np.array_equal(found[name], expected)
+
+
+def test_the_ranks_of_a_machine_divide_its_processors_among_the_threads_that_read_images(both):
+    available = available_workers()
+    assert [int(found["threads"]) for found in both] == [max(available // 2, 1)] * 2
+    assert [int(found["given threads"]) for found in both] == [1] * 2
 
 
 def test_a_copied_parameter_has_the_value_of_the_first_rank(both):
@@ -141,17 +150,23 @@ def test_with_all_options_two_ranks_clip_the_mean_of_all_gradients_and_average_t
     assert np.abs(network.fc.bias.asnumpy() - before["fc.bias"]).max() > 1e-5
 
 
-def test_the_evaluation_command_on_two_ranks_prints_the_result_of_one(trained, few_digits, tmp_path):
-    words = options(few_digits, tmp_path, "--batch_size=8", f"--checkpoint_path={trained[0]}/Xception-rank0-2_5.ckpt")
-    logs = run_ranks("eval.py", [*words, "--is_distributed=True", f"--eval_report={tmp_path / 'two'}"], tmp_path)
+def test_the_evaluation_script_on_two_devices_reports_what_one_process_does(trained, few_digits, tmp_path):
+    checkpoint = trained[0] / "Xception-rank0-2_5.ckpt"
+    words = options(few_digits, tmp_path, "--batch_size=8", f"--checkpoint_path={checkpoint}")
+    script = ["bash", str(ROOT / "scripts" / "run_eval.sh"), "0", str(few_digits / "val"), str(checkpoint)]
+    launch = Launch([*script, *words, f"--eval_report={tmp_path / 'two'}"], tmp_path, {**os.environ, "DEVICE_NUM": "2"})
+    assert launch.wait()[::2] == (0, "")
+    logs = [(tmp_path / f"eval_parallel{rank}" / "eval.log").read_text() for rank in range(2)]
     alone = run("eval.py", [*words, f"--eval_report={tmp_path / 'one'}"], tmp_path)
     figures = [re.search(r"result: .*'Loss': (\S+), (.*)", text).groups() for text in (logs[0], alone.stdout)]
     assert figures[0][1] == figures[1][1]
     assert float(figures[0][0]) == pytest.approx(float(figures[1][0]), rel=1e-5)
     assert "evaluated 37 images, each once" in logs[0]
     assert "result:" not in logs[1]
-    tables = [(tmp_path / name / "per_class.csv").read_bytes() for name in ("one", "two")]
-    assert tables[0] == tables[1]
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == names
+    for name in ("per_class.csv", "confusion_matrix.csv", "confused.csv", "mistakes.csv"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
 
 
 def rank_processes(log: Path) -> list[int]:
