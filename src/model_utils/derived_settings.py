@@ -1,4 +1,4 @@
-"""Settings that follow from others: precision, label smoothing, loss scale, threads, data sinking."""
+"""Settings that follow from others: precision, label smoothing, loss scale, learning rates, threads, data sinking."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from src.model_utils.config import Config
 
 if TYPE_CHECKING:
     from mindspore import nn
+
+IMAGES_OF_RECIPE = 1024  # images a step that its learning rates are for: 128 on each of 8 devices
 
 
 def amp_level(config: Config) -> str:
@@ -45,8 +47,23 @@ def label_smoothing(config: Config) -> float:
 
 
 def loss_scale(config: Config) -> float:
-    """Return the factor on the loss that keeps small float16 gradients from vanishing, else 1."""
-    return config.loss_scale if is_float16(config) else 1.0
+    """Return the fixed factor on the loss that keeps small float16 gradients from vanishing, else 1."""
+    return config.loss_scale if is_float16(config) and not scales_dynamically(config) else 1.0
+
+
+def scales_dynamically(config: Config) -> bool:
+    """Tell whether the factor on the loss follows the gradients: in half precision, where that is asked for."""
+    return config.loss_scale_mode == "dynamic" and amp_level(config) != "O0"
+
+
+def rate_scale(config: Config, ranks: int) -> float:
+    """Return the factor on all learning rates: with `scale_lr` that of the images of a step (Goyal et al. 2017)."""
+    return images_per_step(config, ranks) / IMAGES_OF_RECIPE if config.scale_lr else 1.0
+
+
+def images_per_step(config: Config, ranks: int) -> int:
+    """Return how many images all devices together take for a step of the optimizer."""
+    return config.batch_size * config.gradient_accumulation * ranks
 
 
 def workers(config: Config) -> int:

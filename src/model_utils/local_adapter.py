@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,17 +108,20 @@ def gather_from_ranks(values: np.ndarray, group: Group) -> np.ndarray:
     return sum_over_ranks(rows.view(np.int64), group).view(values.dtype)
 
 
-def copy_from_first(parameters: Iterable[Parameter], group: Group) -> None:
-    """Give parameters the values that they have on the first rank; all ranks call this at the same point.
+def average_over_ranks(parameters: Sequence[Parameter], group: Group) -> None:
+    """Give parameters the mean of their values on all ranks, by one reduction; all ranks call this at the same point.
 
     Args:
         parameters: Float32 parameters, in the same order on every rank.
         group: The processes.
     """
-    if group.size == 1:
+    if group.size == 1 or not parameters:
         return
     from mindspore import Tensor, ops
 
-    for parameter in parameters:
-        value = parameter.asnumpy() if group.rank == 0 else np.zeros(parameter.shape, np.float32)
-        ops.assign(parameter, ops.AllReduce()(Tensor(value)))  # a graph with a loop in it never learns of set_data
+    values = np.concatenate([parameter.asnumpy().ravel() for parameter in parameters])
+    means = ops.AllReduce()(Tensor(values)).asnumpy() / np.float32(group.size)
+    ends = np.cumsum([parameter.size for parameter in parameters])
+    for parameter, mean in zip(parameters, np.split(means, ends[:-1]), strict=True):
+        # A graph with a loop in it never learns of set_data.
+        ops.assign(parameter, Tensor(mean.reshape(parameter.shape)))

@@ -11,6 +11,8 @@ class Settings:
     is_distributed: bool
     amp_level: str
     is_fp32: bool
+    loss_scale_mode: str
+    sync_bn: bool
     dataset_sink_mode: bool
     compile_cache: str
     cpu_operators: str
@@ -33,6 +35,7 @@ class Settings:
     cutmix: float
     random_erasing: float
 
+    optimizer: str
     gradient_accumulation: int
     clip_grad_norm: float
     ema_decay: float
@@ -43,6 +46,8 @@ class Settings:
     initial_checkpoint: str
     freeze: str
     head_lr_scale: float
+    layer_decay: float
+    scale_lr: bool
     resume: str
     eval_while_train: bool
     log_steps: int

@@ -13,17 +13,27 @@ from src.checkpoints.position import Position
 from src.data.usable_images import UsableImages
 from src.metadata.metadata import Metadata, Provenance
 from src.model_utils.config import Config, ConfigError
-from src.model_utils.derived_settings import amp_level, label_smoothing, loss_scale, sinks_data, workers
+from src.model_utils.derived_settings import (
+    amp_level,
+    label_smoothing,
+    loss_scale,
+    rate_scale,
+    scales_dynamically,
+    sinks_data,
+    workers,
+)
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
+from src.training.options import WITH_MOMENTUM
 from src.training.origin import Origin
 from src.training.resume import Start
-from src.training.schedule_change import schedule_change
+from src.training.schedule_change import LR_SCALE, schedule_change
 
 _SETTINGS = (
     "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "warmup_epochs", "lr_decay_mode",
-    "lr_init", "lr_max", "lr_end", "momentum", "weight_decay", "weight_decay_filter", "clip_grad_norm", "ema_decay",
-    "freeze", "head_lr_scale", "crop_min_area", "flip_probability", "rand_augment", "mixup", "cutmix", "random_erasing",
+    "lr_init", "lr_max", "lr_end", "optimizer", "momentum", "weight_decay", "weight_decay_filter", "clip_grad_norm",
+    "ema_decay", "freeze", "head_lr_scale", "layer_decay", "crop_min_area", "flip_probability", "rand_augment", "mixup",
+    "cutmix", "random_erasing",
 )  # fmt: skip
 _BEGINNING = ("pretrained", "resume", "finish_epoch")  # where a training began, which stays so when it goes on
 _CHANGES = "changes"
@@ -58,7 +68,7 @@ def describe_run(
     if not (origin and goes_on and start.checkpoint):
         return metadata
     metadata, note = go_on(origin, metadata, start.position)
-    say(filter(None, [note, schedule_change(config, origin, start.position)]))
+    say(filter(None, [note, schedule_change(config, group.size, origin, start.position)]))
     return metadata
 
 
@@ -130,12 +140,17 @@ def _recipe(config: Config, ranks: int, has_library: bool) -> dict[str, bool | i
         "lr_decay_mode": "linear" if config.lr_decay_mode == "liner" else config.lr_decay_mode,
         "rand_augment_layers": config.rand_augment_layers if config.rand_augment else 0,
         "label_smooth_factor": label_smoothing(config),
-        "loss_scale": loss_scale(config),
+        "loss_scale_mode": "dynamic" if scales_dynamically(config) else "fixed",
+        "loss_scale": config.loss_scale if scales_dynamically(config) else loss_scale(config),
+        "sync_bn": config.sync_bn and ranks > 1,
+        LR_SCALE: rate_scale(config, ranks),
         "dataset_sink_mode": sinks_data(config),
         "num_parallel_workers": workers(config),
         "cpu_operators": has_library,
         "ranks": ranks,
     }
+    if config.optimizer not in WITH_MOMENTUM:
+        del recipe["momentum"]
     beginning = {"pretrained": config.pretrained, "resume": config.resume if config.resume != "auto" else ""}
     recipe |= {name: Path(path).name for name, path in beginning.items() if path}
     return recipe | ({"finish_epoch": config.finish_epoch} if config.finish_epoch else {})

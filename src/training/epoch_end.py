@@ -10,6 +10,7 @@ import mindspore as ms
 from src.checkpoints.keeper import CheckpointKeeper
 from src.checkpoints.position import Position
 from src.evaluation.counting import Result
+from src.training.batch_norm import RankStatistics
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog, Row, write_curves
 from src.training.plan import TrainingPlan
@@ -61,12 +62,13 @@ class Validation:
 
 
 class EpochEnd(ms.train.Callback):
-    """After each epoch: saves checkpoints, validates, and writes metrics and curves.
+    """After each epoch: averages statistics over the ranks, saves, validates, and writes metrics and curves.
 
     Args:
         plan: The steps of the training.
         log: The training log, which stands before this in the list of callbacks.
         stop: Ends training on a signal; stands before this too.
+        statistics: Those of batch norm on each rank.
         validation: What validates; None does without.
         metrics: The metrics file, beside which the curves are drawn; None on all ranks but the first.
         keeper: Saves the checkpoints; None saves none.
@@ -77,6 +79,7 @@ class EpochEnd(ms.train.Callback):
         plan: TrainingPlan,
         log: TrainingLog,
         stop: StopOnSignal,
+        statistics: RankStatistics,
         *,
         validation: Validation | None,
         metrics: MetricsLog | None,
@@ -86,6 +89,7 @@ class EpochEnd(ms.train.Callback):
         self._plan = plan
         self._log = log
         self._stop = stop
+        self._statistics = statistics
         self._validation = validation
         self._metrics = metrics
         self._keeper = keeper
@@ -93,6 +97,7 @@ class EpochEnd(ms.train.Callback):
     def on_train_epoch_end(self, run_context: ms.train.RunContext) -> None:
         position = self._plan.finished(run_context)
         row = self._log.last_row
+        self._statistics.average()
         # The row is there whenever the checkpoint is, and both before a validation, which may fail or be stopped.
         try:
             if self._metrics:

@@ -12,6 +12,7 @@ import numpy as np
 
 from src.checkpoints.position import Position
 from src.common.progress import Progress, format_duration
+from src.training.loss_scale import SMALLEST, DynamicLossScale
 from src.training.metrics import MetricsLog, Row
 from src.training.plan import TrainingPlan
 
@@ -27,6 +28,7 @@ class TrainingLog(ms.train.Callback):
         progress: Counts images.
         metrics: Receives every loss line but an epoch's last, which waits for the validation; None writes nothing.
         num_classes: Number of classes, from which the loss of a network that has learned nothing follows.
+        scaling: The loss scale that steps are skipped for; None for a fixed one.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class TrainingLog(ms.train.Callback):
         progress: Progress,
         metrics: MetricsLog | None,
         num_classes: int,
+        *,
+        scaling: DynamicLossScale | None = None,
     ):
         super().__init__()
         self._plan = plan
@@ -43,6 +47,10 @@ class TrainingLog(ms.train.Callback):
         self._progress = progress
         self._metrics = metrics
         self._chance_loss = math.log(num_classes)
+        self._scaling = scaling
+        self._skipped = (
+            int(scaling.skipped.asnumpy()) if scaling else 0
+        )  # steps up to the last entry, with those before a resume
         self._is_at_chance = True  # every loss of the epoch so far
         self._epoch_start = self._entry_start = time.monotonic()
         self._counted = self._entry_step = 0  # steps of the epoch that the progress, the last entry include
@@ -106,8 +114,8 @@ class TrainingLog(ms.train.Callback):
     def _log(self, position: Position, outputs: Any) -> None:
         loss = (outputs[0] if isinstance(outputs, tuple) else outputs).asnumpy().reshape(-1)[0]
         now = time.monotonic()
-        images = (position.step - self._entry_step) * self._plan.images_per_step
-        rate = images / max(now - self._entry_start, 1e-9)
+        steps = position.step - self._entry_step
+        rate = steps * self._plan.images_per_step / max(now - self._entry_start, 1e-9)
         self._entry_start, self._entry_step = now, position.step
         lr = float(self._plan.schedule[position.global_step - 1])
         self.last_row = Row(position.epoch + 1, position.global_step, lr, float(loss), rate)
@@ -118,4 +126,23 @@ class TrainingLog(ms.train.Callback):
             raise ValueError(
                 f"the loss is {loss} at epoch {position.epoch + 1}, step {position.step}, learning rate {lr:g}: "
                 f"training has diverged; the last checkpoint is kept; try a lower --lr_max or a longer warm-up"
+            )
+        if self._scaling is not None:
+            self._log_skipped(self._scaling, steps)
+
+    def _log_skipped(self, scaling: DynamicLossScale, steps: int) -> None:
+        """Tell how many of the last steps overflowed; raise a ValueError if that is all of them, for another reason."""
+        before, self._skipped = self._skipped, int(scaling.skipped.asnumpy())
+        skipped, value = self._skipped - before, float(scaling.value.asnumpy())
+        if not skipped:
+            return
+        print(
+            f"loss scale {value:g}: {skipped} of the last {steps} steps overflowed and had no effect on the weights, "
+            f"{self._skipped} in all",
+            flush=True,
+        )
+        if skipped == steps and value <= SMALLEST:
+            raise ValueError(
+                f"the gradients of all {steps} last steps are NaN or infinite, and the loss scale is {value:g} by now: "
+                "training has diverged; the last checkpoint is kept; try a lower --lr_max or a longer warm-up"
             )

@@ -15,15 +15,20 @@ from src.data.normalization import WithNormalization
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import amp_level, is_bfloat16, is_float16, label_smoothing, loss_scale
+from src.model_utils.derived_settings import (
+    amp_level,
+    is_bfloat16,
+    is_float16,
+    label_smoothing,
+    loss_scale,
+    scales_dynamically,
+)
 from src.training.dropout import ReplayableDropout
-from src.training.fine_tuning import is_head
-from src.training.optimizer import Momentum
+from src.training.loss_scale import DynamicLossScale
+from src.training.optimizer import CpuLamb, CpuNesterov, Momentum
+from src.training.parameter_groups import parameter_groups
 from src.training.step import TrainingStep, WeightAverage, follow
 from src.Xception import Xception, xception
-
-# What has no weight decay, by the ends of names; MindSpore's optimizer keeps to the first rule by itself.
-_EXEMPT_FROM_DECAY = {"auto": (".gamma", ".beta"), "norm_and_bias": (".gamma", ".beta", ".bias"), "disable": ()}
 
 
 def build_loss(config: Config, sparse: bool = True) -> CrossEntropySmooth:
@@ -43,12 +48,12 @@ def build_augmentation(config: Config) -> Augmentation:
     )
 
 
-def build_schedule(config: Config, steps_per_epoch: int) -> np.ndarray:
-    """Return the learning rate of every step, float32 (epoch_size * steps_per_epoch,)."""
+def build_schedule(config: Config, steps_per_epoch: int, scale: float = 1.0) -> np.ndarray:
+    """Return the learning rate of every step, float32 (epoch_size * steps_per_epoch,), `scale` times the configured."""
     return get_lr(
-        config.lr_init,
-        config.lr_end,
-        config.lr_max,
+        config.lr_init * scale,
+        config.lr_end * scale,
+        config.lr_max * scale,
         config.warmup_epochs,
         config.epoch_size,
         steps_per_epoch=steps_per_epoch,
@@ -56,16 +61,23 @@ def build_schedule(config: Config, steps_per_epoch: int) -> np.ndarray:
     )
 
 
-def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> nn.Momentum:
-    """Return the momentum optimizer of all trainable parameters.
+def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> nn.Optimizer:
+    """Return the optimizer of all trainable parameters.
 
     Args:
         config: The configuration.
         network: The network.
         schedule: Float32 (steps,), the learning rate of every step.
     """
-    groups = _parameter_groups(config, network.trainable_params(), schedule)
-    return Momentum(groups, ms.Tensor(schedule), config.momentum, config.weight_decay, loss_scale=loss_scale(config))
+    groups = parameter_groups(config, network.trainable_params(), schedule)
+    rates, decay = ms.Tensor(schedule), config.weight_decay
+    if config.optimizer == "adamw":
+        return nn.AdamWeightDecay(groups, rates, weight_decay=decay)
+    if config.optimizer == "lamb":
+        return (CpuLamb if config.device_target == "CPU" else nn.Lamb)(groups, rates, weight_decay=decay)
+    is_nesterov = config.optimizer == "nesterov"
+    kind = CpuNesterov if is_nesterov and config.device_target == "CPU" else Momentum
+    return kind(groups, rates, config.momentum, decay, loss_scale=loss_scale(config), use_nesterov=is_nesterov)
 
 
 def build_average(config: Config, network: Xception) -> Xception | None:
@@ -73,14 +85,21 @@ def build_average(config: Config, network: Xception) -> Xception | None:
     return follow(xception(config.num_classes, network.pool_padding), network) if config.ema_decay else None
 
 
+def build_loss_scale(config: Config, ranks: int = 1) -> DynamicLossScale | None:
+    """Return the loss scale that follows the gradients of all ranks, None where it is fixed."""
+    return DynamicLossScale(config.loss_scale, ranks) if scales_dynamically(config) else None
+
+
 def build_model(
     config: Config,
     network: Xception,
     optimizer: nn.Optimizer,
     averaged: Xception | None = None,
+    *,
+    scaling: DynamicLossScale | None = None,
     library: Path | None = None,
 ) -> ms.Model:
-    """Return the model that trains the network; in float16, with a fixed loss scale.
+    """Return the model that trains the network; in float16, with a loss scale.
 
     It takes images as create_dataset gives them, normalised or not.
 
@@ -89,43 +108,28 @@ def build_model(
         network: The network, with the dropout that it is trained with.
         optimizer: The optimizer.
         averaged: Receives the moving average of the weights; as build_average returns it.
+        scaling: The loss scale, as build_loss_scale returns it.
         library: The operators in C++, as build_cpu_library returns them; None for MindSpore's.
     """
     level = amp_level(config) if is_float16(config) else "O0"
     forward = CpuXception(network, Operators(library, is_bfloat16(config))) if library else network
     with_normalization = WithNormalization(forward)
     loss = build_loss(config, sparse=not build_augmentation(config).mixes)
-    scaling = {}
+    precision = {}
     if level != "O0":
         manager = ms.amp.FixedLossScaleManager(config.loss_scale, drop_overflow_update=False)
-        scaling = {"loss_scale_manager": manager, "keep_batchnorm_fp32": True}
-    if averaged is None and not config.clip_grad_norm and config.gradient_accumulation == 1:
-        return ms.Model(with_normalization, loss, optimizer, amp_level=level, **scaling)
-    network_and_loss = ms.amp.build_train_network(with_normalization, optimizer, loss, level, **scaling).network
+        precision = {"loss_scale_manager": manager, "keep_batchnorm_fp32": True}
+    is_plain = averaged is None and scaling is None and not config.clip_grad_norm and config.gradient_accumulation == 1
+    if is_plain and optimizer.loss_scale == loss_scale(config):
+        return ms.Model(with_normalization, loss, optimizer, amp_level=level, **precision)
+    network_and_loss = ms.amp.build_train_network(with_normalization, optimizer, loss, level, **precision).network
     step = TrainingStep(
         network_and_loss,
         optimizer,
-        loss_scale(config),
+        loss_scale(config) if scaling is None else scaling,
         micro_batches=config.gradient_accumulation,
         clip_norm=config.clip_grad_norm,
         average=None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
         micro_batch=network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
     )
     return ms.Model(step.set_train())
-
-
-def _parameter_groups(config: Config, parameters: list[ms.Parameter], schedule: np.ndarray) -> list:
-    """Return the parameters as the optimizer takes them, in groups where its own rules are not enough."""
-    if config.weight_decay_filter == "auto" and config.head_lr_scale == 1:
-        return parameters
-    exempt = _EXEMPT_FROM_DECAY[config.weight_decay_filter]
-    members: dict[tuple[bool, bool], list[ms.Parameter]] = {}
-    for parameter in parameters:
-        members.setdefault((is_head(parameter.name), parameter.name.endswith(exempt)), []).append(parameter)
-    groups: list[dict] = []
-    for (is_of_head, is_exempt), group in members.items():
-        groups.append({"params": group, "weight_decay": 0.0 if is_exempt else config.weight_decay})
-        if is_of_head and config.head_lr_scale != 1:
-            groups[-1]["lr"] = ms.Tensor(schedule * np.float32(config.head_lr_scale))
-    # The order of the network, so that a checkpoint does not depend on the groups.
-    return [*groups, {"order_params": parameters}]

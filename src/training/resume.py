@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from src.checkpoints.position import Position
-from src.checkpoints.training_state import TrainingState, load_training, set_global_step
+from src.checkpoints.training_state import TrainingState, load_training, other_optimizer, set_global_step
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.local_adapter import Group, gather_from_ranks
 from src.training.origin import AUTO, Origin
@@ -32,7 +32,7 @@ def restore(config: Config, state: TrainingState, steps_per_epoch: int, origin: 
 
     Args:
         config: With `resume`, `finish_epoch` and `epoch_size`.
-        state: Receives weights and moving average, momentum and step.
+        state: Receives weights and moving average, the state of optimizer and loss scale, and step.
         steps_per_epoch: Steps of an epoch of this run.
         origin: The checkpoint that training begins with; None for random weights.
         group: The processes that train together, all of which must start at the same place.
@@ -41,12 +41,14 @@ def restore(config: Config, state: TrainingState, steps_per_epoch: int, origin: 
         The start; its epoch is not below `epoch_size` where nothing is left to train.
 
     Raises:
+        ConfigError: If its training had another optimizer, or options do not fit each other.
         ValueError: If the checkpoint is damaged or does not fit.
     """
     if config.finish_epoch and not config.resume:
         raise ConfigError(f"finish_epoch is {config.finish_epoch}, but no checkpoint is given: add --resume CKPT")
     start = Start(Position(config.finish_epoch, 0, steps_per_epoch))
     if origin and origin.is_resumed:
+        _check_optimizer(config, origin)
         start = _resume(config, state, steps_per_epoch, origin.path)
     _check_same_start(start.position, group)
     set_global_step(state.optimizer, start.position.global_step)
@@ -74,7 +76,7 @@ def say_done(config: Config, start: Start, *, owes: bool) -> None:
 
 def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Path) -> Start:
     """Load a checkpoint and say how exactly training goes on from it."""
-    position, has_momentum = load_training(state, path, whole=config.resume == AUTO)
+    position, has_state = load_training(state, path, whole=config.resume == AUTO)
     if position and position.steps_per_epoch == steps_per_epoch:
         print(f"resuming {path} after epoch {position.epoch}, step {position.step}", flush=True)
         return Start(position, path)
@@ -86,13 +88,22 @@ def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Pa
             flush=True,
         )
         return Start(here, path)
-    what = "weights and momentum" if has_momentum else "weights only"
+    what = "weights and the optimizer's state" if has_state else "weights only"
     print(
         f"warm start from {path}: it holds {what} and no position; training starts after epoch "
         f"{config.finish_epoch} (--finish_epoch)",
         flush=True,
     )
     return Start(Position(config.finish_epoch, 0, steps_per_epoch), path if config.finish_epoch else None)
+
+
+def _check_optimizer(config: Config, origin: Origin) -> None:
+    """Raise a ConfigError if a checkpoint tells of another optimizer, also one that keeps the same of each weight."""
+    recipe = origin.metadata.provenance.recipe if origin.metadata else {}
+    # Those of earlier versions do not tell: there was one optimizer.
+    before = recipe.get("optimizer", "momentum" if "momentum" in recipe else config.optimizer)
+    if before != config.optimizer:
+        raise ConfigError(f"optimizer is {config.optimizer}, but {other_optimizer(origin.path, str(before))}")
 
 
 def _check_same_start(position: Position, group: Group) -> None:

@@ -5,36 +5,43 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
+
 from src.checkpoints.position import Position
 from src.checkpoints.record import read_position
 from src.model_utils.config import Config
+from src.model_utils.derived_settings import rate_scale
 from src.training.model import build_schedule
 from src.training.origin import Origin
 
+LR_SCALE = "lr_scale"  # what a recipe calls the factor on all rates
 _SETTINGS = ("epoch_size", "warmup_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end")
 _NO_JUMP = 0.02  # relative difference from the rate that the old schedule has there
 _MOST_STEPS = 10**8
 
 
-def schedule_change(config: Config, origin: Origin, position: Position) -> str:
+def schedule_change(config: Config, ranks: int, origin: Origin, position: Position) -> str:
     """Return a line that tells how the learning rate jumps, "" where it does not, or nothing is known or left to train.
 
     Args:
         config: The configuration.
+        ranks: Number of processes that train together.
         origin: The checkpoint whose training goes on.
         position: Where it goes on, in steps of this run.
     """
     recipe = origin.metadata.provenance.recipe if origin.metadata else {}
     recorded = read_position(origin.path)
-    old = {name: recipe[name] for name in _SETTINGS if name in recipe}
-    new = {name: getattr(config, name) for name in _SETTINGS}
+    settings = {name: recipe[name] for name in _SETTINGS if name in recipe}
+    old = {**settings, LR_SCALE: recipe.get(LR_SCALE, 1.0)}
+    new = {**{name: getattr(config, name) for name in _SETTINGS}, LR_SCALE: rate_scale(config, ranks)}
     new["lr_decay_mode"] = "linear" if config.lr_decay_mode == "liner" else config.lr_decay_mode
-    changed = [name for name in _SETTINGS if name in old and old[name] != new[name]]
+    changed = [name for name in new if name in old and old[name] != new[name]]
     if not (changed and recorded and recorded.global_step) or position.epoch >= config.epoch_size:
         return ""
     try:
-        last, expected = (_rate(config.replace(**old), recorded, recorded.global_step - back) for back in (1, 0))
-        after = _rate(config, position, position.global_step)
+        before = _schedule(config.replace(**settings), recorded, float(old[LR_SCALE]))
+        last, expected = (_rate(before, recorded.global_step - back) for back in (1, 0))
+        after = _rate(_schedule(config, position, new[LR_SCALE]), position.global_step)
     except (TypeError, ValueError):  # recipes of other programs
         return ""
     if math.isclose(expected, after, rel_tol=_NO_JUMP):
@@ -46,11 +53,14 @@ def schedule_change(config: Config, origin: Origin, position: Position) -> str:
     return f"schedule: {', '.join(said)}, the rate goes from {last:.3g} to {after:.3g}"
 
 
-def _rate(config: Config, position: Position, step: int) -> float:
-    """Return the learning rate of a step of the whole training, of its last step for later ones."""
+def _schedule(config: Config, position: Position, scale: float) -> np.ndarray:
     if not config.epoch_size * position.steps_per_epoch <= _MOST_STEPS:
         raise ValueError("no schedule is that long")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        schedule = build_schedule(config, position.steps_per_epoch)
+        return build_schedule(config, position.steps_per_epoch, scale)
+
+
+def _rate(schedule: np.ndarray, step: int) -> float:
+    """Return the learning rate of a step of the whole training, of its last step for later ones."""
     return float(schedule[min(step, len(schedule) - 1)])

@@ -4,6 +4,7 @@ import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src.checkpoints.parameters import AVERAGE, copy_weights
+from src.training.loss_scale import DynamicLossScale
 
 
 class WeightAverage(nn.Cell):
@@ -51,8 +52,10 @@ class TrainingStep(nn.TrainOneStepCell):
 
     Args:
         network (nn.Cell): the network with its loss.
-        optimizer (nn.Optimizer): the optimizer, which divides the gradients by the loss scale.
-        loss_scale (float): fixed factor on the loss that keeps small float16 gradients from vanishing. Default: 1.
+        optimizer (nn.Optimizer): the optimizer, which divides the gradients by its own loss scale: the fixed one, or 1.
+        loss_scale (float | DynamicLossScale): factor on the loss that keeps small float16 gradients from vanishing.
+            With a dynamic one, a step that overflows moves nothing but the schedule and the statistics of batch norm,
+            as its forward pass was right. Default: 1.
         micro_batches (int): batches of a step, at least 1. Default: 1.
         clip_norm (float): largest norm of all gradients together, those of the unscaled loss; 0 leaves them as they
             are. Default: 0.
@@ -71,16 +74,19 @@ class TrainingStep(nn.TrainOneStepCell):
         self,
         network: nn.Cell,
         optimizer: nn.Optimizer,
-        loss_scale: float = 1.0,
+        loss_scale: float | DynamicLossScale = 1.0,
         *,
         micro_batches: int = 1,
         clip_norm: float = 0.0,
         average: WeightAverage | None = None,
         micro_batch: Parameter | None = None,
     ):
-        super().__init__(network, optimizer, loss_scale)
+        scaling = loss_scale if isinstance(loss_scale, DynamicLossScale) else None
+        super().__init__(network, optimizer, None if scaling else loss_scale)
+        self.scaling = scaling
         self.micro_batches = micro_batches
-        self.clip_norm = Tensor(clip_norm * loss_scale, ms.float32) if clip_norm else None
+        self.clip_norm = Tensor(clip_norm * optimizer.loss_scale, ms.float32) if clip_norm else None
+        self.left_to_scale = optimizer.loss_scale / self.sens  # of the fixed scale, what the optimizer leaves
         self.average = average
         self.micro_batch = micro_batch
         self.sums = self.weights.clone("accumulated", "zeros") if micro_batches > 1 else ()
@@ -90,7 +96,7 @@ class TrainingStep(nn.TrainOneStepCell):
     def _scaled_loss(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss that is differentiated, and the loss itself."""
         loss = self.network(image, label)
-        return loss * self.sens, loss
+        return loss * (self.sens if self.scaling is None else self.scaling.value), loss
 
     def _mean_over_micro_batches(self, image: Tensor, label: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return loss and gradients, by a loop of the graph, which so holds the network once."""
@@ -119,6 +125,18 @@ class TrainingStep(nn.TrainOneStepCell):
             losses, gradients = self.loss_and_gradients(image, label)
             loss = losses[1]
         gradients = self.grad_reducer(gradients)
+        if self.scaling is None:
+            if self.left_to_scale != 1:
+                gradients = self.for_all(ops.partial(_multiply, self.left_to_scale), gradients)
+            return self._update(loss, gradients)
+        unscaled = self.for_all(ops.partial(_divide, self.scaling.value), gradients)
+        if self.scaling(loss, unscaled):
+            counted = ops.assign_add(self.optimizer.global_step, self.optimizer.global_step_increase_tensor)
+            return ops.depend(loss, counted)
+        return self._update(loss, unscaled)
+
+    def _update(self, loss: Tensor, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Let the optimizer make its step of gradients without a loss scale that it does not know."""
         if self.clip_norm is not None:
             gradients = self._clip(gradients)
         loss = ops.depend(loss, self.optimizer(gradients))
@@ -133,6 +151,10 @@ def _clear(value: Tensor) -> Tensor:
 
 def _multiply(factor: Tensor | float, value: Tensor) -> Tensor:
     return factor * value
+
+
+def _divide(divisor: Tensor, value: Tensor) -> Tensor:
+    return value / divisor
 
 
 def _sum_of_squares(value: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from src.checkpoints.keeper import CheckpointKeeper
 from src.common.system_errors import describe
 from src.model_utils.command import Interrupted
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
+from src.training.batch_norm import RankStatistics
 from src.training.interrupts import InterruptKeeper
 from src.training.log import TrainingLog
 from src.training.plan import TrainingPlan
@@ -87,10 +88,18 @@ class StopOnSignal(ms.train.Callback):
         log: The training log, which stands before this in the list of callbacks.
         keeper: Saves the checkpoint; None saves none.
         plan: The steps of the training.
+        statistics: Those of batch norm on each rank, which are averaged before they are saved.
     """
 
     def __init__(
-        self, stop: StopSignal, group: Group, log: TrainingLog, keeper: CheckpointKeeper | None, plan: TrainingPlan
+        self,
+        stop: StopSignal,
+        group: Group,
+        log: TrainingLog,
+        keeper: CheckpointKeeper | None,
+        plan: TrainingPlan,
+        *,
+        statistics: RankStatistics,
     ):
         super().__init__()
         self._stop = stop
@@ -98,6 +107,7 @@ class StopOnSignal(ms.train.Callback):
         self._log = log
         self._keeper = keeper
         self._plan = plan
+        self._statistics = statistics
         self._is_compiled = False
         self._finished: ms.train.RunContext | None = None
 
@@ -120,6 +130,7 @@ class StopOnSignal(ms.train.Callback):
         if not number:
             return
         self._log.note(run_context)  # raises where the loss is NaN: those weights are not worth a checkpoint
+        self._statistics.average()
         position = self._plan.finished(run_context)
         path = self._keeper.save(position) if self._keeper else None
         self._log.flush(run_context)  # after the checkpoint, which a disk too full for this line may not cost

@@ -26,8 +26,9 @@ from src.dataset import readable_errors
 from src.evaluation.counting import Result
 from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import sinks_data
-from src.model_utils.local_adapter import Group, copy_from_first
+from src.model_utils.derived_settings import images_per_step, rate_scale, sinks_data
+from src.model_utils.local_adapter import Group
+from src.training.batch_norm import RankStatistics, synchronize
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
 from src.training.epoch_end import EpochEnd, Validation
@@ -36,12 +37,14 @@ from src.training.images import check_data, train_dataset
 from src.training.line import is_here, open_line, owes_validation
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
-from src.training.model import build_average, build_model, build_optimizer, build_schedule
+from src.training.model import build_average, build_loss_scale, build_model, build_optimizer, build_schedule
+from src.training.options import check_options
 from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
+from src.training.profiling import profiling
 from src.training.resume import Start, restore, say_done
 from src.training.stop import StopOnSignal, StopSignal
-from src.training.validation import check_validation, validation_engine
+from src.training.validation import validation_engine
 from src.Xception import FEATURES, xception
 
 
@@ -84,7 +87,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         OSError: If a file cannot be written.
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
-    check_validation(config)
+    check_options(config, group)
     config, origin = settle_origin(config, group)
     train_images, test_images = check_data(config, group)
     new_dataset = partial(train_dataset, config, group, train_images)
@@ -121,13 +124,22 @@ def _fit(
     with (
         StopSignal() as stop,
         Progress(plan.images_after(start), "train", log_seconds=30) as progress,
-        _profiling(config, training.folder),
+        profiling(config, training.folder),
     ):
-        model = build_model(config, state.network, state.optimizer, state.averaged, training.library)
-        log = TrainingLog(plan, config.log_steps, progress, outputs.metrics, config.num_classes)
-        on_signal = StopOnSignal(stop, training.group, log, outputs.keeper, plan)
+        model = build_model(
+            config, state.network, state.optimizer, state.averaged, scaling=state.scaling, library=training.library
+        )
+        log = TrainingLog(plan, config.log_steps, progress, outputs.metrics, config.num_classes, scaling=state.scaling)
+        statistics = RankStatistics(state, training.group)
+        on_signal = StopOnSignal(stop, training.group, log, outputs.keeper, plan, statistics=statistics)
         epoch_end = EpochEnd(
-            plan, log, on_signal, validation=outputs.validation, metrics=outputs.metrics, keeper=outputs.keeper
+            plan,
+            log,
+            on_signal,
+            statistics,
+            validation=outputs.validation,
+            metrics=outputs.metrics,
+            keeper=outputs.keeper,
         )
         callbacks = [*first, log, on_signal, epoch_end]
         with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
@@ -141,10 +153,13 @@ def _build(
     ms.set_seed(config.seed)
     network = xception(config.num_classes)
     prepare_fine_tuning(config, network, origin, images.class_names)
-    images_per_step = config.batch_size * config.gradient_accumulation * group.size
-    plan = TrainingPlan(build_schedule(config, steps_per_epoch), steps_per_epoch, images_per_step)
+    if config.sync_bn and group.size > 1:
+        synchronize(network)
+    schedule = build_schedule(config, steps_per_epoch, rate_scale(config, group.size))
+    plan = TrainingPlan(schedule, steps_per_epoch, images_per_step(config, group.size))
     optimizer = build_optimizer(config, network, plan.schedule)
-    state = TrainingState(network, optimizer, build_average(config, network))
+    scaling = build_loss_scale(config, group.size)
+    state = TrainingState(network, optimizer, build_average(config, network), scaling=scaling)
     folder = checkpoint_folder(config)
     start = restore(config, state, steps_per_epoch, origin, group)
     return _Training(config=config, group=group, state=state, plan=plan, start=start, folder=folder, images=images)
@@ -198,13 +213,11 @@ def _compiled_once(training: _Training, is_second: bool) -> AbstractContextManag
 
 
 def _evaluation(training: _Training, images: EvaluationSet, library: Path | None) -> Callable[[], Result]:
-    """Return the validation of what the first rank saves: batch norm's statistics are each rank's own."""
-    config, group, state = training.config, training.group, training.state
-    new_engine = validation_engine(config, state, library)
-    statistics = [value for value in state.networks[-1].untrainable_params() if ".moving_" in value.name]
+    """Return the validation of what has just been trained, whose statistics all ranks have in common by then."""
+    config, group = training.config, training.group
+    new_engine = validation_engine(config, training.state, library)
 
     def validate() -> Result:
-        copy_from_first(statistics, group)
         with new_engine() as engine:
             return evaluate_test_images(config, engine, images, group)
 
@@ -231,16 +244,3 @@ def _run(
         model.train(last, new_dataset(position), callbacks, sink, initial_epoch=position.epoch)
         gc.collect()  # MindSpore's data sets hold themselves, and with them the names of all images
         position = Position(last)
-
-
-@contextmanager
-def _profiling(config: Config, folder: Path) -> Iterator[None]:
-    """Write MindSpore's profile of the block, if the configuration asks for it."""
-    if not config.enable_profiling:
-        yield
-        return
-    profiler = ms.Profiler(output_path=str(folder / "profile"))
-    try:
-        yield
-    finally:
-        profiler.analyse()

@@ -23,8 +23,9 @@ from src.evaluation.engines import by_mindspore, image_loss
 from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_set
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
-from src.model_utils.local_adapter import Group, copy_from_first, join_group, sum_over_ranks
+from src.model_utils.local_adapter import Group, average_over_ranks, join_group, sum_over_ranks
 from src.model_utils.shared_processors import share_threads
+from src.training.loss_scale import DynamicLossScale
 from src.training.model import build_augmentation, build_model, build_optimizer, build_schedule
 from src.training.step import follow
 from src.Xception import Xception, xception
@@ -37,6 +38,15 @@ OPTIONS = (
     "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--lr_init=1", "--lr_max=1",
 )  # fmt: skip
 OPTIONS_STEPS = 1  # two micro-batches on each rank
+OPTIMIZERS = ("momentum", "nesterov", "adamw", "lamb")
+OF_PARTS = ("--head_lr_scale=0.5", "--layer_decay=0.75")
+AVERAGED = (np.full((2, 3), 7.5, np.float32), np.arange(5, dtype=np.float32))
+BOTH, SECOND_NOT = (True, True), (True, False)
+FINITE = (
+    (BOTH, BOTH),
+    (BOTH, SECOND_NOT),
+    (SECOND_NOT, SECOND_NOT),
+)  # losses and gradients of the ranks, in three steps
 CLASS_NAMES = ("2", "none", "0", "1")  # of a model that is evaluated on the folders 0, 1 and 2
 IMAGES = range(1, 8)  # of the evaluations: fewer than, as many as and more than there are ranks
 
@@ -139,15 +149,31 @@ def refusal(train_folder: str, group: Group) -> str:
     return ""
 
 
-def train_with_options(folder: str, group: Group) -> dict[str, np.ndarray]:
+def with_options(optimizer: str) -> Config:
+    """Return the configuration with all options on."""
+    return configuration(*OPTIONS, *OF_PARTS, f"--optimizer={optimizer}")
+
+
+def train_with_options(optimizer: str, folder: str, group: Group) -> dict[str, np.ndarray]:
     """Train the small network with all options on; return its weights and their averages by name."""
-    config = configuration(*OPTIONS)
+    config = with_options(optimizer)
     network = build_small()
     averaged = follow(Small(), network)
     optimizer = build_optimizer(config, network, build_schedule(config, OPTIONS_STEPS))
     model = build_model(config, network, optimizer, averaged)
     model.train(1, batches(folder, group.rank, group.size, config), dataset_sink_mode=False)
     return {p.name: p.asnumpy() for cell in (network, averaged) for p in cell.trainable_params()}
+
+
+def overflows(group: Group) -> np.ndarray:
+    """Let losses and gradients be finite on one rank or both; return whether each step is skipped, and the scale."""
+    scaling = DynamicLossScale(1024.0, group.size)
+    found = []
+    for losses, gradients in FINITE:
+        loss, gradient = (1.0 if is_finite[group.rank] else np.inf for is_finite in (losses, gradients))
+        found.append(float(scaling(Tensor(np.float32(loss)), (Tensor(np.full(3, gradient, np.float32)),)).asnumpy()))
+        found.append(float(scaling.value.asnumpy()))
+    return np.array(found)
 
 
 def main(folder: str, out: str) -> None:
@@ -159,9 +185,9 @@ def main(folder: str, out: str) -> None:
     found["threads"] = np.array(share_threads(config, group).num_parallel_workers)
     given = configuration("--is_distributed=True", "--num_parallel_workers=1")
     found["given threads"] = np.array(share_threads(given, group).num_parallel_workers)
-    parameter = ms.Parameter(Tensor(np.full((2, 3), group.rank + 7.5, np.float32)), name="p")
-    copy_from_first([parameter], group)
-    found["copied"] = parameter.asnumpy()
+    parameters = [ms.Parameter(Tensor(value * (group.rank + 1)), name="p") for value in AVERAGED]
+    average_over_ranks(parameters, group)
+    found |= {f"averaged {number}": parameter.asnumpy() for number, parameter in enumerate(parameters)}
     found |= {f"evaluation {images}": evaluate(images, group) for images in IMAGES}
 
     found["refusal"] = np.array(refusal(folder, group))
@@ -173,7 +199,10 @@ def main(folder: str, out: str) -> None:
     model = build_model(config, network, optimizer)
     model.train(1, batches(folder, group.rank, group.size), dataset_sink_mode=False)
     found |= {p.name: p.asnumpy() for p in network.trainable_params()}
-    found |= {f"all options {name}": value for name, value in train_with_options(folder, group).items()}
+    for optimizer in OPTIMIZERS:
+        trained = train_with_options(optimizer, folder, group)
+        found |= {f"all options {optimizer} {name}": value for name, value in trained.items()}
+    found["overflows"] = overflows(group)
     np.savez(Path(out, f"rank{group.rank}.npz"), **found)
 
 

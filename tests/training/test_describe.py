@@ -73,6 +73,7 @@ def test_settings_are_told_as_they_take_effect(images):
     assert recipe.provenance.recipe["lr_decay_mode"] == "linear"
     assert recipe.provenance.recipe["num_parallel_workers"] == 3
     assert recipe.provenance.recipe["loss_scale"] == 1
+    assert "momentum" not in described(images, "--optimizer=lamb").provenance.recipe
     assert described(images, "--pretrained=/a/b.ckpt").provenance.recipe["pretrained"] == "b.ckpt"
     assert "resume" not in described(images, "--resume=auto").provenance.recipe
 
@@ -86,6 +87,12 @@ def test_settings_are_told_as_they_take_effect(images):
         (["--image_size=96"], "image_size 71 -> 96"),
         (["--amp_level=O2"], "amp_level O0 -> O2"),
         (["--lr_max=0.1", "--lr_decay_mode=cosine"], "lr_decay_mode linear -> cosine, lr_max 0.4 -> 0.1"),
+        (["--optimizer=nesterov", "--layer_decay=0.5"], "optimizer momentum -> nesterov, layer_decay 1.0 -> 0.5"),
+        (["--scale_lr=True"], "lr_scale 1.0 -> 0.03125"),
+        (
+            ["--loss_scale_mode=dynamic", "--amp_level=O2"],
+            "loss_scale_mode fixed -> dynamic, loss_scale 1.0 -> 1024.0, amp_level O0 -> O2",
+        ),
         (["--rand_augment=9"], "rand_augment 0 -> 9, rand_augment_layers 0 -> 2"),
         (["--use_label_smooth=False"], "label_smooth_factor 0.1 -> 0.0"),
         (["--ema_decay=0.9", "--freeze=features"], "ema_decay 0.0 -> 0.9, freeze none -> features"),
@@ -108,7 +115,8 @@ def test_the_number_of_ranks_and_another_mindspore_are_told(images):
     "words",
     [
         [], ["--log_steps=1", "--lr_decay_mode=liner"], ["--rand_augment_layers=3"], ["--test_data_dir=x"], ["--debug"],
-        ["--eval_while_train", "--keep_checkpoint_max=1"], ["--save_checkpoint_path=elsewhere", "--resume=x.ckpt"],
+        ["--sync_bn", "--loss_scale_mode=dynamic", "--loss_scale=2"], ["--eval_while_train", "--keep_checkpoint_max=1"],
+        ["--save_checkpoint_path=elsewhere", "--resume=x.ckpt"],
     ],
 )  # fmt: skip
 def test_nothing_is_said_where_nothing_differs(images, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from src.checkpoints.names import checkpoint_name
 from src.checkpoints.position import Position
 from src.checkpoints.training_state import save_training
-from src.model_utils.config import parse_config
+from src.metadata.metadata import Metadata, Provenance
+from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.local_adapter import ALONE
 from src.training.origin import find_origin
 from src.training.resume import Start, restore, say_done
@@ -119,3 +121,20 @@ def test_a_finished_training_is_no_error_for_auto_only(three_checkpoints):
         say_done(named, start, owes=False)
     with pytest.raises(ValueError, match=rf"go on, or validate it with eval.py --checkpoint_path={start.checkpoint}$"):
         say_done(named, start, owes=True)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "before"), [({"optimizer": "nesterov"}, "nesterov"), ({"momentum": 0.9}, "momentum")]
+)
+def test_another_optimizer_that_keeps_the_same_of_each_weight_is_refused(recipe, before, tmp_path):
+    path = tmp_path / "Xception-rank0-1_4.ckpt"
+    metadata = Metadata(provenance=Provenance("training", recipe=recipe))
+    save_training(path, replace(build_state(), metadata=metadata), Position(1, 0, STEPS))
+    assert resume(tmp_path, "--resume=auto", f"--optimizer={before}")[2].position.epoch == 1
+    other = "nesterov" if before == "momentum" else "momentum"
+    with pytest.raises(ConfigError) as caught:
+        resume(tmp_path, "--resume=auto", f"--optimizer={other}")
+    assert str(caught.value) == (
+        f"optimizer is {other}, but {path} was trained with the optimizer {before}: go on with that, or start a new "
+        f"training from its weights by --pretrained={path}"
+    )

@@ -27,7 +27,7 @@ def change(folder: Path, position: Position, *words: str, steps: int = 5, recipe
     path = folder / "x.ckpt"
     save_training(path, replace(build_state(), metadata=metadata), position)
     now = parse_config([*WORDS, "--epoch_size=6", *words], lambda _: "CPU")
-    return schedule_change(now, Origin(path, True, metadata), position.in_steps_of(steps))
+    return schedule_change(now, 1, Origin(path, True, metadata), position.in_steps_of(steps))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,10 @@ def change(folder: Path, position: Position, *words: str, steps: int = 5, recipe
         (Position(6, 0, 5), ["--epoch_size=250"], 5, "6 -> 250 epochs, the rate goes from 0.000278 to 0.00588"),
         (Position(6, 0, 50), ["--epoch_size=250"], 5, "6 -> 250 epochs, the rate goes from 6.38e-05 to 0.00588"),
         (Position(3, 2, 5), ["--lr_max=0.1"], 5, "lr_max 0.006 -> 0.1, the rate goes from 0.00338 to 0.052"),
+        (
+            Position(3, 2, 5), ["--scale_lr=True", "--batch_size=512"], 5,
+            "lr_scale 1.0 -> 0.5, the rate goes from 0.00338 to 0.00157",
+        ),
         (
             Position(6, 0, 5), ["--epoch_size=7", "--lr_decay_mode=cosine", "--warmup_epochs=0"], 5,
             "6 -> 7 epochs, warmup_epochs 1 -> 0, lr_decay_mode linear -> cosine, the rate goes from 0.000278 to",
@@ -53,6 +57,7 @@ def test_a_jump_is_told_with_what_it_comes_from(tmp_path, position, words, steps
         (Position(3, 0, 5), ["--lr_decay_mode=liner"], None),
         (Position(0, 3, 500), ["--epoch_size=7"], None),  # in the warm-up all is as before
         (Position(6, 0, 5), ["--lr_max=1"], None),  # nothing is left to train
+        (Position(3, 0, 5), ["--scale_lr=True", "--batch_size=1024"], None),
         (Position(6, 0, 5), ["--epoch_size=9"], {}),
         (Position(6, 0, 5), ["--epoch_size=9"], {"epoch_size": 10**12}),
         (Position(6, 0, 5), ["--epoch_size=9"], {"epoch_size": "many"}),

@@ -23,8 +23,9 @@ from tests.helpers.project import ROOT
 from tests.helpers.ranks import msrun, run_ranks
 from tests.helpers.training_run import losses, options, run
 from tests.helpers.two_ranks import (
+    AVERAGED,
     IMAGES,
-    OPTIONS,
+    OPTIMIZERS,
     OPTIONS_STEPS,
     STEPS,
     batches,
@@ -34,6 +35,7 @@ from tests.helpers.two_ranks import (
     evaluate,
     evaluate_classes,
     values_of,
+    with_options,
 )
 
 pytestmark = pytest.mark.slow
@@ -61,9 +63,15 @@ def test_the_ranks_of_a_machine_divide_its_processors_among_the_threads_that_rea
     assert [int(found["given threads"]) for found in both] == [1] * 2
 
 
-def test_a_copied_parameter_has_the_value_of_the_first_rank(both):
+def test_averaged_parameters_have_the_mean_of_both_ranks(both):
     for found in both:
-        assert np.array_equal(found["copied"], np.full((2, 3), 7.5, np.float32))
+        for number, value in enumerate(AVERAGED):
+            assert np.array_equal(found[f"averaged {number}"], 1.5 * value)
+
+
+def test_both_ranks_skip_the_step_that_overflows_on_one_of_them_and_none_whose_loss_is_wrong(both):
+    for found in both:
+        assert found["overflows"].tolist() == [0, 1024, 1, 512, 0, 512]
 
 
 @pytest.mark.parametrize("images", IMAGES)
@@ -120,8 +128,11 @@ def test_two_ranks_get_the_weights_of_averaged_gradients(both, few_digits):
     assert max(moves) > 1e-3, "the weights did not change"
 
 
-def test_with_all_options_two_ranks_clip_the_mean_of_all_gradients_and_average_the_weights_alike(both, few_digits):
-    config = configuration(*OPTIONS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_with_all_options_two_ranks_clip_the_mean_of_all_gradients_and_average_the_weights_alike(
+    both, few_digits, optimizer
+):
+    config = with_options(optimizer)
     network = build_small()
     before = {p.name: p.asnumpy().copy() for p in network.trainable_params()}
     gradients_of = ms.value_and_grad(
@@ -143,10 +154,11 @@ def test_with_all_options_two_ranks_clip_the_mean_of_all_gradients_and_average_t
     for parameter in network.trainable_params():
         expected, start = parameter.asnumpy(), before[parameter.name]
         for rank in both:
-            weight, average = (rank[f"all options {prefix}{parameter.name}"] for prefix in ("", "ema."))
+            weight, average = (rank[f"all options {optimizer} {prefix}{parameter.name}"] for prefix in ("", "ema."))
             assert np.allclose(weight, expected, rtol=1e-5, atol=1e-6), parameter.name
             assert np.allclose(average, (start + expected) / 2, rtol=1e-5, atol=1e-6), parameter.name
-        assert np.array_equal(both[0][f"all options {parameter.name}"], both[1][f"all options {parameter.name}"])
+        same = [rank[f"all options {optimizer} {parameter.name}"] for rank in both]
+        assert np.array_equal(*same)
     assert np.abs(network.fc.bias.asnumpy() - before["fc.bias"]).max() > 1e-5
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -17,6 +18,8 @@ from tests.helpers.training_run import losses, options, run
 
 pytestmark = pytest.mark.slow
 
+LARGE = 2.0**126  # a loss scale that gradients overflow with, but not for long
+
 
 def test_with_everything_on_a_run_stopped_inside_an_epoch_goes_on_to_the_same_losses(
     few_digits, tmp_path, capsys, monkeypatch
@@ -25,13 +28,18 @@ def test_with_everything_on_a_run_stopped_inside_an_epoch_goes_on_to_the_same_lo
     words = [
         "--rand_augment=9", "--mixup=0.2", "--cutmix=1.0", "--random_erasing=0.5", "--gradient_accumulation=2",
         "--clip_grad_norm=1", "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--amp_level=O2",
-        "--batch_size=2", "--epoch_size=1", "--log_steps=1", "--resume=auto",
+        "--optimizer=lamb", "--layer_decay=0.75", "--scale_lr=True", "--loss_scale_mode=dynamic",
+        f"--loss_scale={LARGE}", "--batch_size=2", "--epoch_size=1", "--log_steps=1", "--resume=auto",
     ]  # fmt: skip
     whole = run("train.py", options(few_digits, tmp_path / "whole", *words, "--eval_while_train=True"), tmp_path)
     assert whole.returncode == 0, whole.stderr
     expected = losses(whole.stdout)
     assert sorted(expected) == [(1, step) for step in range(1, 6)]
     assert "train: 20/20 images (100%)" in whole.stderr
+    assert "a step has 4 images: the learning rates are multiplied by 0.00391, lr_max becomes 3.91e-05" in whole.stderr
+    # Where there is no bfloat16 it trains in float32, without a loss scale.
+    skipped = re.findall(r"^loss scale .*: 1 of the last 1 steps overflowed", whole.stdout, re.MULTILINE)
+    assert (0 < len(skipped) < 5) == ("avx512_bf16" in Path("/proc/cpuinfo").read_text())
     in_parts = options(few_digits, tmp_path / "parts", *words)
     with started(in_parts, tmp_path) as process:
         output = read_until(process, "epoch: 1 step: 2,")  # the first step ends before a signal saves

@@ -112,7 +112,7 @@ def test_a_handler_is_put_back_sooner_than_a_person_could_press_ctrl_c():
 
 
 class Written:
-    """Stands for the files of a training, and notes the order in which they are written."""
+    """Stands for the files and the statistics of a training, and notes the order in which they are made."""
 
     path = "metrics.csv"
 
@@ -124,6 +124,9 @@ class Written:
         self.names.append("metrics")
         if self._error:
             raise self._error
+
+    def average(self) -> None:
+        self.names.append("statistics")
 
     def save(self, position) -> str:
         self.names.append("checkpoint")
@@ -141,7 +144,7 @@ def stop_after_a_step(written: Written, loss: float) -> None:
     plan = TrainingPlan(np.full(4, 0.1, np.float32), 2, 8)
     with Progress(32, "train", stream=io.StringIO()) as progress, StopSignal() as stop:
         log = TrainingLog(plan, 10, progress, written, 3)
-        callback = StopOnSignal(stop, ALONE, log, written, plan)
+        callback = StopOnSignal(stop, ALONE, log, written, plan, statistics=written)
         parameters = Parameters(batch_num=2, cur_step_num=1, cur_epoch_num=1, net_outputs=ms.Tensor(np.float32(loss)))
         context = ms.train.RunContext(parameters)
         log.on_train_epoch_begin(context)
@@ -152,18 +155,18 @@ def stop_after_a_step(written: Written, loss: float) -> None:
         callback.on_train_step_end(context)
 
 
-def test_the_checkpoint_is_saved_before_anything_else_is_written():
+def test_the_checkpoint_is_saved_with_the_mean_statistics_before_anything_else_is_written():
     written = Written()
     with pytest.raises(Interrupted, match=r"stopped by SIGTERM after epoch 1, step 1; wrote a\.ckpt"):
         stop_after_a_step(written, 1.5)
-    assert written.names == ["checkpoint", "metrics"]
+    assert written.names == ["statistics", "checkpoint", "metrics"]
 
 
 def test_a_disk_too_full_for_the_metrics_does_not_cost_the_checkpoint():
     written = Written(OSError(28, "No space left on device", "metrics.csv"))
     with pytest.raises(OSError, match="No space left"):
         stop_after_a_step(written, 1.5)
-    assert written.names == ["checkpoint", "metrics"]
+    assert written.names == ["statistics", "checkpoint", "metrics"]
 
 
 def test_weights_of_a_loss_that_is_no_number_are_not_saved():

@@ -1,0 +1,65 @@
+"""Options of a training that do not fit each other, or have another effect than a person may think."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from src.model_utils.config import Config, ConfigError
+from src.model_utils.derived_settings import IMAGES_OF_RECIPE, amp_level, images_per_step, scales_dynamically
+from src.model_utils.local_adapter import Group
+from src.model_utils.weights_settings import say
+from src.training.loss_scale import SMALLEST
+from src.training.validation import check_validation
+
+WITH_MOMENTUM = ("momentum", "nesterov")  # the optimizers that the recipe's learning rate is for
+_USUAL_RATES = {"adamw": 0.001, "lamb": 0.005}
+
+
+def check_options(config: Config, group: Group) -> None:
+    """Check the options of a training before anything is read, and say what a person should know of them.
+
+    Args:
+        config: The configuration.
+        group: The processes that train together, of which the first one speaks.
+
+    Raises:
+        ConfigError: If options do not fit each other or the device.
+    """
+    check_validation(config)
+    if config.optimizer not in WITH_MOMENTUM and not config.is_given("lr_max"):
+        raise ConfigError(
+            f"optimizer is {config.optimizer}, but lr_max is the recipe's {config.lr_max:g}, which is for momentum: "
+            f"add --lr_max={_USUAL_RATES[config.optimizer]:g} or another"
+        )
+    if config.sync_bn and config.device_target != "Ascend":
+        raise ConfigError(
+            f"sync_bn is true, but MindSpore synchronises batch norm on Ascend alone, and device_target is "
+            f"{config.device_target}: leave it out; the mean statistics of all devices are validated and saved anyway"
+        )
+    if scales_dynamically(config) and config.loss_scale < SMALLEST:
+        raise ConfigError(f"loss_scale is {config.loss_scale:g}, but a dynamic one is {SMALLEST:g} or more")
+    if group.rank == 0:
+        say(_notes(config, group.size))
+
+
+def _notes(config: Config, ranks: int) -> Iterator[str]:
+    if config.optimizer not in WITH_MOMENTUM and config.is_given("momentum"):
+        yield f"momentum has no effect on the optimizer {config.optimizer}"
+    if config.sync_bn and ranks == 1:
+        yield "sync_bn has no effect: one process trains alone"
+    if config.loss_scale_mode == "dynamic" and not scales_dynamically(config):
+        yield f"loss_scale_mode=dynamic has no effect in float32 (amp_level {amp_level(config)})"
+    if config.layer_decay != 1 and config.freeze == "features":
+        yield "layer_decay has no effect: only the classifier is trained, at the whole rate"
+    images = images_per_step(config, ranks)
+    if images == IMAGES_OF_RECIPE:
+        return
+    scale = images / IMAGES_OF_RECIPE
+    scaled = f"{config.lr_max * scale:.3g}"
+    if config.scale_lr:
+        yield f"a step has {images:,} images: the learning rates are multiplied by {scale:.3g}, lr_max becomes {scaled}"
+    else:
+        yield (
+            f"a step has {images:,} images, and the recipe's learning rate is for {IMAGES_OF_RECIPE:,}: lr_max is "
+            f"{config.lr_max:g}, in proportion it would be {scaled} (--scale_lr=True)"
+        )
