@@ -22,7 +22,7 @@ if [[ ! -x "$shellcheck" ]]; then # pip has none for this processor
     shellcheck=shellcheck
     command -v shellcheck >/dev/null || install_packages shellcheck
 fi
-"$shellcheck" -x scripts/*.sh scripts/cuda_home/bin/nvcc ascend310_infer/build.sh .ci/run
+"$shellcheck" -x scripts/*.sh scripts/cuda_home/bin/nvcc ascend310_infer/*.sh .ci/run
 "$bin/mypy"
 bash scripts/setup_lite.sh
 if ! command -v chromium chromium-browser google-chrome chrome >/dev/null; then
