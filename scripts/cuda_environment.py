@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 from src.launch.cuda_packages import cuda_variables
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
+from src.model_utils.device_adapter import X86, gpu_hint
 
 
 def main(argv: Sequence[str]) -> None:
@@ -35,6 +37,8 @@ def main(argv: Sequence[str]) -> None:
         return  # the shell has chosen its libraries
     variables = cuda_variables(os.environ)
     if not variables:
+        if platform.machine() != X86:
+            raise ConfigError(f"there is no GPU for MindSpore here{gpu_hint()}")
         raise ConfigError(
             f"{sys.executable} has no CUDA 11 libraries: {sys.executable} -m pip install -r requirements-gpu.txt"
         )

@@ -16,7 +16,7 @@ check_runtime_home() {
 program_digest() {
     (
         cd -- "$ROOT/ascend310_infer" || exit
-        printf '%s\n' "${LITE_HOME:-${MS_LITE_HOME:-}}"
+        printf '%s\n' "${LITE_HOME:-${MS_LITE_HOME:-}}" "$(uname -m)"
         find . -path './out*' -prune -o -type f \( -name '*.cc' -o -name '*.h' -o -name '*.cmake' -o -name CMakeLists.txt \) \
             -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum
     ) | sha256sum | cut -d ' ' -f 1

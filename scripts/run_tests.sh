@@ -17,12 +17,21 @@ bin="$ROOT/.venv/bin"
 
 "$bin/ruff" check .
 "$bin/ruff" format --check .
-"$bin/shellcheck" -x scripts/*.sh scripts/cuda_home/bin/nvcc ascend310_infer/build.sh .ci/run
+shellcheck="$bin/shellcheck"
+if [[ ! -x "$shellcheck" ]]; then # pip has none for this processor
+    shellcheck=shellcheck
+    command -v shellcheck >/dev/null || install_packages shellcheck
+fi
+"$shellcheck" -x scripts/*.sh scripts/cuda_home/bin/nvcc ascend310_infer/*.sh .ci/run
 "$bin/mypy"
 bash scripts/setup_lite.sh
 if ! command -v chromium chromium-browser google-chrome chrome >/dev/null; then
     # In a process of its own, as the rest can go on without it.
     (install_packages chromium) || printf 'without Chromium or Chrome, the test that shows report.html is skipped\n' >&2
+fi
+if [[ "$(uname -m)" != aarch64 ]] && ! { command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64; } >/dev/null; then
+    (install_packages g++-aarch64-linux-gnu qemu-user) ||
+        printf 'without a compiler for ARM and QEMU, the test that computes as an ARM processor does is skipped\n' >&2
 fi
 # Two at a time: most of a test is starting MindSpore and compiling, which take one core.
 "$VENV_PYTHON" -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder "$@"

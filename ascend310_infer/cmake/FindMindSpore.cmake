@@ -30,9 +30,9 @@ foreach(root IN LISTS roots)
   # Not cached: another LITE_HOME must count in a folder that was configured before.
   unset(MINDSPORE_ROOT CACHE)
   unset(MINDSPORE_LIBRARY CACHE)
-  find_path(MINDSPORE_ROOT include/api/model.h PATHS "${root}" NO_DEFAULT_PATH)
+  find_path(MINDSPORE_ROOT include/api/model.h PATHS "${root}" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
   find_library(MINDSPORE_LIBRARY NAMES mindspore-lite mindspore-extendrt_python mindspore
-    PATHS "${root}/lib" NO_DEFAULT_PATH)
+    PATHS "${root}/lib" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
   if(MINDSPORE_ROOT AND MINDSPORE_LIBRARY)
     break()
   endif()

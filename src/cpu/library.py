@@ -31,8 +31,10 @@ from src.model_utils.eval_engine import AUTO
 _SOURCES = Path(__file__).with_name("native")
 _TRIAL = Path(__file__).with_name("trial.py")
 # Hidden: the loader has all libraries of a process share the variables that templates show to it.
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wno-psabi")
+_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wno-psabi")
 _COMPILE_BYTES = 32 << 20  # several times what its files take
+_PROCESSORS = Path("/proc/cpuinfo")
+_PROCESSOR_LINES = ("model name", "flags", "Features", "CPU implementer", "CPU part")  # two of x86, three of ARM
 _COMPILE_SECONDS, _LOAD_SECONDS = 600, 60  # where nothing else runs, they are 10 and 0.2
 
 
@@ -113,16 +115,21 @@ def _folder(setting: str) -> Path:
     return folder
 
 
+def own_instructions() -> str:
+    """Return the compiler's option for all instructions of this processor; on ARM not each takes -march=native."""
+    return "-mcpu=native" if platform.machine() == "aarch64" else "-march=native"
+
+
 def _digest(compiler: Sequence[str], words: Sequence[str]) -> str:
     """Return what the library follows from, as 16 hexadecimal digits: a home folder may serve different machines."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = _PROCESSORS.read_text().splitlines()
     except OSError:
         lines = []
-    processor = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+    processor = sorted({line for line in lines if line.startswith(_PROCESSOR_LINES)})
     sources = [path.read_bytes() for path in sorted(_SOURCES.iterdir())]
     programs = [os.path.realpath(shutil.which(word) or word) for word in compiler]
-    everything = (sources, _FLAGS, words, programs, platform.machine(), processor)
+    everything = (sources, _FLAGS, own_instructions(), words, programs, platform.machine(), processor)
     return hashlib.sha256(repr(everything).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -165,11 +172,12 @@ def _compile(compiler: Sequence[str], library: Path, words: Sequence[str]) -> No
     check_free_space(library.parent, _COMPILE_BYTES)  # a compiler tells it after a minute, and in other words
     temporary = temporary_path(library)
     temporary.mkdir(mode=0o700)
+    flags = (*_FLAGS, own_instructions())
     try:
         made, whole = temporary / "made.so", temporary / "whole.so"
         parts = {source: temporary / f"{source.stem}.o" for source in sorted(_SOURCES.glob("*.cc"))}
-        commands = [[*compiler, *_FLAGS, "-c", str(source), "-o", str(part)] for source, part in parts.items()]
-        link = [*compiler, *_FLAGS, "-shared", *map(str, parts.values()), *words, "-o", str(made)]
+        commands = [[*compiler, *flags, "-c", str(source), "-o", str(part)] for source, part in parts.items()]
+        link = [*compiler, *flags, "-shared", *map(str, parts.values()), *words, "-o", str(made)]
         # By a shell, so that all compile at once, in one group of processes that can be killed.
         script = " & ".join(map(shlex.join, commands)) + " & wait; exec " + shlex.join(link)
         run_program(["sh", "-c", script], _COMPILE_SECONDS, {**os.environ, "TMPDIR": str(temporary)})

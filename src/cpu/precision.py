@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 from pathlib import Path
 
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import is_bfloat16
+from src.model_utils.device_adapter import X86
 
 
 def settle_precision(config: Config, library: Path | None) -> Config:
@@ -18,7 +20,11 @@ def settle_precision(config: Config, library: Path | None) -> Config:
     """
     if not is_bfloat16(config) or (library and ctypes.CDLL(str(library)).XceptionHasHalf()):
         return config
-    missing = "this processor, or what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16"
-    reason = missing if library else "that needs the operators in C++"
+    if platform.machine() != X86:
+        reason = f"the operators in C++ have no bfloat16 on {platform.machine()}"
+    elif library:
+        reason = "this processor, or what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16"
+    else:
+        reason = "that needs the operators in C++"
     print(f"amp_level is {config.amp_level}, but {reason}: computing in float32", flush=True)
     return config.replace(amp_level="O0")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 
 from src.common.mindspore_log import silenced_logging
 from src.model_utils.config import Config, ConfigError
 
 DEVICES = ("Ascend", "GPU", "CPU")  # best first: the order in which `auto` looks
+X86 = "x86_64"
 _INSTRUCTIONS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # oneDNN's variable, and its older name
 
 
@@ -37,12 +39,20 @@ def resolve_device(requested: str) -> str:
     if requested == "auto":
         return available[0]
     if requested not in available:
-        hint = "; it looks for a GPU only if CUDA_HOME is set: see requirements-gpu.txt"
         raise ConfigError(
             f"device_target {requested} is not there: MindSpore finds {', '.join(available)} on this machine; "
-            f"use one of these or auto{hint if requested == 'GPU' and not os.environ.get('CUDA_HOME') else ''}"
+            f"use one of these or auto{gpu_hint() if requested == 'GPU' else ''}"
         )
     return requested
+
+
+def gpu_hint() -> str:
+    """Return what keeps MindSpore from looking for a GPU, as the end of a message; nothing where it looks for one."""
+    if platform.machine() != X86:
+        return f"; its package for {platform.machine()} has no GPU plug-in"
+    if not os.environ.get("CUDA_HOME"):
+        return "; it looks for a GPU only if CUDA_HOME is set: see requirements-gpu.txt"
+    return ""
 
 
 def use_device(config: Config, has_own_convolutions: bool = False) -> None:
@@ -90,7 +100,7 @@ def avoid_reference_convolutions() -> None:
 
     On processors with AVX-512, the oneDNN of MindSpore 2.10 takes its reference code for depthwise, strided and 3 x 3
     convolutions in MindSpore's layout, which is many times slower than its AVX2 code (docs/dev/performance_history.md).
-    The variable ONEDNN_MAX_CPU_ISA, where a user has set it, counts instead.
+    The variable ONEDNN_MAX_CPU_ISA, where a user has set it, counts instead. On ARM it would mean nothing.
     """
-    if not any(name in os.environ for name in _INSTRUCTIONS):
+    if platform.machine() == X86 and not any(name in os.environ for name in _INSTRUCTIONS):
         os.environ[_INSTRUCTIONS[0]] = "AVX2"

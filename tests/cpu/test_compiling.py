@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,36 @@ def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path,
     output = capsys.readouterr().out
     assert output.startswith("no operators in C++, so work on CPU is slower: ") and output.endswith(f": {reason}\n")
     assert list((tmp_path / "own").iterdir()) == []
+
+
+def test_compilers_for_arm_get_the_word_that_all_of_them_take(compiler, tmp_path, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert build(tmp_path / "own") is not None
+    words = Path(f"{compiler}.log").read_text().split()
+    assert "-mcpu=native" in words and "-march=native" not in words
+
+
+# Two of the cores that one machine may have; what changes from one reading to the next is none of it.
+ARM = """processor\t: 0
+BogoMIPS\t: {speed}
+Features\t: fp asimd{more}
+CPU implementer\t: {maker}
+CPU architecture: 8
+CPU part\t: 0xd01
+"""
+
+
+def test_machines_with_other_arm_processors_have_libraries_of_their_own(compiler, tmp_path, monkeypatch):
+    processors = tmp_path / "cpuinfo"
+    monkeypatch.setattr(module, "_PROCESSORS", processors)
+
+    def name(speed: str = "200.00", more: str = "", maker: str = "0x48") -> str:
+        processors.write_text(ARM.format(speed=speed, more=more, maker=maker))
+        return build(tmp_path / "own").name
+
+    names = [name(), name(more=" sve"), name(maker="0x41")]
+    assert len(set(names)) == 3
+    assert name(speed="100.00") == names[0]
 
 
 def test_cxx_may_hold_options_and_what_runs_the_compiler(compiler, tmp_path, monkeypatch, capsys):

@@ -19,10 +19,18 @@ def made(tmp_path: Path, has_half: bool) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("has_half", "reason"),
-    [(None, "that needs the operators in C++"), (False, "what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16")],
+    ("machine", "has_half", "reason"),
+    [
+        ("x86_64", None, "that needs the operators in C++"),
+        ("x86_64", False, "what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16"),
+        ("aarch64", None, "the operators in C++ have no bfloat16 on aarch64"),
+        ("aarch64", False, "the operators in C++ have no bfloat16 on aarch64"),
+    ],
 )
-def test_what_bfloat16_lacks_is_said_once_and_float32_takes_its_place(tmp_path, capsys, has_half, reason):
+def test_what_bfloat16_lacks_is_said_once_and_float32_takes_its_place(
+    tmp_path, monkeypatch, capsys, *, machine, has_half, reason
+):
+    monkeypatch.setattr("platform.machine", lambda: machine)
     library = None if has_half is None else made(tmp_path, has_half)
     assert settle_precision(configuration("--amp_level=O3"), library).amp_level == "O0"
     (line,) = capsys.readouterr().out.splitlines()

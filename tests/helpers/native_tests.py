@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,34 @@ from tests.helpers.project import ROOT
 
 _NATIVE = ROOT / "src" / "cpu" / "native"
 _TESTS = ROOT / "tests" / "cpu"
+_CROSS_COMPILER, _EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 _FLAGS = ("-std=c++17", "-pthread", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-D_GLIBCXX_ASSERTIONS")
+
+
+def missing_for_arm() -> str:
+    """Return what this machine lacks to compile for ARM and to run that, nothing if it has both."""
+    return " and ".join(program for program in (_CROSS_COMPILER, _EMULATOR) if not shutil.which(program))
+
+
+def run_as_arm(folder: Path, tests: list[str], onednn: Path | None = None) -> None:
+    """Build each of some tests for ARM, run it emulated, and fail with what it says.
+
+    Args:
+        folder: Where to build them.
+        tests: Their names; without oneDNN, those that use none.
+        onednn: MindSpore's oneDNN for ARM.
+    """
+    sources = [path for path in sorted(_NATIVE.glob("*.cc")) if path.stem != "operators"] if onednn else []
+    options = [*_FLAGS, "-O2", f"-I{_NATIVE}", f"-I{_TESTS}"]
+    emulator = [_EMULATOR, "-L", "/usr/aarch64-linux-gnu"]  # where the cross compiler has the C library
+    link = [onednn] if onednn else []
+    if onednn:
+        emulator += ["-E", f"LD_LIBRARY_PATH={onednn.parent}"]
+    for test in tests:
+        command = [_CROSS_COMPILER, *options, _TESTS / f"{test}.cc", *sources, *link, "-o", folder / test]
+        subprocess.run(command, check=True)
+        result = subprocess.run([*emulator, folder / test], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{test}: {result.stdout[-5000:]}{result.stderr[-5000:]}"
 
 
 def onednn() -> Path:

@@ -11,6 +11,7 @@ import mindspore as ms
 import pytest
 from mindspore import communication
 
+from scripts import cuda_environment
 from src.model_utils import device_adapter
 from src.model_utils.config import DEFAULT_FILE, ConfigError, parse_config
 from src.model_utils.device_adapter import (
@@ -96,6 +97,24 @@ def test_a_choice_of_instructions_by_the_user_counts(monkeypatch):
         assert os.environ[name] == "SSE41"
         assert other not in os.environ
         monkeypatch.delenv(name)
+
+
+def test_arm_processors_are_not_kept_to_instructions_of_others(monkeypatch):
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    avoid_reference_convolutions()
+    assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+
+
+def test_on_arm_no_package_is_named_that_would_give_a_gpu(monkeypatch):
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.setattr(device_adapter, "available_devices", lambda: ["CPU"])
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(ConfigError, match=r"use one of these or auto; its package for aarch64 has no GPU plug-in$"):
+        resolve_device("GPU")
+    with pytest.raises(ConfigError, match=r"^there is no GPU for MindSpore here; its package for aarch64 has no GPU"):
+        cuda_environment.main([])
 
 
 def test_a_device_that_refuses_is_one_line(monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.cpu_library import write_program
 from tests.helpers.infer_script import INPUTS, make_project, make_work, run
 from tests.helpers.privilege import drop_privilege
 
@@ -88,6 +89,13 @@ def test_a_program_of_other_sources_is_built_in_the_cache(project, work, install
 
 def test_a_program_for_another_runtime_is_built_in_the_cache(project, work, install, tmp_path):
     install(LITE_HOME="/opt/other")
+    assert start(project, work, tmp_path / "cache").returncode == 0
+    assert built_in(work).is_relative_to(tmp_path / "cache")
+
+
+def test_a_program_for_another_processor_is_built_in_the_cache(project, work, install, tmp_path):
+    write_program(tmp_path / "uname", "echo aarch64")
+    install(PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert start(project, work, tmp_path / "cache").returncode == 0
     assert built_in(work).is_relative_to(tmp_path / "cache")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from src.checkpoints.weights import save_weights
 from src.Xception import xception
+from tests.helpers.cpu_library import write_program
 from tests.helpers.project import ROOT
 
 pytestmark = pytest.mark.slow
@@ -52,6 +54,36 @@ def test_a_wrong_call_of_the_set_up_prints_the_usage_with_status_2():
     assert result.returncode == 2
     assert result.stderr.startswith("usage: bash scripts/setup_lite.sh")
     assert result.stderr.splitlines()[-1] == "error: no argument can be given: here"
+
+
+def set_up_lite_on(machine: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run a copy of the set-up as if on another machine, with a Python that says what it is asked for."""
+    for name in ("scripts", "ascend310_infer", "bin"):
+        (folder / name).mkdir()
+    for name in ("setup_lite.sh", "common.sh"):
+        shutil.copy(ROOT / "scripts" / name, folder / "scripts")
+    (folder / "ascend310_infer" / "build.sh").write_text("exit 0\n")
+    write_program(folder / "bin" / "uname", f"echo {machine}")
+    python = write_program(folder / "bin" / "python", '[ "$1" = -c ] || { echo "$@" >&2; exit 1; }')
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    return run(folder / "scripts" / "setup_lite.sh", PATH=path, PYTHON=str(python))
+
+
+@pytest.mark.parametrize(("machine", "wheels"), [("x86_64", "manylinux1_x86_64"), ("aarch64", "manylinux2014_aarch64")])
+def test_the_set_up_takes_the_wheel_for_this_machine(tmp_path, machine, wheels):
+    result = set_up_lite_on(machine, tmp_path)
+    asked, error = result.stderr.splitlines()
+    assert f" --platform {wheels} " in asked and asked.endswith(" mindspore-lite==2.0.0")
+    assert error == "error: cannot download mindspore-lite: see pip's message above"
+
+
+def test_the_set_up_says_where_there_is_no_wheel(tmp_path):
+    result = set_up_lite_on("riscv64", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: there is no MindSpore Lite wheel for riscv64, only for x86_64 and aarch64: "
+        "set LITE_HOME to a MindSpore Lite built for it\n"
+    )
 
 
 def test_a_python_that_does_not_fit_is_one_line(tmp_path):

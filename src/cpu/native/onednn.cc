@@ -12,7 +12,6 @@ namespace {
 
 constexpr int kCpu = 1, kThreadPool = 8;
 constexpr int kWeightQuery = 131, kDWeightQuery = 132, kScratchQuery = 136;
-constexpr int kAvx512WithBFloat16 = 0xe7;
 
 // The class that oneDNN calls a pool by. It is asked by place, and never destroyed; 3.11 asks for Wait too.
 class TheirPool {
@@ -181,7 +180,14 @@ std::string OneDnnProblem() {
   return "oneDNN here is " + OneDnnVersion() + ", but only 3.10 with a thread pool, as MindSpore 2.10 has it, is known";
 }
 
-bool HasBFloat16() { return (dnnl_get_effective_cpu_isa() & kAvx512WithBFloat16) == kAvx512WithBFloat16; }
+bool HasBFloat16() {
+#if defined(__x86_64__)
+  constexpr int kAvx512WithBFloat16 = 0xe7;
+  return (dnnl_get_effective_cpu_isa() & kAvx512WithBFloat16) == kAvx512WithBFloat16;
+#else
+  return false;  // the numbers of other processors' instructions mean something else
+#endif
+}
 
 ForThreads::ForThreads(int threads) {
   dnnl_threadpool_interop_get_max_concurrency(&before_);
