@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from pathlib import Path
 
 from src.model_utils.config import Config
@@ -20,5 +21,5 @@ def settle_precision(config: Config, library: Path | None) -> Config:
         return config
     missing = "this processor, or what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16"
     reason = missing if library else "that needs the operators in C++"
-    print(f"amp_level is {config.amp_level}, but {reason}: computing in float32", flush=True)
+    print(f"amp_level is {config.amp_level}, but {reason}: computing in float32", file=sys.stderr, flush=True)
     return config.replace(amp_level="O0")

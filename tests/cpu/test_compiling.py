@@ -19,7 +19,7 @@ from tests.helpers.project import ROOT
 def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("CXX", str(tmp_path / "none"))
     assert build(tmp_path / "own") is None
-    assert f"without a C++ compiler ({tmp_path / 'none'} is not there" in capsys.readouterr().out
+    assert f"without a C++ compiler ({tmp_path / 'none'} is not there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, 
 def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path, capsys, text, reason):
     monkeypatch.setenv("CXX", str(write_program(tmp_path / "compiler", text)))
     assert build(tmp_path / "own") is None
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert output.startswith("no operators in C++, so work on CPU is slower: ") and output.endswith(f": {reason}\n")
     assert list((tmp_path / "own").iterdir()) == []
 
@@ -48,7 +48,7 @@ def test_cxx_may_hold_options_and_what_runs_the_compiler(compiler, tmp_path, mon
     assert log.read_text().startswith(f"{compiler} -m64 -std=c++17")
     monkeypatch.setenv("CXX", "g++ '-m64")
     assert build(tmp_path / "own") is None
-    assert 'CXX is "g++ \'-m64": No closing quotation' in capsys.readouterr().out
+    assert 'CXX is "g++ \'-m64": No closing quotation' in capsys.readouterr().err
 
 
 def test_what_a_compiler_keeps_a_link_to_stays_as_it_is(library, tmp_path, monkeypatch):
@@ -64,7 +64,7 @@ def test_a_compiler_that_never_ends_is_killed_with_all_that_it_has_started(monke
     text = f"sleep 1000 &\necho $! > {tmp_path / 'number'}\nwait"
     monkeypatch.setenv("CXX", str(write_program(tmp_path / "compiler", text)))
     assert build(tmp_path / "own") is None
-    assert "it takes longer than 1 s\n" in capsys.readouterr().out
+    assert "it takes longer than 1 s\n" in capsys.readouterr().err
     assert list((tmp_path / "own").iterdir()) == []
     assert not is_running(tmp_path / "number")
 
