@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import signal
 import subprocess
@@ -51,6 +52,13 @@ def test_cxx_may_hold_options_and_what_runs_the_compiler(compiler, tmp_path, mon
     assert 'CXX is "g++ \'-m64": No closing quotation' in capsys.readouterr().err
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors have no AVX-512")
+def test_cxx_may_take_instructions_away_that_the_processor_has():
+    command = ["c++", "-mno-avx512f", *module._FLAGS, "-dM", "-E", "-x", "c++", "/dev/null"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "__SSE2__" in result.stdout and "AVX512" not in result.stdout
+
+
 def test_what_a_compiler_keeps_a_link_to_stays_as_it_is(library, tmp_path, monkeypatch):
     made = tmp_path / "made.so"
     made.write_bytes(library.read_bytes()[:-32])
@@ -74,7 +82,7 @@ def test_a_training_that_is_stopped_while_it_compiles_leaves_nothing(tmp_path, n
     begun = tmp_path / "number"
     text = f'echo half > "$TMPDIR/half"\nsleep 1000 &\necho $! > "$TMPDIR/$$"\nmv "$TMPDIR/$$" {begun}\nwait'
     compiler = write_program(tmp_path / "compiler", text)
-    words = ["--device_target=CPU", f"--cpu_operators={tmp_path / 'own'}", "--compile_cache=none"]
+    words = ["--device_target=CPU", f"--cpu_operators={tmp_path / 'own'}"]
     process = subprocess.Popen(
         [sys.executable, ROOT / "train.py", *words],
         env={**os.environ, "CXX": str(compiler), "TMPDIR": str(tmp_path)},
