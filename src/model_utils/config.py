@@ -14,6 +14,7 @@ import yaml
 
 from src.model_utils.config_file import read_documents
 from src.model_utils.config_values import ConfigError, Value, check, show_value
+from src.model_utils.former import FORMER, drop_former
 from src.model_utils.settings import Settings
 
 Place = tuple[str, str]  # (section, key); the section of a top-level key is ""
@@ -123,10 +124,13 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     places = _flatten(defaults, DEFAULT_FILE)
     values = _check_places(places, places, allowed, DEFAULT_FILE)
     options = _parse_options(argv, values, groups, allowed, description)
+    drop_former(options, "option --")
     found: dict[Place, Value] = {}
     if "config_path" in options:
         path = Path(str(check(options.pop("config_path"), None, "option --config_path")))
-        found = _check_places(_flatten(read_documents(path)[0], path), values, allowed, path)
+        document = read_documents(path)[0]
+        drop_former(document, f"{path}: key ")
+        found = _check_places(_flatten(document, path), values, allowed, path)
         # Files of the model zoo and of earlier versions hold them so for images of any size.
         found = {place: value for place, value in found.items() if (place[1], value) not in _OLD_SIDES}
         values |= found
@@ -215,6 +219,8 @@ def _parse_options(
             else:
                 metavar = "|".join(choices) if isinstance(choices, list) else "VALUE"
                 group.add_argument(f"--{key}", metavar=metavar, help=help_text)
+    for key in FORMER:
+        parser.add_argument(f"--{key}", nargs="?", help=argparse.SUPPRESS)
     options, rest = parser.parse_known_args(argv)
     if rest:
         name = next((word for word in rest if word.startswith("-")), rest[0]).partition("=")[0]

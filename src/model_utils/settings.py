@@ -12,7 +12,6 @@ class Settings:
     amp_level: str
     is_fp32: bool
     dataset_sink_mode: bool
-    compile_cache: str
     cpu_operators: str
 
     train_data_dir: str

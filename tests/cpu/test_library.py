@@ -30,6 +30,18 @@ def test_other_runs_use_mindspores_operators(word, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_auto_is_the_users_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder("auto") == tmp_path / "mindspore-xception"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder("auto") == tmp_path / ".cache" / "mindspore-xception"
+    for nothing in ("none", "", " "):
+        assert cache_folder(nothing) is None
+    monkeypatch.chdir(tmp_path)
+    assert cache_folder("own") == tmp_path / "own"
+
+
 # A library that is there already
 
 
