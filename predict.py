@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,12 +87,11 @@ def _predict(config: Config, args: argparse.Namespace, gradcam: bool) -> Predict
 
     is_checkpoint = Path(config.checkpoint_path).suffix == ".ckpt"
     with prepared_pool(workers(config), import_decoder) as pool:
-        with redirect_stdout(sys.stderr):
-            # Grad-CAM looks into MindSpore's network.
-            library = build_evaluation_library(config) if is_checkpoint and not gradcam else None
-            use_device(config, library is not None or is_converted(config))
-            if is_checkpoint and not is_converted(config):
-                config = settle_precision(config, library)
+        # Grad-CAM looks into MindSpore's network.
+        library = build_evaluation_library(config) if is_checkpoint and not gradcam else None
+        use_device(config, library is not None or is_converted(config))
+        if is_checkpoint and not is_converted(config):
+            config = settle_precision(config, library)
 
         from src.prediction.predictor import Means, Options, predict
 

@@ -168,7 +168,7 @@ def trained(few_digits, base) -> tuple[Path, subprocess.CompletedProcess]:
     """A finished training of two epochs with validation: its folder, only to be read, and its output."""
 
     def train(cwd: Path) -> subprocess.CompletedProcess:
-        words = options(few_digits, Path("out"), "--eval_while_train=True", "--compile_cache=graphs")
+        words = options(few_digits, Path("out"), "--eval_while_train=True")
         result = run("train.py", words, cwd)
         assert result.returncode == 0, result.stderr
         return result

@@ -105,6 +105,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         help="torch, onnx or openvino (requirements-benchmark.txt), or the folder of another checkout of the project",
     )
     parser.add_argument("--ranks", type=int, default=1, help="also train on so many ranks that share the cores")
+    parser.add_argument("--cores", type=int, nargs="+", default=[], help="also work on so many of the cores")
     parser.add_argument("--json", type=user_path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args, options = parser.parse_known_args(argv)
@@ -114,8 +115,12 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if args.device_target == "auto" and ON_CPU.intersection(args.against):
         args.device_target = "CPU"
     check_peers(args.against, args.device_target)
-    if args.ranks > len(os.sched_getaffinity(0)) and args.device_target in ("auto", "CPU"):
-        raise ConfigError(f"--ranks={args.ranks} needs as many cores, and there are {len(os.sched_getaffinity(0))}")
+    cores = len(os.sched_getaffinity(0))
+    if args.ranks > cores and args.device_target in ("auto", "CPU"):
+        raise ConfigError(f"--ranks={args.ranks} needs as many cores, and there are {cores}")
+    for count in args.cores:
+        if not 1 <= count <= cores:
+            raise ConfigError(f"--cores must be from 1 to {cores}, those that there are: {count}")
     if args.images < max(args.batch_size) * args.ranks:
         raise ConfigError(f"--images={args.images} is less than a batch for each rank: give more")
     args.data = args.data and os.path.abspath(args.data)
@@ -149,6 +154,9 @@ def _variants(
     yield own
     if ranks > 1:
         yield replace(own, name=f"{ranks} ranks", ranks=ranks)
+    for count in args.cores:
+        words = [*options, f"--cores={','.join(map(str, cores[:count]))}"]
+        yield replace(own, name=f"{count} core{'s' if count > 1 else ''}", options=words)
     yield from peers_of(own, args.against, settings["precision"] == "half", folder)
 
 

@@ -57,6 +57,7 @@ def build_cpu_library(config: Config) -> Path | None:
             print(
                 f"without a C++ compiler ({printable(compiler[0])} is not there; on Debian and Ubuntu the package g++ "
                 "has one) work on CPU is slower",
+                file=sys.stderr,
                 flush=True,
             )
             return None
@@ -65,7 +66,7 @@ def build_cpu_library(config: Config) -> Path | None:
         with _signals_raise():
             return _whole_library(compiler, library, words)
     except (OSError, ValueError) as error:
-        print(f"no operators in C++, so work on CPU is slower: {_text(error)}", flush=True)
+        print(f"no operators in C++, so work on CPU is slower: {_text(error)}", file=sys.stderr, flush=True)
         return None
 
 
@@ -139,7 +140,7 @@ def _whole_library(compiler: Sequence[str], library: Path, words: Sequence[str])
     if not problem:
         return library
     if os.path.lexists(library):
-        print(f"{printable(library)} is of no use ({problem}): compiling it anew", flush=True)
+        print(f"{printable(library)} is of no use ({problem}): compiling it anew", file=sys.stderr, flush=True)
     try:
         _compile(compiler, library, words)
     except OSError as error:

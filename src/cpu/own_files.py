@@ -1,6 +1,6 @@
 """The folder of what is compiled once and used again, and its files, which nobody but their user may have written.
 
-Both a library and a compiled graph can make a process run whatever they like.
+A library can make a process run whatever it likes.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 from pathlib import Path
 
 from src.model_utils.config import Config
@@ -26,5 +27,5 @@ def settle_precision(config: Config, library: Path | None) -> Config:
         reason = "this processor, or what ONEDNN_MAX_CPU_ISA leaves of it, has no avx512_bf16"
     else:
         reason = "that needs the operators in C++"
-    print(f"amp_level is {config.amp_level}, but {reason}: computing in float32", flush=True)
+    print(f"amp_level is {config.amp_level}, but {reason}: computing in float32", file=sys.stderr, flush=True)
     return config.replace(amp_level="O0")

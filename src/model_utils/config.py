@@ -15,6 +15,7 @@ import yaml
 from src.model_utils.config_file import read_documents
 from src.model_utils.config_values import ConfigError, Value, check, show_value
 from src.model_utils.device_variable import device_of_environment
+from src.model_utils.former import FORMER, drop_former
 from src.model_utils.model_zoo_names import INSTEAD, rename_options, rename_places
 from src.model_utils.settings import Settings
 
@@ -126,12 +127,12 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     defaults, groups, allowed = read_documents(DEFAULT_FILE)
     places = _flatten(defaults, DEFAULT_FILE)
     values = _check_places(places, places, allowed, DEFAULT_FILE)
-    options = _parse_options(rename_options(argv), values, groups, allowed, description)
+    options = drop_former(_parse_options(rename_options(argv), values, groups, allowed, description), "option --")
     found: dict[Place, Value] = {}
     if "config_path" in options:
         path = Path(str(check(options.pop("config_path"), None, "option --config_path")))
-        renamed = rename_places(_flatten(read_documents(path)[0], path), path)
-        found = _check_places(renamed, values, allowed, path)
+        document = drop_former(read_documents(path)[0], f"{path}: key ")
+        found = _check_places(rename_places(_flatten(document, path), path), values, allowed, path)
         # Files of the model zoo and of earlier versions hold them so for images of any size.
         found = {place: value for place, value in found.items() if (place[1], value) not in _OLD_SIDES}
         values |= found
@@ -224,6 +225,8 @@ def _parse_options(
             else:
                 metavar = "|".join(choices) if isinstance(choices, list) else "VALUE"
                 group.add_argument(f"--{key}", metavar=metavar, help=help_text)
+    for key in FORMER:
+        parser.add_argument(f"--{key}", nargs="?", help=argparse.SUPPRESS)
     options, rest = parser.parse_known_args(argv)
     if rest:
         name = next((word for word in rest if word.startswith("-")), rest[0]).partition("=")[0]

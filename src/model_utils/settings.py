@@ -14,7 +14,6 @@ class Settings:
     loss_scale_mode: str
     sync_bn: bool
     dataset_sink_mode: bool
-    compile_cache: str
     cpu_operators: str
 
     train_data_dir: str

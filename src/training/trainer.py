@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from src.checkpoints.position import Position
 from src.checkpoints.training_state import TrainingState
 from src.common.folder_lock import only_writer
 from src.common.progress import Progress
-from src.cpu.compile_once import CompileOnce, compiled_once
 from src.cpu.operators import readable_failures
 from src.data.image_limits import ImageLimits
 from src.data.usable_images import UsableImages, write_bad_images
@@ -99,16 +98,16 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         return training.folder
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
-    masks = [] if sinks_data(config) else [_dropout_masks(training)]
+    masks: list[ms.train.Callback] = [] if sinks_data(config) else [_dropout_masks(training)]
     with _open_folder(training, test_images) as (metrics, keeper):
         validation = Validation(_evaluation(training, test_images, library), metrics, keeper) if test_images else None
         if validation and owes:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
         if not is_done:
             outputs = _Outputs(validation, metrics, keeper)
-            with readable_failures(library), _compiled_once(training, owes) as compiling:
+            with readable_failures(library):
                 print("begin train", flush=True)
-                _fit(training, new_dataset, [*masks, *compiling], outputs)
+                _fit(training, new_dataset, masks, outputs)
                 print("train success", flush=True)
     return training.folder
 
@@ -198,18 +197,6 @@ def _keeper(training: _Training, best_top_1: float) -> CheckpointKeeper | None:
         return None
     keep = Keep(config.save_checkpoint_epochs, config.keep_checkpoint_max, last_epoch=config.epoch_size)
     return CheckpointKeeper(training.folder, training.state, keep, best_top_1)
-
-
-def _compiled_once(training: _Training, is_second: bool) -> AbstractContextManager[list[CompileOnce]]:
-    """Name all that the graph of a step follows from, and take it from the cache or keep it there.
-
-    MindSpore counts the graphs of a process: the second one, after a validation, is no entry for a first one.
-    """
-    state, is_resumed = training.state, training.start.checkpoint is not None
-    parameters = [*state.network.get_parameters(), *state.optimizer.get_parameters()]
-    shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
-    facts = [len(training.plan.schedule), is_resumed, is_second, training.library, state.network.pool_padding, shapes]
-    return compiled_once(training.config, training.group, facts)
 
 
 def _evaluation(training: _Training, images: EvaluationSet, library: Path | None) -> Callable[[], Result]:

@@ -11,6 +11,8 @@
 
 #include "checks.h"
 
+extern "C" const char *XceptionProfile(int on);
+
 namespace xception {
 namespace {
 
@@ -129,6 +131,19 @@ void TestImages(const Network &network, double tolerance) {
   }
 }
 
+void TestProfile(const Network &network) {
+  const std::vector<float> images(2 * 3 * 71 * 71);
+  XceptionProfile(1);
+  network.Run(images.data(), false, 2, 71, 71);
+  const std::string told = XceptionProfile(0);
+  for (const char *line : {"stem of 71 x 71 x 3\t\t1\t", "block of 5 x 5 x 728\t\t8\t",
+                           "block of 5 x 5 x 728\t1 x 1 convolution, forward\t24\t"}) {
+    CHECK(told.find(line) != std::string::npos, "%s in %s", line, told.c_str());
+  }
+  network.Run(images.data(), false, 2, 71, 71);
+  CHECK(std::string(XceptionProfile(0)).empty());
+}
+
 void TestWrongCalls(const Network &network) {
   std::vector<float> images(71 * 71 * 3), logits(kClasses);
   const Index wrong[][3] = {{0, 71, 71}, {-1, 71, 71}, {1, 70, 71}, {1, 71, 70}};
@@ -156,6 +171,7 @@ int main() {
   {
     const Network network(parameters, false, true);
     TestImages(network, 1e-5);
+    TestProfile(network);
     TestWrongCalls(network);
   }
   if (XceptionHasHalf()) {

@@ -1,15 +1,12 @@
-"""What the tests of the operators in C++ and of the cache share."""
+"""What the tests of the operators in C++ share."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from src.cpu.library import build_cpu_library
-from tests.helpers.compile_cache import ENABLE, PATH
 from tests.helpers.cpu_library import configuration, write_compiler
 from tests.helpers.sharing import made_once
 
@@ -29,12 +26,3 @@ def compiler(library, tmp_path, monkeypatch) -> Path:
     path = write_compiler(tmp_path / "compiler", tmp_path / "made.so")
     monkeypatch.setenv("CXX", str(path))
     return path
-
-
-@pytest.fixture(autouse=True)
-def _unused(monkeypatch):
-    """Each test is a program that has not compiled yet; what it sets is undone."""
-    monkeypatch.setattr(sys, "argv", [__file__])
-    for name in (ENABLE, PATH):
-        monkeypatch.setenv(name, "")
-        del os.environ[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shlex
 import signal
@@ -38,7 +39,7 @@ def test_no_compiler_is_run_for_a_disk_that_is_too_full(tmp_path, monkeypatch, c
 def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("CXX", str(tmp_path / "none"))
     assert build(tmp_path / "own") is None
-    assert f"without a C++ compiler ({tmp_path / 'none'} is not there" in capsys.readouterr().out
+    assert f"without a C++ compiler ({tmp_path / 'none'} is not there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_without_a_compiler_a_line_tells_what_is_missing(monkeypatch, tmp_path, 
 def test_a_compiler_that_fails_is_told_and_leaves_nothing(monkeypatch, tmp_path, capsys, text, reason):
     monkeypatch.setenv("CXX", str(write_program(tmp_path / "compiler", text)))
     assert build(tmp_path / "own") is None
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert output.startswith("no operators in C++, so work on CPU is slower: ") and output.endswith(f": {reason}\n")
     assert list((tmp_path / "own").iterdir()) == []
 
@@ -97,7 +98,14 @@ def test_cxx_may_hold_options_and_what_runs_the_compiler(compiler, tmp_path, mon
     assert log.read_text().startswith(f"{compiler} -m64 -std=c++17")
     monkeypatch.setenv("CXX", "g++ '-m64")
     assert build(tmp_path / "own") is None
-    assert 'CXX is "g++ \'-m64": No closing quotation' in capsys.readouterr().out
+    assert 'CXX is "g++ \'-m64": No closing quotation' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors have no AVX-512")
+def test_cxx_may_take_instructions_away_that_the_processor_has():
+    command = ["c++", "-mno-avx512f", *module._FLAGS, "-dM", "-E", "-x", "c++", "/dev/null"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "__SSE2__" in result.stdout and "AVX512" not in result.stdout
 
 
 def test_what_a_compiler_keeps_a_link_to_stays_as_it_is(library, tmp_path, monkeypatch):
@@ -113,7 +121,7 @@ def test_a_compiler_that_never_ends_is_killed_with_all_that_it_has_started(monke
     text = f"sleep 1000 &\necho $! > {tmp_path / 'number'}\nwait"
     monkeypatch.setenv("CXX", str(write_program(tmp_path / "compiler", text)))
     assert build(tmp_path / "own") is None
-    assert "it takes longer than 1 s\n" in capsys.readouterr().out
+    assert "it takes longer than 1 s\n" in capsys.readouterr().err
     assert list((tmp_path / "own").iterdir()) == []
     assert not is_running(tmp_path / "number")
 
@@ -123,7 +131,7 @@ def test_a_training_that_is_stopped_while_it_compiles_leaves_nothing(tmp_path, n
     begun = tmp_path / "number"
     text = f'echo half > "$TMPDIR/half"\nsleep 1000 &\necho $! > "$TMPDIR/$$"\nmv "$TMPDIR/$$" {begun}\nwait'
     compiler = write_program(tmp_path / "compiler", text)
-    words = ["--device_target=CPU", f"--cpu_operators={tmp_path / 'own'}", "--compile_cache=none"]
+    words = ["--device_target=CPU", f"--cpu_operators={tmp_path / 'own'}"]
     process = subprocess.Popen(
         [sys.executable, ROOT / "train.py", *words],
         env={**os.environ, "CXX": str(compiler), "TMPDIR": str(tmp_path)},

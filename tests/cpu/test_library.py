@@ -30,6 +30,18 @@ def test_other_runs_use_mindspores_operators(word, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_auto_is_the_users_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder("auto") == tmp_path / "mindspore-xception"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder("auto") == tmp_path / ".cache" / "mindspore-xception"
+    for nothing in ("none", "", " "):
+        assert cache_folder(nothing) is None
+    monkeypatch.chdir(tmp_path)
+    assert cache_folder("own") == tmp_path / "own"
+
+
 # A library that is there already
 
 
@@ -64,7 +76,7 @@ def test_a_spoilt_library_is_compiled_anew(compiler, library, tmp_path, capsys, 
     assert build(folder) == path
     assert path.read_bytes() == library.read_bytes() and path.is_file() and not path.is_symlink()
     assert times_run(compiler) == 2
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert output.count("\n") == 1 and f"{path} is of no use" in output and "compiling it anew" in output
 
 
@@ -79,7 +91,7 @@ def test_a_library_that_cannot_be_used_never_comes_into_this_process(tmp_path, m
     assert build(tmp_path / "own") is None
     assert times_run(compiler) == 1
     assert list((tmp_path / "own").iterdir()) == []
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert output.count("\n") == 1 and f"so work on CPU is slower: what {compiler} makes is of no use" in output
 
 
@@ -112,7 +124,7 @@ def test_the_folder_of_another_user_is_not_used(compiler, tmp_path, monkeypatch,
     path = build(tmp_path / "own")
     give_away(path.parent, monkeypatch)
     assert build(path.parent) is None
-    assert f"{path.parent} cannot hold them (it belongs to user" in capsys.readouterr().out
+    assert f"{path.parent} cannot hold them (it belongs to user" in capsys.readouterr().err
 
 
 def test_a_folder_that_others_can_write_to_is_not_used_and_the_users_own_is_closed_to_them(
@@ -123,7 +135,7 @@ def test_a_folder_that_others_can_write_to_is_not_used_and_the_users_own_is_clos
         (tmp_path / name).mkdir()
         (tmp_path / name).chmod(0o777)
     assert build(tmp_path / "given") is None
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert output.count("\n") == 1 and "other users can write to it" in output and times_run(compiler) == 0
     assert build_cpu_library(configuration()).parent == tmp_path / "mindspore-xception"
     assert (tmp_path / "mindspore-xception").stat().st_mode & 0o777 == 0o755
@@ -149,7 +161,7 @@ def test_without_home_the_systems_list_of_users_tells_it(monkeypatch, tmp_path, 
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     assert cache_folder("auto") is None
     assert build_cpu_library(configuration()) is None
-    assert "this user has no home to keep them in; choose a --cpu_operators=FOLDER\n" in capsys.readouterr().out
+    assert "this user has no home to keep them in; choose a --cpu_operators=FOLDER\n" in capsys.readouterr().err
 
 
 # Where nothing can be run from
@@ -160,7 +172,7 @@ def test_a_folder_that_nothing_can_be_run_from_is_told(compiler, tmp_path, monke
     flags = {"f_flag": place.f_flag | os.ST_NOEXEC}
     monkeypatch.setattr(os, "statvfs", lambda _: type("Place", (), flags))
     assert build(tmp_path / "own") is None
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert output.count("\n") == 1 and "mounted noexec); choose another --cpu_operators=FOLDER" in output
     assert times_run(compiler) == 0
 
@@ -182,12 +194,12 @@ print(library._problem_of(library.Path(sys.argv[2])))
     if "mount:" in result.stderr or "unshare" in result.stderr:
         pytest.skip("this user cannot mount")
     assert result.returncode == 0, result.stderr
-    slower, problem = result.stdout.splitlines()
-    assert "noexec" in slower and "failed to map segment" in problem
+    (problem,) = result.stdout.splitlines()
+    assert "noexec" in result.stderr and "failed to map segment" in problem
 
 
 @pytest.mark.parametrize("name", ["a:b", os.fsdecode(b"a\xff")])
 def test_a_folder_that_mindspore_could_not_name_is_told(compiler, tmp_path, capsys, name):
     assert build(tmp_path / name) is None
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert output.count("\n") == 1 and "path with a colon, or one that is not UTF-8" in output

@@ -19,7 +19,7 @@ def options(data: Path, out: Path, *more: str) -> list[str]:
     return [
         "--device_target=CPU", f"--train_data_dir={data / 'train'}", f"--test_data_dir={data / 'val'}",
         "--num_classes=3", "--image_size=71", f"--batch_size={BATCH}", f"--epoch_size={EPOCHS}", "--log_steps=2",
-        "--lr_max=0.01", f"--save_checkpoint_path={out}", "--compile_cache=none", *more,
+        "--lr_max=0.01", f"--save_checkpoint_path={out}", *more,
     ]  # fmt: skip
 
 

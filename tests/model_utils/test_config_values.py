@@ -51,11 +51,23 @@ def test_float_keys_take_integers_and_the_text_of_numbers():
 def test_a_path_in_an_option_or_a_file_may_begin_with_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "own.yaml").write_text("train_data_dir: ~/images\n")
-    words = ["--config_path=~/own.yaml", "--resume=~/a.ckpt", "--compile_cache=~/graphs", "--pretrained=a/~/b"]
+    words = ["--config_path=~/own.yaml", "--resume=~/a.ckpt", "--cpu_operators=~/own", "--pretrained=a/~/b"]
     config = parse_config(words, lambda device: "CPU")
     assert config.train_data_dir == f"{tmp_path}/images"
-    assert (config.resume, config.compile_cache) == (f"{tmp_path}/a.ckpt", f"{tmp_path}/graphs")
+    assert (config.resume, config.cpu_operators) == (f"{tmp_path}/a.ckpt", f"{tmp_path}/own")
     assert config.pretrained == "a/~/b"
+
+
+@pytest.mark.parametrize("words", [["--compile_cache=none"], ["--compile_cache="], ["--compile_cache", "~/graphs"]])
+def test_a_key_of_an_earlier_version_is_taken_and_told_to_have_no_effect(words, tmp_path, capsys):
+    path = tmp_path / "own.yaml"
+    path.write_text("seed: 3\ncompile_cache: auto\n")
+    config = parse_config([f"--config_path={path}", *words], lambda device: "CPU")
+    assert config == parse_config(["--seed=3"], lambda device: "CPU")
+    option, key = capsys.readouterr().err.splitlines()
+    assert option.startswith("option --compile_cache has no effect any more: ")
+    assert key.startswith(f"{path}: key compile_cache has no effect any more: ")
+    assert "compile_cache" not in config.to_yaml()
 
 
 def test_a_home_folder_that_is_not_known_is_named_with_the_option(monkeypatch):

@@ -14,11 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.checkpoints.position import Position
+from src.data.image_source import open_images
+from src.data.usable_images import UsableImages
+from src.model_utils.config import parse_config
+from src.model_utils.local_adapter import ALONE
+from src.training.images import train_dataset
 from tests.helpers.project import ROOT
 from tools import benchmark
 from tools.benchmarks import peers
 from tools.benchmarks.images import write_images
+from tools.benchmarks.inputs import open_batches
 from tools.benchmarks.rounds import difference
+from tools.benchmarks.table import describe, describe_machine
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +139,38 @@ def test_results_agree_up_to_rounding(found, message):
     assert difference(found, {"losses": [1.0, -2.0]}) == message
 
 
+def test_training_is_measured_on_the_batches_that_it_has(few_digits):
+    words = [f"--test_data_dir={few_digits / 'val'}", "--batch_size=3", "--image_size=71", "--gradient_accumulation=2"]
+    config = parse_config([*words, "--num_classes=3"], lambda _: "CPU")
+    images = UsableImages(open_images(str(few_digits / "val")), 37)
+    expected = train_dataset(config, ALONE, images, Position()).take(2)
+    found = open_batches(config, True, 12)
+    labels = [
+        [label.tolist() for _, label in each.create_tuple_iterator(num_epochs=1, output_numpy=True)]
+        for each in (found, expected)
+    ]
+    assert labels[0] == labels[1] and np.shape(labels[0]) == (2, 2, 3)
+    with pytest.raises(ValueError, match="the 9 images of a round are no whole steps of 6"):
+        open_batches(config, True, 9)
+
+
+def test_fewer_cores_and_ranks_are_measured_beside_the_whole(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 4, 5})
+    args, options = benchmark._parse(["training", "--device_target=CPU", "--cores", "1", "2", "--ranks=3"])
+    found = benchmark._variants(args, "training", {"batch_size": 8, "precision": ""}, options, tmp_path)
+    assert [(each.name, each.ranks, each.options[-1]) for each in found] == [
+        ("this version", 1, "--cores=3,4,5"),
+        ("3 ranks", 3, "--cores=3,4,5"),
+        ("1 core", 1, "--cores=3"),
+        ("2 cores", 1, "--cores=3,4"),
+    ]
+
+
+def test_the_variables_that_limit_a_processor_are_told(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert "ONEDNN_MAX_CPU_ISA=AVX2" in describe(describe_machine(), [0.0, 0.0])
+
+
 def test_a_process_that_fails_is_one_line(tmp_path, few_digits):
     result, report = measure(tmp_path, "pipeline", f"--data={few_digits / 'val'}", "--images=100", "--rounds=1")
     assert (result.returncode, report) == (1, {})
@@ -145,6 +185,7 @@ def test_a_process_that_fails_is_one_line(tmp_path, few_digits):
     ("words", "message"),
     [
         (["predict", "--images=4"], "--images=4 is less than a batch for each rank"),
+        (["predict", "--cores", "1", "1000"], "--cores must be from 1 to .*, those that there are: 1000"),
         (["predict", "--rounds=0"], "--rounds must be 1 or more: 0"),
         (["training", "--ranks=1000", "--images=100000"], "--ranks=1000 needs as many cores"),
         (["predict", "--against", "onnx", "absent"], "--against takes .*torch or the folder of a checkout .*: absent"),

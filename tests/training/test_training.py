@@ -29,6 +29,19 @@ TIME = re.compile(r"epoch time: \d+\.\d{3} ms, per step time: \d+\.\d{3} ms")
 # What a training leaves
 
 
+def test_a_training_prints_no_warning_and_loses_no_update_of_the_moving_statistics(trained):
+    folder, result = trained
+    assert "WARNING" not in result.stderr + result.stdout
+    initial = {"moving_mean": 0.0, "moving_variance": 1.0}
+    one, two = (ms.load_checkpoint(str(path)) for path in sorted(folder.glob("Xception-rank0-*.ckpt")))
+    statistics = [parameter for parameter in one if parameter.rpartition(".")[2] in initial]
+    assert len(statistics) == 80
+    for parameter in statistics:
+        after_one, after_two = one[parameter].asnumpy(), two[parameter].asnumpy()
+        assert (after_one != initial[parameter.rpartition(".")[2]]).any(), parameter
+        assert (after_two != after_one).any(), parameter
+
+
 def test_log_lines_are_those_of_the_model_zoo(trained):
     output = trained[1].stdout
     assert sorted(losses(output)) == [(epoch, step) for epoch in (1, 2) for step in (2, 4, 5)]
@@ -180,7 +193,7 @@ def test_bfloat16_trains_and_writes_ordinary_checkpoints(few_digits, tmp_path, m
     result = run("train.py", words, tmp_path)
     assert result.returncode == 0, result.stderr
     has_bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    assert ("has no avx512_bf16: computing in float32\n" in result.stdout) != has_bfloat16
+    assert ("has no avx512_bf16: computing in float32\n" in result.stderr) != has_bfloat16
     assert len(losses(result.stdout)) == 3
     assert all(0 < float(loss) < 20 for loss in losses(result.stdout).values())
     assert len(RESULT.findall(result.stdout)) == 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 import mindspore as ms
 import numpy as np
 
+from src.checkpoints.position import Position
 from src.checkpoints.weights import load_weights
 from src.data.image_source import open_images
-from src.dataset import create_dataset
+from src.data.usable_images import UsableImages
+from src.evaluation.evaluation_set import open_test_images
 from src.model_utils.config import Config
-from src.model_utils.derived_settings import label_smoothing, workers
+from src.model_utils.derived_settings import label_smoothing
 from src.model_utils.local_adapter import ALONE, Group
+from src.training.images import train_dataset
 from src.Xception import Xception, xception
 from tools.benchmarks.exchange import Exchange
 
@@ -27,7 +30,7 @@ def build_network(config: Config) -> Xception:
 def open_batches(
     config: Config, do_train: bool, images: int, group: Group = ALONE, normalize: bool = False
 ) -> ms.dataset.Dataset:
-    """Return this rank's batches, all of them whole."""
+    """Return this rank's batches as training's first epoch or evaluation has them, all of them whole."""
     source = open_images(config.test_data_dir, config.recursive)
     counts = source.counts()
     total = sum(counts.values())
@@ -37,20 +40,21 @@ def open_batches(
         raise ValueError(
             f"{config.test_data_dir} has {len(counts)} classes, not {config.num_classes}: use --num_classes"
         )
-    dataset = create_dataset(
-        source,
-        do_train,
-        config.batch_size,
-        group.size,
-        group.rank,
-        image_size=config.image_size,
-        crop_pct=config.crop_pct,
-        interpolation=config.interpolation,
-        num_parallel_workers=workers(config),
-        seed=config.seed,
-        normalize=normalize,
-    )
+    all_images = UsableImages(source, total)
+    if do_train:
+        dataset = train_dataset(config, group, all_images, Position())
+        return dataset.take(count_steps(config, images, group))
+    dataset = open_test_images(config, all_images, group, normalize)
+    assert dataset is not None
     return dataset.take(images // (config.batch_size * group.size))
+
+
+def count_steps(config: Config, images: int, group: Group) -> int:
+    """Return how many steps of training so many images are, over all ranks; raise ValueError if they are not whole."""
+    each = config.batch_size * config.gradient_accumulation * group.size
+    if images % each:
+        raise ValueError(f"the {images} images of a round are no whole steps of {each}: use another --images")
+    return images // each
 
 
 def random_batch(config: Config) -> np.ndarray:

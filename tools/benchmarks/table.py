@@ -14,6 +14,7 @@ from typing import Any
 from tools.benchmarks.rounds import Measurement
 
 _COLUMNS = "{:<15} {:<12} {:<9} {:>5} {:>5} {:>9} {:>9} {:>9} {:>7} {:>10} {:>10}"
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "CXX")
 _PACKAGES = ("mindspore", "numpy", "onnxruntime", "openvino", "torch")
 
 
@@ -25,7 +26,7 @@ def describe_machine() -> dict[str, Any]:
         "cpu": model[1] if model else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)),
-        "threads": {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ},
+        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
@@ -108,9 +109,10 @@ def compare(records: Sequence[dict[str, Any]]) -> list[str]:
 
 def describe(machine: dict[str, Any], loads: Sequence[float]) -> str:
     """Return the lines about the machine below the table."""
-    versions = ", ".join(f"{name} {machine[name]}" for name in _PACKAGES if machine[name])
+    facts = [f"{name} {machine[name]}" for name in _PACKAGES if machine[name]]
+    facts += [f"{name}={value}" for name, value in machine["environment"].items()]
     return (
-        f"{machine['cpu']}, {machine['usable_cores']} of {machine['cores']} cores; {versions}\n"
+        f"{machine['cpu']}, {machine['usable_cores']} of {machine['cores']} cores; {', '.join(facts)}\n"
         f"load average {loads[0]:.1f} before and {loads[1]:.1f} after"
     )
 

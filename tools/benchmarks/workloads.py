@@ -19,7 +19,7 @@ from src.model_utils.eval_engine import load_by_engine
 from src.model_utils.local_adapter import Group
 from src.training.model import build_model, build_optimizer
 from src.Xception import Xception
-from tools.benchmarks.inputs import build_network, open_batches, random_batch
+from tools.benchmarks.inputs import build_network, count_steps, open_batches, random_batch
 from tools.benchmarks.workload import LEARNING_RATE, Values, Workload
 
 
@@ -36,11 +36,10 @@ class Training(Workload):
     """
 
     def __init__(self, config: Config, images: int, group: Group, library: Path | None):
-        steps = images // (config.batch_size * group.size)
         self._dataset = open_batches(config, True, images, group)
         self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
-        schedule = np.full(steps, LEARNING_RATE, np.float32)
+        schedule = np.full(count_steps(config, images, group), LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
         self._model = build_model(config, self._network, self._optimizer, library=library)
         self._sink = sinks_data(config)

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "piece_sums.h"
+#include "profile.h"
 
 namespace xception {
 
@@ -59,6 +60,7 @@ void Measure(ThreadPool &pool, const NormParameters &norm, Index pixels, Index c
     }
     return;
   }
+  const Timed timed("batch norm, statistics", 0, pixels * channels * Index(sizeof(T)));
   // Each piece sums differences from its own first pixel: the squares of the values themselves would cancel out.
   PieceSums sums(pixels, channels);
   const Index bytes = channels * Index(sizeof(T));

@@ -53,6 +53,7 @@ NormSums SumsOf(ThreadPool &pool, Index pixels, const Normalisation &norm, const
   const Index channels = norm.Channels();
   PieceSums sums(pixels, channels);
   const Index bytes = channels * Index(sizeof(T));
+  const Timed timed("batch norm, sums of its gradient", 0, 2 * pixels * bytes);
   const auto read = [&](Index pixel, Index count) {
     ReadInOrder(z + pixel * channels, count * bytes);
     gradients.Read(pixel, count);
@@ -119,6 +120,7 @@ struct NormBackward {
   template <typename T, typename Gradients>
   void Apply(ThreadPool &pool, Index pixels, const T *z, const Gradients &gradients, T *dz) const {
     const Index channels = static_cast<Index>(scale.size());
+    const Timed timed("batch norm, gradient", 0, 3 * pixels * channels * Index(sizeof(T)));
     ForPixels(pool, pixels, [=, gradient = Gradient()](Index pixel) {
       const Index begin = pixel * channels;
       ForChannels(channels, [=](Index channel, auto vector) {

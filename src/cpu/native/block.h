@@ -59,12 +59,14 @@ struct BlockGradients {
 // x: of spec.x; y: of spec.Y(), with the residual sum in it.
 template <typename T>
 void BlockForward(ThreadPool &pool, const BlockSpec &spec, const T *x, T *y, const KeptBlock<T> &kept) {
+  const TimedPart part(spec.strided ? "strided block, forward" : "block, forward", spec.x);
   const Shape shape = spec.Y();
   const Index channels = shape.channels;
   UnitsForward(pool, spec.x, spec.FirstBefore(), spec.units, x, kept.units);
   const T *z = kept.units.back().pointwise;
   const Normalisation norm(spec.units.back().norm, kept.units.back().statistics, channels);
   if (!spec.strided) {
+    const Timed timed("batch norm and residual sum", 0, 3 * shape.Values() * Index(sizeof(T)));
     ForPixels(pool, shape.Pixels(), [=, scaled = norm.Values()](Index pixel) {
       ForChannels(channels, [=](Index channel, auto vector) {
         using V = decltype(vector);
@@ -113,6 +115,7 @@ const T *ShortcutBackward(ThreadPool &pool, const BlockSpec &spec, const T *x, c
 template <typename T>
 void BlockBackward(ThreadPool &pool, const BlockSpec &spec, const T *x, const KeptBlock<T> &kept, const T *dy,
                    const BlockGradients<T> &gradients) {
+  const TimedPart part(spec.strided ? "strided block, backward" : "block, backward", spec.x);
   const UnitParameters &last = spec.units.back();
   const Normalisation norm(last.norm, kept.units.back().statistics, last.out);
   const T *z = kept.units.back().pointwise;

@@ -104,7 +104,14 @@ Buffer &PackedWeights() {
   return buffer;
 }
 
+Timed TimedConvolution(const ConvolutionSizes &sizes, const char *pointwise, const char *convolution3x3) {
+  const Index weights = sizes.in * sizes.out * sizes.kernel * sizes.kernel;
+  return Timed(sizes.kernel == 1 ? pointwise : convolution3x3, 2 * sizes.y.Pixels() * weights,
+               (sizes.x.Values() + weights + sizes.y.Values()) * (sizes.type == Type::kFloat32 ? 4 : 2));
+}
+
 const void *Pack(ThreadPool &pool, const Made &made, const float *weight) {
+  const Timed timed("weights packed", 0, Index(made.users_weight.Bytes() + made.weight.Bytes()));
   const void *packed = PackedWeights().Need(made.weight.Bytes());
   made.pack.Run(pool, {{Role::kX, made.users_weight, weight}, {Role::kY, made.weight, packed}});
   return packed;
@@ -115,6 +122,7 @@ const void *Pack(ThreadPool &pool, const Made &made, const float *weight) {
 void ConvolutionForward(ThreadPool &pool, const ConvolutionSizes &sizes, const void *x, const float *weight, void *y) {
   const Made &made = Cached(pool.Threads(), sizes, Work::kForward);
   const void *packed = Pack(pool, made, weight);
+  const Timed timed = TimedConvolution(sizes, kPointwiseForward, kConvolution3x3Forward);
   made.compute.Run(pool, {{Role::kX, made.x, x}, {Role::kWeight, made.weight, packed}, {Role::kY, made.y, y}});
 }
 
@@ -122,12 +130,14 @@ void ConvolutionBackwardData(ThreadPool &pool, const ConvolutionSizes &sizes, co
                              void *dx) {
   const Made &made = Cached(pool.Threads(), sizes, Work::kBackwardData);
   const void *packed = Pack(pool, made, weight);
+  const Timed timed = TimedConvolution(sizes, "1 x 1 convolution, by inputs", "3 x 3 convolution, by inputs");
   made.compute.Run(pool, {{Role::kDy, made.y, dy}, {Role::kWeight, made.weight, packed}, {Role::kDx, made.x, dx}});
 }
 
 void ConvolutionBackwardWeight(ThreadPool &pool, const ConvolutionSizes &sizes, const void *x, const void *dy,
                                float *dweight) {
   const Made &made = Cached(pool.Threads(), sizes, Work::kBackwardWeight);
+  const Timed timed = TimedConvolution(sizes, "1 x 1 convolution, by weights", "3 x 3 convolution, by weights");
   if (IsProduct(sizes)) {
     made.compute.Run(pool, {{Role::kX, made.y, dy}, {Role::kWeight, made.x, x}, {Role::kY, made.weight, dweight}});
     return;
@@ -167,12 +177,15 @@ const void *FixedConvolution::PackedAs(ThreadPool &pool, const Layout &layout) {
   return to;
 }
 
+ConvolutionSizes FixedConvolution::Sizes(const Shape &x) const {
+  const Shape y{x.images, (x.height - kernel_) / stride_ + 1, (x.width - kernel_) / stride_ + 1, out_};
+  return {in_, out_, kernel_, stride_, x, y, type_};
+}
+
 FixedConvolution::Ready FixedConvolution::For(ThreadPool &pool, int threads, const Shape &x_shape, bool adds) {
-  const Shape y_shape{x_shape.images, (x_shape.height - kernel_) / stride_ + 1,
-                      (x_shape.width - kernel_) / stride_ + 1, out_};
   const Work work = adds ? has_bias_ ? Work::kFixedSumWithBias : Work::kFixedSum
                          : has_bias_ ? Work::kFixedWithBias : Work::kFixed;
-  const Made &made = Cached(threads, {in_, out_, kernel_, stride_, x_shape, y_shape, type_}, work);
+  const Made &made = Cached(threads, Sizes(x_shape), work);
   Ready ready;
   ready.compute_ = made.compute;
   ready.x_ = made.x;
@@ -182,6 +195,12 @@ FixedConvolution::Ready FixedConvolution::For(ThreadPool &pool, int threads, con
   ready.bias_layout_ = Layout({out_}, Type::kFloat32, Order::kVector);
   ready.bias_ = bias_.Get();
   return ready;
+}
+
+void FixedConvolution::Run(ThreadPool &pool, const Shape &x_shape, const void *x, void *y, bool adds) {
+  const Ready ready = For(pool, pool.Threads(), x_shape, adds);
+  const Timed timed = TimedConvolution(Sizes(x_shape), kPointwiseForward, kConvolution3x3Forward);
+  ready.Run(pool, x, y);
 }
 
 void FixedConvolution::Ready::Run(ThreadPool &pool, const void *x, void *y) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "onednn.h"
+#include "profile.h"
 
 namespace xception {
 
@@ -67,15 +68,14 @@ class FixedConvolution {
 
   // For pools of so many threads; `pool` packs the weights if need be. The output has the sizes of Convolution's.
   Ready For(ThreadPool &pool, int threads, const Shape &x_shape, bool adds);
-  void Run(ThreadPool &pool, const Shape &x_shape, const void *x, void *y, bool adds = false) {
-    For(pool, pool.Threads(), x_shape, adds).Run(pool, x, y);
-  }
+  void Run(ThreadPool &pool, const Shape &x_shape, const void *x, void *y, bool adds = false);
 
  private:
   struct Packed {
     Layout layout;
     std::shared_ptr<Buffer> data;
   };
+  ConvolutionSizes Sizes(const Shape &x) const;
   const void *PackedAs(ThreadPool &pool, const Layout &layout);
 
   Index in_ = 0, out_ = 0, kernel_ = 1, stride_ = 1;

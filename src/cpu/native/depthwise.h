@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pieces.h"
+#include "profile.h"
 #include "vector.h"
 
 namespace xception {
@@ -141,11 +142,14 @@ void ReadForDepthwise(const Shape &shape, const Rows &rows, const T *image) {
   ReadInOrder(image + first * shape.Row(), (last - first) * shape.Row() * Index(sizeof(T)));
 }
 
+inline Index DepthwiseOperations(const Shape &shape) { return 2 * 9 * shape.Values(); }
+
 // y: the convolution of what x is changed to, of the same shape; weight (C, 1, 3, 3); scale and shift (C) are read for
 // Before::kNormRelu alone.
 template <typename T>
 void DepthwiseForward(ThreadPool &pool, const Shape &shape, Before before, const float *scale, const float *shift,
                       const T *x, const float *weight, T *y) {
+  const Timed timed(kDepthwiseForward, DepthwiseOperations(shape), 2 * shape.Values() * Index(sizeof(T)));
   const std::vector<float> weights = ChannelsLast(weight, shape.channels);
   const auto pieces = CutIntoRows(shape.images, shape.height, shape.Row() * Index(sizeof(T)) * 2);
   WithBefore(before, [&](auto constant) {

@@ -112,6 +112,8 @@ NormSums DepthwiseBackward(ThreadPool &pool, const DepthwiseInputs<T> &in, const
                            T *dx, float *dweight) {
   const Shape &shape = in.shape;
   const Index channels = shape.channels;
+  const Timed timed("depthwise 3 x 3 convolution, backward", 2 * DepthwiseOperations(shape),
+                    3 * shape.Values() * Index(sizeof(T)));
   const std::vector<float> weights = ChannelsLast(in.weight, channels);
   const auto pieces = CutIntoRows(shape.images, shape.height, shape.Row() * Index(sizeof(T)) * 3);
   std::vector<float> sums(pieces.size() * kDepthwiseSums * channels);

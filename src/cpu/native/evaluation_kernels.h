@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pieces.h"
+#include "profile.h"
 #include "vector.h"
 
 namespace xception {
@@ -10,6 +11,7 @@ namespace xception {
 template <class T>
 void RectifiedMean(ThreadPool &pool, const Shape &shape, const T *x, float *mean) {
   constexpr Index kChannels = 256;  // of a piece
+  const Timed timed("ReLU and average", 0, shape.Values() * Index(sizeof(T)));
   const Index parts = (shape.channels + kChannels - 1) / kChannels, pixels = shape.height * shape.width;
   pool.ForEach(shape.images * parts, [&](Index piece) {
     const Index image = piece / parts, begin = piece % parts * kChannels;

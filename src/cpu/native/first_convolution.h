@@ -6,6 +6,7 @@
 
 #include "folding.h"
 #include "pieces.h"
+#include "profile.h"
 #include "vector.h"
 
 namespace xception {
@@ -62,6 +63,9 @@ class FirstConvolution {
   template <class T>
   void Run(ThreadPool &pool, const Images &images, T *y) const {
     const Shape out = Output(images);
+    const Index values = images.images * 3 * images.height * images.width;
+    const Timed timed(kConvolution3x3Forward, 2 * 27 * out.Values(),
+                      values * (images.are_bytes ? 1 : Index(sizeof(float))) + out.Values() * Index(sizeof(T)));
     const auto pieces = CutIntoRows(out.images, out.height, out.Row() * Index(sizeof(T)));
     pool.ForEach(Index(pieces.size()), [&](Index piece) {
       const Rows rows = pieces[piece];

@@ -58,6 +58,11 @@ class FixedUnit {
     for (Index more = 0; more <= (shape.height % parts ? 1 : 0); ++more) {
       ready[more] = pointwise_.For(pool, 1, {1, least + more, shape.width, shape.channels}, adds);
     }
+    const Index weights = shape.channels * out_, results = (adds ? 2 : 1) * shape.Pixels() * out_;
+    TimedPieces depthwise(kDepthwiseForward, DepthwiseOperations(shape), 2 * shape.Values() * Index(sizeof(T)),
+                          pool.Threads());
+    TimedPieces pointwise(kPointwiseForward, 2 * shape.Pixels() * weights,
+                          (shape.Values() + weights + results) * Index(sizeof(T)), pool.Threads());
     pool.ForEach(shape.images * parts, [&](Index piece) {
       static thread_local ThreadPool alone(1);
       const Index part = piece % parts;
@@ -65,9 +70,13 @@ class FixedUnit {
       const Index count = rows.end - rows.begin;
       const T *const image = x + rows.image * shape.Image();
       T *const between = Between().template Need<T>(count * shape.Row());
-      ReadForDepthwise(shape, rows, image);
-      DepthwiseRows<before>(shape, rows, nullptr, nullptr, image, weights_.data(), between);
-      ready[count - least].Run(alone, between, y + (rows.image * shape.height + rows.begin) * shape.width * out_);
+      depthwise.Time([&] {
+        ReadForDepthwise(shape, rows, image);
+        DepthwiseRows<before>(shape, rows, nullptr, nullptr, image, weights_.data(), between);
+      });
+      pointwise.Time([&] {
+        ready[count - least].Run(alone, between, y + (rows.image * shape.height + rows.begin) * shape.width * out_);
+      });
     });
   }
 

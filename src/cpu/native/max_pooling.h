@@ -4,6 +4,7 @@
 #include <array>
 
 #include "pieces.h"
+#include "profile.h"
 #include "vector.h"
 
 namespace xception {
@@ -74,7 +75,10 @@ void ForOthers(Index count, const Work &work) {
 // y: the maxima of x (its shape with height and width halved and rounded up), plus `added` unless it is null.
 template <typename T>
 void MaxPoolForward(ThreadPool &pool, const Shape &shape, bool symmetric, const T *x, const T *added, T *y) {
-  ForWindows(pool, Pooling(shape, symmetric), sizeof(T), [&](const WindowPixels &pixels, Index to) {
+  const Pooling pooling(shape, symmetric);
+  const Timed timed("max pooling, forward", 0,
+                    (shape.Values() + (added ? 2 : 1) * pooling.out.Values()) * Index(sizeof(T)));
+  ForWindows(pool, pooling, sizeof(T), [&](const WindowPixels &pixels, Index to) {
     ForChannels(shape.channels, [=, &pixels](Index channel, auto vector) {
       using V = decltype(vector);
       const T *from = x + channel;

@@ -17,6 +17,8 @@ struct KeptMaxima {
 template <typename T>
 void NormMaxPoolForward(ThreadPool &pool, const Pooling &pooling, const Normalisation &norm, const T *z,
                         const Normalisation &shortcut_norm, const T *shortcut, T *y, const KeptMaxima<T> &kept) {
+  const Timed timed("max pooling, forward", 0,
+                    (pooling.in.Values() + 3 * pooling.out.Values()) * Index(sizeof(T)) + pooling.out.Values());
   const Scaling scaled = norm.Values(), shortcut_scaled = shortcut_norm.Values();
   ForWindows(pool, pooling, sizeof(T), [&](const WindowPixels &pixels, Index to) {
     ForChannels(pooling.in.channels, [=, &pixels](Index channel, auto vector) {
@@ -65,6 +67,8 @@ template <typename T>
 void NormMaxPoolBackward(ThreadPool &pool, const Pooling &pooling, const NormBackward &norm, const T *z,
                          const std::uint8_t *places, const T *dy, T *dz) {
   const Shape &in = pooling.in;
+  const Timed timed("max pooling, backward", 0,
+                    (2 * in.Values() + pooling.out.Values()) * Index(sizeof(T)) + pooling.out.Values());
   const auto pieces = CutIntoRows(in.images, in.height, in.Row() * 3 * Index(sizeof(T)));
   pool.ForEach(Index(pieces.size()), [&, gradient_of = norm.Gradient()](Index piece) {
     const Rows rows = pieces[piece];

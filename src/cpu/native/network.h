@@ -43,10 +43,7 @@ class Network {
     }
     T *const y = other_.Need<T>(Halved(shape, 1024).Values());
     RunBlock(pool, &blocks_.back(), false, &shape, x, y);
-    T *const z = RunUnits(pool, &tail_, Before::kNothing, &shape, y, nullptr);
-    float *const features = features_.Need<float>(images.images * shape.channels);
-    RectifiedMean(pool, shape, z, features);
-    head_.Run(pool, {images.images, 1, 1, shape.channels}, features, logits);
+    RunTail(pool, shape, y, logits);
   }
 
  private:
@@ -98,12 +95,11 @@ class Network {
     for (Index group = 0; group < groups; ++group) {
       const Index begin = images.images * group / groups, end = images.images * (group + 1) / groups;
       const Images some = images.Part(begin, end - begin);
-      const Shape convolved = FirstConvolution::Output(some);
       *shape = stem;
       shape->images = some.images;
-      T *const between = between_.Need<T>(convolved.Values()), *const x = entry_.Need<T>(shape->Values());
-      first_.Run(pool, some, between);
-      second_.Run(pool, convolved, between, x);
+      T *const between = between_.Need<T>(FirstConvolution::Output(some).Values());
+      T *const x = entry_.Need<T>(shape->Values());
+      RunStem(pool, some, between, x);
       T *const y = other_.Need<T>(Halved(*shape, 128).Values());
       RunBlock(pool, &blocks_[0], true, shape, x, y);
       RunBlock(pool, &blocks_[1], false, shape, y, x);
@@ -113,8 +109,23 @@ class Network {
     return result;
   }
 
+  void RunStem(ThreadPool &pool, const Images &images, T *between, T *y) {
+    const TimedPart part("stem", {images.images, images.height, images.width, 3});
+    first_.Run(pool, images, between);
+    second_.Run(pool, FirstConvolution::Output(images), between, y);
+  }
+
+  void RunTail(ThreadPool &pool, Shape shape, const T *x, float *logits) {
+    const TimedPart part("tail", shape);
+    T *const z = RunUnits(pool, &tail_, Before::kNothing, &shape, x, nullptr);
+    float *const features = features_.Need<float>(shape.images * shape.channels);
+    RectifiedMean(pool, shape, z, features);
+    head_.Run(pool, {shape.images, 1, 1, shape.channels}, features, logits);
+  }
+
   // The stem leaves its last ReLU to the first block. y may be x where the block is not strided.
   void RunBlock(ThreadPool &pool, Block *block, bool rectify_skip, Shape *shape, T *x, T *y) {
+    const TimedPart part(block->is_strided ? "strided block" : "block", *shape);
     if (!block->is_strided) {
       RunUnits(pool, &block->units, Before::kRelu, shape, x, y);
       return;

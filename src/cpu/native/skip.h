@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "pieces.h"
+#include "profile.h"
 #include "vector.h"
 
 namespace xception {
@@ -15,6 +16,7 @@ inline Shape EverySecond(const Shape &x) { return {x.images, (x.height + 1) / 2,
 template <typename T>
 void GatherEvery2nd(ThreadPool &pool, const Shape &shape, const T *x, T *y, bool rectify = false) {
   const Shape to = EverySecond(shape);
+  const Timed timed("every second pixel", 0, 2 * to.Values() * Index(sizeof(T)));
   pool.ForEach(to.images * to.height, [&](Index row) {
     const T *from = x + row / to.height * shape.Image() + row % to.height * 2 * shape.Row();
     T *into = y + row * to.Row();

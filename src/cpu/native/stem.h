@@ -41,6 +41,7 @@ struct StemGradients {
 template <typename T>
 const T *ChannelsLastPixels(ThreadPool &pool, const StemSpec &spec, const float *pixels) {
   const Shape shape = spec.Images();
+  const Timed timed("images, channels last", 0, shape.Values() * Index(sizeof(float) + sizeof(T)));
   T *to = Workspace<T>(Space::kFourth, shape.Values());
   const Index plane = shape.height * shape.width;
   pool.ForEach(shape.images * shape.height, [&](Index row) {
@@ -64,6 +65,7 @@ const T *ChannelsLastPixels(ThreadPool &pool, const StemSpec &spec, const float 
 template <typename T>
 void NormRelu(ThreadPool &pool, Index pixels, const Normalisation &norm, const T *z, T *y) {
   const Index channels = norm.Channels();
+  const Timed timed("batch norm and ReLU", 0, 2 * pixels * channels * Index(sizeof(T)));
   ForPixels(pool, pixels, [=, scaled = norm.Values()](Index pixel) {
     ForChannels(channels, [=](Index channel, auto vector) {
       using V = decltype(vector);
@@ -76,6 +78,7 @@ void NormRelu(ThreadPool &pool, Index pixels, const Normalisation &norm, const T
 // pixels: float32 (images, 3, height, width); y: of spec.Y(), after the second ReLU.
 template <typename T>
 void StemForward(ThreadPool &pool, const StemSpec &spec, const float *pixels, T *y, const KeptStem<T> &kept) {
+  const TimedPart part("stem, forward", spec.Images());
   const Shape middle = spec.Middle(), last = spec.Y();
   Convolution3x3<T>(3, middle.channels, 2)
       .Forward(pool, spec.Images(), ChannelsLastPixels<T>(pool, spec, pixels), spec.weight1, kept.convolved1);
@@ -102,6 +105,7 @@ void NormReluBackward(ThreadPool &pool, Index pixels, const NormParameters &para
 template <typename T>
 void StemBackward(ThreadPool &pool, const StemSpec &spec, const float *pixels, const KeptStem<T> &kept, const T *dy,
                   const StemGradients &gradients) {
+  const TimedPart part("stem, backward", spec.Images());
   const Shape middle = spec.Middle(), last = spec.Y();
   const Normalisation norm1(spec.norm1, kept.statistics1, middle.channels);
   const Normalisation norm2(spec.norm2, kept.statistics2, last.channels);

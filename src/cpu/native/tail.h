@@ -39,9 +39,11 @@ struct GradientsOfAverage {
 // x: of spec.x; features: float32 (images, channels after the second unit).
 template <typename T>
 void TailForward(ThreadPool &pool, const TailSpec &spec, const T *x, float *features, const KeptTail<T> &kept) {
+  const TimedPart part("tail, forward", spec.x);
   UnitsForward(pool, spec.x, Before::kNothing, spec.units, x, kept.units);
   const Index channels = spec.units[1].out, pixels = spec.x.height * spec.x.width;
   const Normalisation norm(spec.units[1].norm, kept.units[1].statistics, channels);
+  const Timed timed("batch norm, ReLU and average", 0, spec.x.Pixels() * channels * Index(sizeof(T)));
   pool.ForEach(spec.x.images, [&, scaled = norm.Values()](Index image) {
     float *sums = features + image * channels;
     std::fill_n(sums, channels, 0.0F);
@@ -64,6 +66,7 @@ void TailForward(ThreadPool &pool, const TailSpec &spec, const T *x, float *feat
 template <typename T>
 void TailBackward(ThreadPool &pool, const TailSpec &spec, const T *x, const KeptTail<T> &kept, const float *dfeatures,
                   const TailGradients<T> &gradients) {
+  const TimedPart part("tail, backward", spec.x);
   const UnitParameters &last = spec.units[1];
   const Normalisation norm(last.norm, kept.units[1].statistics, last.out);
   const T *z = kept.units[1].pointwise;
