@@ -12,6 +12,7 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -38,6 +39,7 @@ def run_eval(config: Config) -> None:
     use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
+    share_cores(config, library, group)
 
     from src.evaluation.checkpoint import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
 

@@ -17,11 +17,13 @@ from src.common.output import raw
 from src.common.workers import prepared_pool
 from src.cpu.library import build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.derived_settings import workers
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.eval_engine import is_converted
+from src.model_utils.local_adapter import ALONE
 
 if TYPE_CHECKING:
     from src.prediction.predictor import Predictions
@@ -92,6 +94,7 @@ def _predict(config: Config, args: argparse.Namespace, gradcam: bool) -> Predict
             # Grad-CAM looks into MindSpore's network.
             library = build_evaluation_library(config) if is_checkpoint and not gradcam else None
             use_device(config, library is not None or is_converted(config))
+            share_cores(config, library, ALONE)
             if is_checkpoint and not is_converted(config):
                 config = settle_precision(config, library)
 

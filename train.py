@@ -12,6 +12,7 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -35,6 +36,7 @@ def run_train(config: Config) -> None:
     use_device(config, library is not None)
     config = settle_precision(config, library)
     group = join_group(config)
+    share_cores(config, library, group)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without
 

@@ -26,9 +26,11 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
+from src.model_utils.local_adapter import ALONE
 
 ROOT = Path(__file__).resolve().parents[1]
 _STEP, _PEAK = "profile: step of ", "profile: peak"
@@ -107,6 +109,7 @@ def _measure(args: argparse.Namespace) -> None:
 
     library = build_cpu_library(config) if args.work == "training" else None
     use_device(config, library is not None)
+    share_cores(config, library, ALONE)
     config = settle_precision(config, library)
 
     random = np.random.default_rng(0)

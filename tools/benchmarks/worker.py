@@ -16,6 +16,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.cpu.library import build_cpu_library, build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -65,6 +66,7 @@ def _own_workload(args: argparse.Namespace, config: Config) -> Workload:
     use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
+    share_cores(config, library, group)
 
     from tools.benchmarks.workloads import build_workload  # MindSpore takes seconds to import: --help does without
 
