@@ -1,10 +1,11 @@
 """What the processes of a group must agree on; each process runs this module's main, started by msrun.
 
-Usage: msrun --worker_num=2 --local_worker_num=2 tests/helpers/two_ranks.py TRAIN_FOLDER OUT
+Usage: msrun --worker_num=2 --local_worker_num=2 tests/helpers/two_ranks.py TRAIN_FOLDER OUT LIBRARY
 """
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mindspore import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.cpu.threads import share_cores
 from src.data.class_matching import ModelClasses
 from src.data.image_source import open_images
 from src.data.usable_images import usable_images
@@ -149,15 +151,17 @@ def train_with_options(folder: str, group: Group) -> dict[str, np.ndarray]:
     return {p.name: p.asnumpy() for cell in (network, averaged) for p in cell.trainable_params()}
 
 
-def main(folder: str, out: str) -> None:
+def main(folder: str, out: str, library: str) -> None:
     """Join the group, do everything once, and write what came out as `<out>/rank<r>.npz`."""
     config = configuration("--is_distributed=True")
     use_device(config)
     group = join_group(config)
+    share_cores(config, Path(library), group)
     found = {name: sum_over_ranks(values, group) for name, values in values_of(group.rank).items()}
     parameter = ms.Parameter(Tensor(np.full((2, 3), group.rank + 7.5, np.float32)), name="p")
     copy_from_first([parameter], group)
     found["copied"] = parameter.asnumpy()
+    found["threads"] = np.array(ctypes.CDLL(library).XceptionThreads())
     found |= {f"evaluation {images}": evaluate(images, group) for images in IMAGES}
 
     found["refusal"] = np.array(refusal(folder, group))
@@ -166,7 +170,7 @@ def main(folder: str, out: str) -> None:
 
     network = build_network()
     optimizer = build_optimizer(config, network, build_schedule(config, STEPS))
-    model = build_model(config, network, optimizer)
+    model = build_model(config, network, optimizer, library=Path(library))
     model.train(1, batches(folder, group.rank, group.size), dataset_sink_mode=False)
     found |= {p.name: p.asnumpy() for p in network.trainable_params()}
     found |= {f"all options {name}": value for name, value in train_with_options(folder, group).items()}
