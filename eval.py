@@ -14,6 +14,7 @@ from src.common.files import printable
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.launch.platform import take_place
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
@@ -21,7 +22,7 @@ from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.eval_engine import is_converted
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
-from src.model_utils.shared_processors import share_threads
+from src.model_utils.shared_processors import find_share, share_threads
 from src.model_utils.unused import say_unused
 
 
@@ -43,7 +44,9 @@ def run_eval(config: Config) -> None:
     use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
-    config = share_threads(config, group)
+    share = find_share(group)
+    config = share_threads(config, share, group)
+    share_cores(library, share)
 
     from src.evaluation.checkpoint import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
 

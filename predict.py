@@ -16,6 +16,7 @@ from src.common.output import raw
 from src.common.workers import prepared_pool
 from src.cpu.library import build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.derived_settings import workers
@@ -90,6 +91,7 @@ def _predict(config: Config, args: argparse.Namespace, gradcam: bool) -> Predict
         # Grad-CAM looks into MindSpore's network.
         library = build_evaluation_library(config) if is_checkpoint and not gradcam else None
         use_device(config, library is not None or is_converted(config))
+        share_cores(library, None)
         if is_checkpoint and not is_converted(config):
             config = settle_precision(config, library)
 

@@ -13,13 +13,14 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.launch.platform import take_place
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
-from src.model_utils.shared_processors import share_threads
+from src.model_utils.shared_processors import find_share, share_threads
 from src.model_utils.unused import say_unused
 
 
@@ -39,7 +40,9 @@ def run_train(config: Config) -> None:
     use_device(config, library is not None)
     config = settle_precision(config, library)
     group = join_group(config)
-    config = share_threads(config, group)
+    share = find_share(group)
+    config = share_threads(config, share, group)
+    share_cores(library, share)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without
 

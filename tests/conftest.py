@@ -15,6 +15,8 @@ import mindspore.dataset as ds
 import pytest
 from hypothesis import settings
 
+from src.cpu.library import build_cpu_library
+from src.model_utils.config import parse_config
 from src.model_utils.device_adapter import avoid_reference_convolutions
 from tests.helpers.inference import build
 from tests.helpers.pipeline import write_image
@@ -96,8 +98,8 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _cache(base):
     """Neither takes anything from the cache of the person who runs the tests, nor leaves anything there."""
-    (base / "cache").mkdir(exist_ok=True)
-    os.environ["XDG_CACHE_HOME"] = str(base / "cache")
+    (base / "a cache").mkdir(exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(base / "a cache")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -181,6 +183,14 @@ def trained(few_digits, base) -> tuple[Path, subprocess.CompletedProcess]:
 def own_copy(trained, tmp_path) -> Path:
     """A copy of the finished training's folder, below tmp_path / "out"."""
     return Path(shutil.copytree(trained[0], tmp_path / "out" / "model_0"))
+
+
+@pytest.fixture(scope="session")
+def library(base, _cache) -> Path:
+    """The compiled operators, only to be read: those that commands of the run find."""
+    built = made_once(base, "library", lambda _: build_cpu_library(parse_config([], lambda _: "CPU")))
+    assert built is not None
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ Identity Identify(const fs::path &folder, std::error_code *error) {
 }
 
 // Returns the entries of a folder that are not hidden, by name.
-std::vector<fs::directory_entry> Entries(const fs::path &folder, std::error_code *error) {
+std::vector<fs::directory_entry> ListEntries(const fs::path &folder, std::error_code *error) {
   std::vector<fs::directory_entry> entries;
   for (fs::directory_iterator place(folder, *error); !*error && place != fs::directory_iterator();
        place.increment(*error)) {
@@ -57,7 +57,7 @@ class Walker {
   FileList Walk() {
     std::error_code error;
     const Identity identity = Identify(top_, &error);
-    const std::vector<fs::directory_entry> entries = error ? std::vector<fs::directory_entry>{} : Entries(top_, &error);
+    const std::vector<fs::directory_entry> entries = error ? std::vector<fs::directory_entry>{} : ListEntries(top_, &error);
     if (error) {
       throw fs::filesystem_error("cannot read the folder of the images", top_, error);
     }
@@ -93,7 +93,7 @@ class Walker {
       return;
     }
     const std::vector<fs::directory_entry> entries =
-        error ? std::vector<fs::directory_entry>{} : Entries(folder, &error);
+        error ? std::vector<fs::directory_entry>{} : ListEntries(folder, &error);
     for (const fs::directory_entry &entry : entries) {
       Take(entry, relative + '/');
     }

@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 
 constexpr int kFormat = 1;          // that is read
 constexpr int kDeepest = 100;       // levels of nesting: some functions of the library recurse
-constexpr int kMostPixels = 1 << 16;
+constexpr int kLargestSide = 1 << 16;
 constexpr size_t kMostShown = 60;  // bytes of a wrong value
 
 std::runtime_error Damaged(const std::string &where, const std::string &reason) {
@@ -65,7 +65,7 @@ struct Check {
 
 const std::initializer_list<Check> kChecks = {
     {"class_names", IsNames},
-    {"image_size", [](const Json &value) { return IsIn(value, 1, kMostPixels); }},
+    {"image_size", [](const Json &value) { return IsIn(value, 1, kLargestSide); }},
     {"crop_pct", [](const Json &value) { return value.is_number() && value > 0 && value <= 1; }},
     {"interpolation", [](const Json &value) { return IsWord(value, {"bilinear", "bicubic"}); }},
     {"mean", IsChannels},

@@ -54,7 +54,7 @@ CLI::Validator HomeFolder() {
 }
 
 // The model is read more than once, so it cannot be a pipe, and a device might never end.
-CLI::Validator RegularFile() {
+CLI::Validator IsRegularFile() {
   return CLI::Validator(
       [](std::string &path) {
         std::error_code error;
@@ -75,7 +75,7 @@ std::optional<Options> ParseOptions(int argc, const char *const *argv) {
   app.add_option("--model_path", options.model_path, "The exported .mindir file")
       ->required()
       ->check(CLI::ExistingFile)
-      ->check(RegularFile())
+      ->check(IsRegularFile())
       ->transform(HomeFolder());
   app.add_option("--dataset_path", options.dataset_path, "The folder of images; sub-folders are read too")
       ->required()

@@ -11,7 +11,7 @@ namespace {
 constexpr double kSumTolerance = 2e-3;  // a thousand probabilities, each rounded to float16, are off by less
 
 // A field of a CSV file, in quotes where its content needs them (RFC 4180).
-std::string Field(const std::string &text) {
+std::string CsvField(const std::string &text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) {
     return text;
   }
@@ -98,8 +98,8 @@ std::string PredictionsRows(const std::string &path, const std::vector<Predictio
   size_t rank = 0;
   for (const Prediction &prediction : predictions) {
     const std::string name = class_names.empty() ? "" : class_names.at(prediction.label);
-    rows += Field(Cell(path)) + ',' + std::to_string(++rank) + ',' + std::to_string(prediction.label) + ',' +
-            Field(Cell(name)) + ',' + Format(prediction.probability) + '\n';
+    rows += CsvField(Cell(path)) + ',' + std::to_string(++rank) + ',' + std::to_string(prediction.label) + ',' +
+            CsvField(Cell(name)) + ',' + Format(prediction.probability) + '\n';
   }
   return rows;
 }

@@ -13,7 +13,13 @@ from contextlib import contextmanager
 
 def available_workers() -> int:
     """Return the number of cores that this process may use, 1 or more."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(available_cores())
+
+
+def available_cores() -> list[int]:
+    """Return the numbers of the cores that this process may use."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return sorted(os.sched_getaffinity(0)) if has_affinity else list(range(os.cpu_count() or 1))
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:

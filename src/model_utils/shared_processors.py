@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,32 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")  # the same in all containers of
 _MOST = 2048  # processors of a machine that are told apart
 
 
-def share_threads(config: Config, group: Group) -> Config:
-    """Divide the threads that read images among the ranks of a machine, where their number is not given.
+@dataclass(frozen=True)
+class Share:
+    """What a rank has of the processors of its machine.
 
     Args:
-        config: With `num_parallel_workers`; 0 takes what this rank's part of the machine has.
-        group: The processes that train or evaluate together, all of which call this.
+        threads: As many as its equal part of the processors that it may use, 1 or more.
+        processors: How many those that share have together.
+        ranks: How many share, this one included.
+    """
+
+    threads: int
+    processors: int
+    ranks: int
+
+
+def find_share(group: Group) -> Share | None:
+    """Return what this rank has of its machine; all ranks call this at the same point.
+
+    Args:
+        group: The processes that train or evaluate together.
 
     Returns:
-        The configuration with the number of threads of this rank; the first rank says it.
+        The share; None for a process alone, and where the system does not tell which processors it may use.
     """
-    if group.size == 1 or config.num_parallel_workers or not hasattr(os, "sched_getaffinity"):
-        return config
+    if group.size == 1 or not hasattr(os, "sched_getaffinity"):
+        return None
     own = np.zeros(1 + _MOST // 64, np.int64)
     own[0] = zlib.crc32(_BOOT.read_bytes())
     mine = np.zeros(_MOST, np.uint8)
@@ -36,14 +51,29 @@ def share_threads(config: Config, group: Group) -> Config:
     everyone = gather_from_ranks(own, group)
     here = everyone[everyone[:, 0] == own[0], 1:]
     users = np.unpackbits(np.ascontiguousarray(here).view(np.uint8), axis=1).sum(0)
-    threads = threads_of(mine, users)
+    return Share(threads_of(mine, users), int((users > 0).sum()), len(here))
+
+
+def share_threads(config: Config, share: Share | None, group: Group) -> Config:
+    """Divide the threads that read images among the ranks of a machine, where their number is not given.
+
+    Args:
+        config: With `num_parallel_workers`; 0 takes what this rank's part of the machine has.
+        share: What this rank has.
+        group: The processes that train or evaluate together.
+
+    Returns:
+        The configuration with the number of threads of this rank; the first rank says it.
+    """
+    if share is None or config.num_parallel_workers:
+        return config
     if group.rank == 0:
         print(
-            f"{threads} threads read images in each process, its part of the {int((users > 0).sum())} processors that "
-            f"{len(here)} share on this machine (--num_parallel_workers)",
+            f"{share.threads} threads read images in each process, its part of the {share.processors} processors that "
+            f"{share.ranks} share on this machine (--num_parallel_workers)",
             flush=True,
         )
-    return config.replace(num_parallel_workers=threads)
+    return config.replace(num_parallel_workers=share.threads)
 
 
 def threads_of(mine: np.ndarray, users: np.ndarray) -> int:

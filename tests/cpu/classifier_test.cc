@@ -166,7 +166,11 @@ int main() {
   using namespace xception;
   char error[200] = "";
   CHECK(XceptionTry(error, sizeof(error)) == 0, "%s", error);
-  CHECK(XceptionThreads() >= 1);
+  CHECK(XceptionThreads() == XceptionUsableThreads());
+  for (const int threads : {3, 1, 2}) {  // the last is what computes below
+    XceptionUseThreads(threads);
+    CHECK(XceptionThreads() == threads);
+  }
   const auto parameters = RandomParameters();
   {
     const Network network(parameters, false, true);

@@ -6,17 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.cpu.library import build_cpu_library
-from tests.helpers.cpu_library import configuration, write_compiler
-from tests.helpers.sharing import made_once
-
-
-@pytest.fixture(scope="session")
-def library(base) -> Path:
-    """The compiled operators, only to be read."""
-    built = made_once(base, "a folder", lambda folder: build_cpu_library(configuration(f"--cpu_operators={folder}")))
-    assert built is not None
-    return built
+from tests.helpers.cpu_library import write_compiler
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from src.data.usable_images import UsableImages, usable_images, write_bad_images
 from src.model_utils.config import Config, parse_config
 from src.model_utils.local_adapter import Group
 from tests.helpers.ranks import run_ranks
-from tests.helpers.training_run import losses, options, run
+from tests.helpers.training_run import SMALL, losses, options, run
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +105,7 @@ def test_a_path_may_be_written_in_any_way(data, monkeypatch):
     damage(images_of(data / "val")[5], "empty")
     monkeypatch.chdir(data)
     for folder in ("val", "./val", "val/", "../data set//val"):
-        (excluded,) = usable_images(configuration(), open_images(folder), Group()).excluded
+        (excluded,) = usable_images(configuration("--num_parallel_workers=1"), open_images(folder), Group()).excluded
         assert excluded in images_of(folder)
 
 
@@ -172,7 +172,7 @@ def test_two_ranks_skip_the_same_images_and_take_the_same_steps(data, tmp_path):
     bad = train[1:14:4]  # odd positions: the second rank checks them all
     lines = [damage(path, kind) for path, kind in zip(bad, DAMAGES, strict=True)]
     words = ["--bad_images=skip", "--is_distributed=True", "--batch_size=2", "--log_steps=1", "--epoch_size=1"]
-    logs = run_ranks("train.py", options(data, tmp_path / "out", *words), tmp_path)
+    logs = run_ranks(SMALL, options(data, tmp_path / "out", *words), tmp_path)
     assert all(line in logs[0] for line in lines)
     assert "skipping 4 of 21 images" in logs[0]
     assert "bad image" not in logs[1]

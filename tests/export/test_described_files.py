@@ -14,11 +14,13 @@ from onnxruntime import InferenceSession
 import export
 import predict
 from src.checkpoints.weights import save_weights
+from src.export import exporter
 from src.metadata.metadata import Metadata, Provenance
 from src.metadata.model_entries import METADATA_KEY, read_model_metadata
 from src.model_utils.command import run_command
 from src.Xception import xception
-from tests.helpers.deterministic import random_images, set_weights
+from tests.helpers.deterministic import logits_of, random_images, set_weights
+from tests.helpers.prediction import ONE_WORKER
 
 pytestmark = pytest.mark.slow
 
@@ -64,24 +66,41 @@ def test_without_any_option_a_file_has_the_trainings_size_and_tells_all(exported
         network = xception(len(NAMES), "symmetric")
         set_weights(network)
         found = nn.GraphCell(ms.load(str(exported)))(images).asnumpy()
-        wanted = network.set_train(False)(images).asnumpy()
+        wanted = logits_of(network, images.asnumpy())
         assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
 
 
-def test_an_option_wins_and_the_difference_is_said(checkpoint, tmp_path, capsys):
+@pytest.fixture
+def asked_for(tmp_path, monkeypatch) -> dict[str, object]:
+    """What the command asks the exporter for, which writes no more than an empty file here."""
+    asked = {}
+
+    def export_network(network, file_name, form, device, metadata):
+        asked.update(form=form, metadata=metadata)
+        (tmp_path / "net.mindir").touch()
+        return exporter.Exported(tmp_path / "net.mindir", 0.0)
+
+    monkeypatch.setattr(exporter, "export_network", export_network)
+    return asked
+
+
+def test_an_option_wins_and_the_difference_is_said(checkpoint, asked_for, tmp_path, capsys):
     words = [f"--ckpt_file={checkpoint}", f"--file_name={tmp_path}/net", "--image_size=75", "--crop_pct=1.0"]
     assert run_command(export.main, ["--device_target=CPU", *words]) == 0
     said = capsys.readouterr()
+    assert asked_for["form"].shape == (1, 3, 75, 75)
     assert "input 1 x 3 x 75 x 75" in said.out
     assert f"image_size is 75, as given, though {checkpoint} says 71\n" in said.err
-    described = read_model_metadata(tmp_path / "net.mindir")
-    assert (described.image_size, described.crop_pct) == (71, 1.0)
+    assert (asked_for["metadata"].image_size, asked_for["metadata"].crop_pct) == (71, 1.0)
 
 
-def test_a_training_configuration_that_holds_the_old_width_does_not_decide_the_size(checkpoint, tmp_path, capsys):
+def test_a_training_configuration_that_holds_the_old_width_does_not_decide_the_size(
+    checkpoint, asked_for, tmp_path, capsys
+):
     (tmp_path / "config.yaml").write_text("image_size: 71\nwidth: 299\nheight: 299\n")
     words = [f"--ckpt_file={checkpoint}", f"--file_name={tmp_path}/net", f"--config_path={tmp_path}/config.yaml"]
     assert run_command(export.main, ["--device_target=CPU", *words]) == 0
+    assert asked_for["form"].shape == (1, 3, 71, 71)
     assert "input 1 x 3 x 71 x 71" in capsys.readouterr().out
 
 
@@ -111,7 +130,7 @@ def test_a_file_in_another_folder_predicts_by_its_own_names_and_size(
             there.symlink_to(path)
         else:
             there.write_bytes(path.read_bytes())
-        command = [images, "--csv", "--topk=3", f"--checkpoint_path={there}", "--device_target=CPU"]
+        command = [images, "--csv", "--topk=3", f"--checkpoint_path={there}", "--device_target=CPU", ONE_WORKER]
         assert run_command(predict.main, command) == 0
         said = capsys.readouterr()
         assert [line for line in said.err.splitlines() if not line.startswith(("check", "predict"))] == []

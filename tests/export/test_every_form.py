@@ -26,7 +26,8 @@ from src.metadata.model_entries import read_model_metadata
 from src.model_utils.command import run_command
 from src.Xception import xception
 from tests.helpers.configuration import parse
-from tests.helpers.deterministic import set_weights
+from tests.helpers.deterministic import logits_of, set_weights
+from tests.helpers.prediction import ONE_WORKER
 from tests.helpers.weight_files import convert, need
 from tools import imgid2label
 
@@ -69,7 +70,7 @@ def truth(few_digits, tmp_path_factory) -> Truth:
     save_weights(checkpoint, network, MEANT)
     paths = sorted((few_digits / "val").glob("*/*"))
     images = np.stack([read_image(path, SIZE, crop_pct=CROP, interpolation="bicubic") for path in paths])
-    return Truth(checkpoint, paths, network.set_train(False)(Tensor(images)).asnumpy())
+    return Truth(checkpoint, paths, logits_of(network, images))
 
 
 @pytest.fixture(scope="module", params=["ckpt", *EXPORTED, *CONVERTED])
@@ -97,7 +98,7 @@ def test_the_metadata_is_whole(alone):
 
 def test_prediction_is_that_of_the_network(alone, truth, capsys):
     words = [*map(str, truth.paths), "--csv", f"--topk={len(NAMES)}", f"--checkpoint_path={alone}"]
-    assert run_command(predict.main, [*words, "--device_target=CPU"]) == 0
+    assert run_command(predict.main, [*words, "--device_target=CPU", ONE_WORKER]) == 0
     said = capsys.readouterr()
     assert [line for line in said.err.splitlines() if not line.startswith(("check", "predict"))] == []
     found = {(row["image"], int(row["class"])): row for row in csv.DictReader(io.StringIO(said.out))}

@@ -11,10 +11,10 @@ from tests.helpers.project import ROOT
 
 
 @contextmanager
-def started(words: list[str], cwd: Path):
+def started(words: list[str], cwd: Path, script: str = "train.py"):
     """Start a training; it is gone at the end of the block in any case."""
     process = subprocess.Popen(
-        [sys.executable, ROOT / "train.py", *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, ROOT / script, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         yield process

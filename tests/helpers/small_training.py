@@ -1,11 +1,20 @@
-"""A training as train.py does it, but of a network that is compiled in a moment and saved in a few kilobytes."""
+"""A training as train.py does it, but of a network that is compiled in a moment and saved in a few kilobytes.
+
+small_training.py OPTION...: the same as a process.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
+import mindspore as ms
 from mindspore import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import train
 from src.model_utils.command import run_command
@@ -34,12 +43,34 @@ class Small(nn.Cell):
         return self.fc(self.dropout(self.bn1(self.conv1(x)).mean((2, 3))))
 
 
-def train_small(data: Path, out: Path, *more: str) -> int:
-    """Train with the options of training_run and further ones; return the exit status."""
+@contextmanager
+def _in_place_of_xception() -> Iterator[None]:
     with (
         mock.patch.object(trainer, "xception", Small),
         mock.patch.object(model, "xception", Small),
         mock.patch.object(trainer, "FEATURES", _FEATURES),
     ):
-        words = options(data, out, "--cpu_operators=none", *more)
-        return run_command(train.main, words, prints_results=False)
+        yield
+
+
+def main(argv: Sequence[str]) -> None:
+    """Train as train.py does; `argv` is without the program's name."""
+    with _in_place_of_xception():
+        train.main([*argv, "--cpu_operators=none"])
+
+
+def train_small(data: Path, out: Path, *more: str) -> int:
+    """Train with the options of training_run and further ones; return the exit status."""
+    return run_command(main, options(data, out, *more), prints_results=False)
+
+
+def load_small(checkpoint: Path, num_classes: int = 3) -> Small:
+    """Return the network of a checkpoint, for evaluation."""
+    network = Small(num_classes)
+    missing, _ = ms.load_param_into_net(network, ms.load_checkpoint(str(checkpoint)))
+    assert missing == []
+    return network.set_train(False)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, prints_results=False))

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.helpers.project import ROOT
 
 EPOCHS, STEPS, BATCH = 2, 5, 4  # of the data set `few_digits`
+SMALL = "tests/helpers/small_training.py"  # in the place of train.py, where the network is not what a test looks at
 RESULT = re.compile(r"result: (\{'Loss': \d+\.\d+, 'Top_1_Acc': [01]\.\d+, 'Top_5_Acc': 1\.0\})")
 _LOSS = re.compile(r"epoch: (\d+) step: (\d+), loss is (\d+\.\d+)")
 

@@ -1,10 +1,11 @@
 """What the processes of a group must agree on; each process runs this module's main, started by msrun.
 
-Usage: msrun --worker_num=2 --local_worker_num=2 tests/helpers/two_ranks.py TRAIN_FOLDER OUT
+Usage: msrun --worker_num=2 --local_worker_num=2 tests/helpers/two_ranks.py TRAIN_FOLDER OUT LIBRARY
 """
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mindspore import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.cpu.threads import share_cores
 from src.data.class_matching import ModelClasses
 from src.data.image_source import open_images
 from src.data.usable_images import usable_images
@@ -24,7 +26,7 @@ from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
 from src.model_utils.local_adapter import Group, average_over_ranks, join_group, sum_over_ranks
-from src.model_utils.shared_processors import share_threads
+from src.model_utils.shared_processors import find_share, share_threads
 from src.training.loss_scale import DynamicLossScale
 from src.training.model import build_augmentation, build_model, build_optimizer, build_schedule
 from src.training.step import follow
@@ -176,15 +178,18 @@ def overflows(group: Group) -> np.ndarray:
     return np.array(found)
 
 
-def main(folder: str, out: str) -> None:
+def main(folder: str, out: str, library: str) -> None:
     """Join the group, do everything once, and write what came out as `<out>/rank<r>.npz`."""
     config = configuration("--is_distributed=True")
     use_device(config)
     group = join_group(config)
+    share_cores(Path(library), find_share(group))
     found = {name: sum_over_ranks(values, group) for name, values in values_of(group.rank).items()}
-    found["threads"] = np.array(share_threads(config, group).num_parallel_workers)
+    share = find_share(group)
+    found["threads"] = np.array(ctypes.CDLL(library).XceptionThreads())
+    found["loader threads"] = np.array(share_threads(config, share, group).num_parallel_workers)
     given = configuration("--is_distributed=True", "--num_parallel_workers=1")
-    found["given threads"] = np.array(share_threads(given, group).num_parallel_workers)
+    found["given threads"] = np.array(share_threads(given, share, group).num_parallel_workers)
     parameters = [ms.Parameter(Tensor(value * (group.rank + 1)), name="p") for value in AVERAGED]
     average_over_ranks(parameters, group)
     found |= {f"averaged {number}": parameter.asnumpy() for number, parameter in enumerate(parameters)}
@@ -196,7 +201,7 @@ def main(folder: str, out: str) -> None:
 
     network = build_network()
     optimizer = build_optimizer(config, network, build_schedule(config, STEPS))
-    model = build_model(config, network, optimizer)
+    model = build_model(config, network, optimizer, library=Path(library))
     model.train(1, batches(folder, group.rank, group.size), dataset_sink_mode=False)
     found |= {p.name: p.asnumpy() for p in network.trainable_params()}
     for optimizer in OPTIMIZERS:

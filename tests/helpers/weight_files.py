@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mindspore import Tensor
 from PIL import Image
 
 from src.checkpoints.weights import load_network, load_weights, read_weights
 from src.dataset import read_image
 from src.metadata.metadata import Metadata
 from src.Xception import xception
+from tests.helpers.deterministic import logits_of
 from tests.helpers.project import ROOT
 from tests.helpers.real_packages import CLASSES, images
 from tools.convert_weights import main
@@ -53,7 +53,7 @@ def convert(source: Path, out: Path, *options: str) -> Path:
 def logits(checkpoint: Path, size: int) -> np.ndarray:
     network = xception(CLASSES)
     load_weights(network, checkpoint)
-    return network.set_train(False)(Tensor(images(size))).asnumpy()
+    return logits_of(network, images(size))
 
 
 def save_photo(folder: Path) -> Path:
@@ -70,7 +70,7 @@ def assert_same_prediction(checkpoint: Path, photo: Path, expected: np.ndarray, 
     """Compare logits of a JPEG, prepared as the checkpoint says, with a package's through its own pipeline."""
     network, metadata = load_network(checkpoint)
     image = read_image(photo, metadata.image_size, crop_pct=metadata.crop_pct, interpolation=metadata.interpolation)
-    found = network.set_train(False)(Tensor(image[None])).asnumpy()
+    found = logits_of(network, image[None])
     assert set(np.argsort(found[0])[-5:]) == set(np.argsort(expected[0])[-5:])
     assert relative_error(found, expected) < bound
 

@@ -7,7 +7,7 @@ import pytest
 
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE
-from src.model_utils.shared_processors import share_threads, threads_of
+from src.model_utils.shared_processors import Share, find_share, share_threads, threads_of
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,8 @@ def test_a_rank_has_its_part_of_the_processors_that_it_may_use(mine, users, thre
 
 def test_a_process_alone_and_a_given_number_stay_as_they_are(capsys):
     config = parse_config([], lambda _: "CPU")
-    assert share_threads(config, ALONE) is config
+    assert find_share(ALONE) is None
+    assert share_threads(config, None, ALONE) is config
+    given = config.replace(num_parallel_workers=3)
+    assert share_threads(given, Share(1, 2, 2), ALONE) is given
     assert capsys.readouterr().out == ""

@@ -13,7 +13,7 @@ from src.dataset import read_image
 from src.prediction.classifier import Classifier, load_classifier
 from src.prediction.predictor import Means, Options, predict
 from tests.helpers.openvino_runtime import stand_in
-from tests.helpers.prediction import configuration
+from tests.helpers.prediction import ONE_WORKER, configuration
 from tests.helpers.training_run import run
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,14 @@ def test_logits_are_equal_over_engines(few_digits, checkpoint, images, monkeypat
 def test_bfloat16_is_another_precision_of_the_same_network(few_digits, checkpoint, predicted, tmp_path, monkeypatch):
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)  # the tests keep themselves to AVX2
     path = sorted((few_digits / "val" / "1").iterdir())[0]
-    words = [f"--checkpoint_path={checkpoint}", str(path), "--json", "--device_target=CPU", "--amp_level=O2"]
+    words = [
+        f"--checkpoint_path={checkpoint}",
+        str(path),
+        "--json",
+        "--device_target=CPU",
+        "--amp_level=O2",
+        ONE_WORKER,
+    ]
     result = run("predict.py", words, tmp_path)
     assert result.returncode == 0, result.stderr
     if "has no avx512_bf16: computing in float32\n" in result.stderr:
@@ -72,7 +79,14 @@ def test_without_a_compiler_a_line_on_stderr_says_so_and_mindspore_predicts(
 ):
     monkeypatch.setenv("CXX", "no-such-compiler")
     path = sorted((few_digits / "val" / "1").iterdir())[0]
-    words = [f"--checkpoint_path={checkpoint}", str(path), "--json", "--device_target=CPU", "--amp_level=O2"]
+    words = [
+        f"--checkpoint_path={checkpoint}",
+        str(path),
+        "--json",
+        "--device_target=CPU",
+        "--amp_level=O2",
+        ONE_WORKER,
+    ]
     result = run("predict.py", words, tmp_path)
     assert result.returncode == 0, result.stderr
     (found,) = json.loads(result.stdout)["images"]

@@ -25,7 +25,7 @@ from src.prediction import predictor
 from src.prediction.classifier import Classifier
 from src.prediction.predictor import Options, predict
 from tests.helpers.configuration import parse
-from tests.helpers.prediction import configuration
+from tests.helpers.prediction import ONE_WORKER, configuration
 
 SIZE = 71
 SETTINGS = [(0.934375, "bilinear"), (0.5, "bilinear"), (0.934375, "bicubic"), (1.0, "bicubic")]
@@ -96,7 +96,7 @@ def test_the_commands_take_both_options(few_digits, tmp_path, capsys):
         words = [f"--test_data_dir={few_digits / 'val'}", f"--onnx_path={model}", "--use_label_smooth=False", *options]
         assert run_command(eval_onnx.main, words) == 0
         found = re.search(r"^result: (\{.*\})(?: ckpt= .*)?$", capsys.readouterr().out, re.MULTILINE)
-        words = [f"--checkpoint_path={model}", "--json", "--topk=3", str(few_digits / "val"), *options]
+        words = [f"--checkpoint_path={model}", "--json", "--topk=3", str(few_digits / "val"), *options, ONE_WORKER]
         assert run_command(predict_door.main, words) == 0
         images = json.loads(capsys.readouterr().out)["images"]
         chances = []

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mindspore import Tensor
 
 from src.checkpoints.weights import load_network, read_metadata, read_weights
+from tests.helpers.deterministic import logits_of
 from tests.helpers.weight_files import PACKAGES, assert_same_weights, convert, need, run_package
 
 pytestmark = pytest.mark.slow
@@ -28,8 +28,7 @@ def models(tmp_path_factory) -> Path:
 
 def probabilities(checkpoint: Path, raw: np.ndarray) -> np.ndarray:
     images = (raw - 127.5) / 127.5
-    network = load_network(checkpoint).network.set_train(False)
-    powers = np.exp(network(Tensor(images.transpose(0, 3, 1, 2).astype(np.float32))).asnumpy())
+    powers = np.exp(logits_of(load_network(checkpoint).network, images.transpose(0, 3, 1, 2).astype(np.float32)))
     return powers / powers.sum(axis=1, keepdims=True)
 
 

@@ -14,14 +14,12 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-import train as train_door
-from src.checkpoints.weights import load_weights, save_weights
-from src.model_utils.command import run_command
+from src.checkpoints.weights import save_weights
 from src.training.metrics import read_metrics
-from src.Xception import xception
 from tests.helpers.project import ROOT
 from tests.helpers.running import read_until, started
-from tests.helpers.training_run import losses, options, run
+from tests.helpers.small_training import Small, load_small, train_small
+from tests.helpers.training_run import SMALL, losses, options, run
 
 pytestmark = pytest.mark.slow
 
@@ -44,35 +42,46 @@ def test_a_kill_while_saving_always_leaves_the_last_good_checkpoint(tmp_path):
     assert "skipping" not in result.stdout
 
 
+LONG = ("--epoch_size=8", "--log_steps=1", "--resume=auto")  # so that a signal comes before the end
+
+
+@pytest.fixture(scope="module")
+def undisturbed(few_digits, tmp_path_factory) -> dict[int, float]:
+    """The loss of every step of the training that nothing disturbs."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    assert train_small(few_digits, out, *LONG, "--save_checkpoint=False") == 0
+    return {row.step: row.loss for row in read_metrics(out / "model_0" / "metrics.csv")}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_signal_ends_the_step_saves_and_resumes_to_the_same_losses(trained, few_digits, tmp_path, number):
-    words = options(few_digits, Path("out"), "--log_steps=1", "--resume=auto")
-    with started(words, tmp_path) as process:
+def test_a_stop_signal_ends_the_step_saves_and_resumes_to_the_same_losses(few_digits, undisturbed, tmp_path, number):
+    words = options(few_digits, Path("out"), *LONG)
+    with started(words, tmp_path, SMALL) as process:
         output = read_until(process, "epoch: 1 step: 2,")
         process.send_signal(number)
         rest, error = process.communicate(timeout=60)
     received = signal.Signals(process.returncode - 128)
     assert received in (number, signal.SIGTERM)  # MindSpore makes a SIGINT that it meets in a step a SIGTERM
     before = losses(output + rest)
-    _, step = max(before)
-    path = f"out/model_0/Xception-rank0-1_{step}.ckpt"
+    epoch, step = max(before)
+    path = f"out/model_0/Xception-rank0-{epoch}_{step}.ckpt"
     if step == 5:
-        assert f"stopped by {received.name} after epoch 1; wrote {path}" in error
+        assert f"stopped by {received.name} after epoch {epoch}; wrote {path}" in error
     else:
-        assert f"stopped by {received.name} after epoch 1, step {step}; wrote {path}, --resume=auto goes on" in error
+        said = f"stopped by {received.name} after epoch {epoch}, step {step}; wrote {path}, --resume=auto goes on"
+        assert said in error
     assert "Traceback" not in error
-    assert checkpoints(tmp_path) == {Path(path).name}
+    ended = {f"Xception-rank0-{each}_5.ckpt" for each in range(max(epoch - 4, 1), epoch)}
+    assert checkpoints(tmp_path) == {*ended, Path(path).name}
     if number == signal.SIGINT:
         return
-    result = run("train.py", words, tmp_path)
+    result = run(SMALL, words, tmp_path)
     assert result.returncode == 0, result.stderr
     assert f"resuming {path} after epoch" in result.stdout
-    after = losses(result.stdout)
-    assert not before.keys() & after.keys()
-    whole = losses(trained[1].stdout)
-    assert whole.items() <= {**before, **after}.items()
-    steps = [row.step for row in read_metrics(tmp_path / "out" / "model_0" / "metrics.csv")]
-    assert steps == list(range(1, 11))
+    assert not before.keys() & losses(result.stdout).keys()
+    rows = read_metrics(tmp_path / "out" / "model_0" / "metrics.csv")
+    assert {row.step: row.loss for row in rows} == undisturbed
+    assert len(rows) == len(undisturbed)
 
 
 @pytest.mark.parametrize(("line", "left"), [("configuration:", set()), ("epoch time:", {"Xception-rank0-1_5.ckpt"})])
@@ -89,38 +98,38 @@ def test_a_stop_signal_while_compiling_or_evaluating_ends_at_once(few_digits, tm
     assert checkpoints(tmp_path) == left
 
 
-def test_a_second_training_in_the_same_folder_is_refused_and_the_first_goes_on(few_digits, tmp_path):
+def test_a_second_training_in_the_same_folder_is_refused_and_the_first_goes_on(few_digits, tmp_path, capsys):
     words = options(few_digits, tmp_path / "out", "--epoch_size=1")
-    with started(words, tmp_path) as process:
+    with started(words, tmp_path, SMALL) as process:
         read_until(process, "configuration:")
-        second = run("train.py", words, tmp_path)
-        elsewhere = run("train.py", [*words, f"--save_checkpoint_path={tmp_path / 'other'}"], tmp_path)
+        process.send_signal(signal.SIGSTOP)
+        assert train_small(few_digits, tmp_path / "out", "--epoch_size=1") == 1
+        refused = capsys.readouterr().err.splitlines()[-1]
+        elsewhere = train_small(few_digits, tmp_path / "other", "--epoch_size=1")
+        process.send_signal(signal.SIGCONT)
         _, error = process.communicate(timeout=60)
     folder = tmp_path / "out" / "model_0"
-    assert second.returncode == 1
-    assert second.stderr.splitlines()[-1] == (
+    assert refused == (
         f"error: another training is writing to {folder}: wait for it, or choose another --save_checkpoint_path"
     )
-    assert (process.returncode, elsewhere.returncode) == (0, 0), error + elsewhere.stderr
+    assert (process.returncode, elsewhere) == (0, 0), error
     for path in (folder, tmp_path / "other" / "model_0"):
-        load_weights(xception(3), path / "Xception-rank0-1_5.ckpt")
+        load_small(path / "Xception-rank0-1_5.ckpt")
 
 
-def test_what_a_killed_training_left_does_not_stop_the_next(few_digits, own_copy, tmp_path):
-    with started(options(few_digits, tmp_path / "out", "--resume=auto", "--epoch_size=3"), tmp_path) as process:
+def test_what_a_killed_training_left_does_not_stop_the_next(few_digits, small_copy, tmp_path):
+    with started(options(few_digits, tmp_path / "out", "--resume=auto", "--epoch_size=3"), tmp_path, SMALL) as process:
         read_until(process, "configuration:")
         process.kill()
         process.wait()
-    unfinished = own_copy / f".Xception-rank0-3_5.ckpt.{'0' * 32}.tmp"
+    unfinished = small_copy / f".Xception-rank0-3_5.ckpt.{'0' * 32}.tmp"
     unfinished.mkdir()
     (unfinished / "new.tmp").write_bytes(b"half")
-    words = options(few_digits, tmp_path / "out", "--resume=auto")
-    assert run_command(train_door.main, words) == 0  # finished: nothing to do
+    assert train_small(few_digits, tmp_path / "out", "--resume=auto") == 0  # finished: nothing to do
     assert unfinished.exists()
-    result = run("train.py", [*words, "--epoch_size=3"], tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert train_small(few_digits, tmp_path / "out", "--resume=auto", "--epoch_size=3") == 0
     assert not unfinished.exists()
-    assert "Xception-rank0-3_5.ckpt" in checkpoints(own_copy)
+    assert "Xception-rank0-3_5.ckpt" in checkpoints(small_copy)
 
 
 # Disks
@@ -172,13 +181,13 @@ def test_a_read_only_disk_is_one_line_before_training(few_digits, tmp_path):
 
 
 def test_a_loss_that_stays_at_that_of_guessing_is_warned_about(few_digits, tmp_path, capsys):
-    network = xception(3)
-    network.fc.weight.set_data(ms.Tensor(np.zeros((3, 2048), np.float32)))
-    network.fc.bias.set_data(ms.Tensor(np.zeros(3, np.float32)))
+    network = Small(3)
+    for parameter in (network.fc.weight, network.fc.bias):
+        parameter.set_data(ms.ops.zeros_like(parameter))
     save_weights(tmp_path / "zero.ckpt", network)
     words = [f"--resume={tmp_path}/zero.ckpt", "--epoch_size=1", "--save_checkpoint=False"]
     rates = [f"--{name}=0" for name in ("lr_init", "lr_max", "lr_end")]
-    assert run_command(train_door.main, options(few_digits, tmp_path, *words, *rates)) == 0
+    assert train_small(few_digits, tmp_path, *words, *rates) == 0
     captured = capsys.readouterr()
     assert [float(loss) for loss in losses(captured.out).values()] == pytest.approx(3 * [np.log(3)], rel=1e-4)
     assert "warning: the loss stayed at 1.10, that of guessing, for all of epoch 1: nothing is learned" in captured.err

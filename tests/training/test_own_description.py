@@ -18,7 +18,9 @@ from src.data.image_source import open_images
 from src.metadata.metadata import Metadata
 from src.model_utils.command import run_command
 from src.Xception import xception
+from tests.helpers import small_training
 from tests.helpers.project import ROOT
+from tests.helpers.small_training import train_small
 from tests.helpers.training_run import BATCH, EPOCHS, options, run
 
 pytestmark = pytest.mark.slow
@@ -115,48 +117,43 @@ def test_one_that_lost_its_end_but_not_its_metadata_is_refused(trained, tmp_path
 )
 @pytest.mark.parametrize("how", ["auto", "file"])
 def test_going_on_with_other_classes_is_one_line_and_changes_nothing(
-    own_copy, few_digits, tmp_path, capsys, *, names, difference, how
+    small_copy, few_digits, tmp_path, capsys, *, names, difference, how
 ):
     data = renamed(few_digits, tmp_path / "data", names)
-    newest = own_copy / "Xception-rank0-2_5.ckpt"
-    before = state_of(own_copy)
-    words = options(data, tmp_path / "out", f"--resume={'auto' if how == 'auto' else newest}", "--epoch_size=3")
-    if len(names) != 3:
-        words.remove("--num_classes=3")
-    assert run_command(train_door.main, words) == 2
+    newest = small_copy / "Xception-rank0-2_5.ckpt"
+    before = state_of(small_copy)
+    words = [f"--resume={'auto' if how == 'auto' else newest}", "--epoch_size=3", f"--num_classes={len(names)}"]
+    assert train_small(data, tmp_path / "out", *words) == 2
     captured = capsys.readouterr()
     *_, error = captured.err.splitlines()
     assert f"{newest} names other classes than {data}/train has: {difference}; go on with the same classes" in error
     assert "num_classes" not in error and "skipping" not in captured.out
-    assert state_of(own_copy) == before
+    assert state_of(small_copy) == before
 
 
-def test_what_differs_is_said_and_kept_and_names_stay_as_they_are(own_copy, few_digits, tmp_path, capsys):
-    (own_copy / "class_names.txt").write_text("null\neins\nzwei\n")
+def test_what_differs_is_said_and_kept_and_names_stay_as_they_are(small_copy, few_digits, tmp_path, capsys):
+    (small_copy / "class_names.txt").write_text("null\neins\nzwei\n")
     words = options(few_digits, tmp_path / "out", "--resume=auto", "--epoch_size=3", "--seed=2", "--batch_size=5")
     words = [word for word in words if not word.startswith(("--num_classes", "--image_size"))]
-    assert run_command(train_door.main, words) == 0
-    newest = own_copy / "Xception-rank0-2_5.ckpt"
+    assert run_command(small_training.main, words) == 0
+    newest = small_copy / "Xception-rank0-2_5.ckpt"
     output = capsys.readouterr().err
     changed = "seed 1 -> 2, batch_size 4 -> 5, epoch_size 2 -> 3"
     assert f"\nthis is not the uninterrupted run of {newest}: {changed}\n" in output
     assert f"image_size 71, crop_pct 0.934375, interpolation bilinear, as {newest} tells" in output
-    metadata = read_metadata(own_copy / "Xception-rank0-3_4.ckpt")
+    metadata = read_metadata(small_copy / "Xception-rank0-3_4.ckpt")
     assert metadata.provenance.recipe["changes"] == f"after epoch 2: {changed}"
     assert (metadata.class_names, metadata.image_size) == (("0", "1", "2"), 71)
-    assert (own_copy / "class_names.txt").read_text() == "null\neins\nzwei\n"
+    assert (small_copy / "class_names.txt").read_text() == "null\neins\nzwei\n"
 
 
-def test_nothing_is_said_where_nothing_differs(own_copy, few_digits, tmp_path, capsys):
-    (own_copy / "Xception-rank0-2_5.ckpt").unlink()
-    recipe = read_metadata(own_copy / "Xception-rank0-1_5.ckpt").provenance.recipe
-    library = f"--cpu_operators={'auto' if recipe['cpu_operators'] else 'none'}"
-    words = options(few_digits, tmp_path / "out", "--resume=auto", "--eval_while_train=True", library)
-    assert run_command(train_door.main, words) == 0
+def test_nothing_is_said_where_nothing_differs(small_copy, few_digits, tmp_path, capsys):
+    (small_copy / "Xception-rank0-2_5.ckpt").unlink()
+    assert train_small(few_digits, tmp_path / "out", "--resume=auto", "--eval_while_train=True") == 0
     output = capsys.readouterr().out
     assert "resuming" in output and "uninterrupted" not in output
-    before = read_metadata(own_copy / "Xception-rank0-1_5.ckpt")
-    assert read_metadata(own_copy / "Xception-rank0-2_5.ckpt") == before
+    before = read_metadata(small_copy / "Xception-rank0-1_5.ckpt")
+    assert read_metadata(small_copy / "Xception-rank0-2_5.ckpt") == before
 
 
 # Pretrained weights

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import ctypes
 import os
 import re
 import signal
@@ -16,14 +18,22 @@ from mindspore import nn
 
 from src.checkpoints.weights import read_metadata
 from src.common.workers import available_workers
+from src.cpu.cells import Operators
+from src.cpu.operators import CpuXception
+from src.data.class_matching import ModelClasses
+from src.data.image_source import open_images
+from src.evaluation.engines import by_mindspore, image_loss
+from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_set
 from src.model_utils.local_adapter import Group
 from src.training.model import build_loss, build_optimizer, build_schedule
 from tests.helpers.launching import Launch
 from tests.helpers.project import ROOT
 from tests.helpers.ranks import msrun, run_ranks
-from tests.helpers.training_run import losses, options, run
+from tests.helpers.small_training import load_small, train_small
+from tests.helpers.training_run import RESULT, SMALL, losses, options, run
 from tests.helpers.two_ranks import (
     AVERAGED,
+    CLASSES,
     IMAGES,
     OPTIMIZERS,
     OPTIONS_STEPS,
@@ -42,10 +52,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def both(few_digits, tmp_path_factory) -> list[dict[str, np.ndarray]]:
+def both(few_digits, library, tmp_path_factory) -> list[dict[str, np.ndarray]]:
     """What two ranks found, by name."""
     folder = tmp_path_factory.mktemp("ranks")
-    run_ranks("tests/helpers/two_ranks.py", [few_digits / "train", folder], folder)
+    run_ranks("tests/helpers/two_ranks.py", [few_digits / "train", folder, library], folder)
     return [dict(np.load(folder / f"rank{rank}.npz")) for rank in range(2)]
 
 
@@ -59,7 +69,7 @@ def test_sums_over_ranks_are_exact_and_the_same_everywhere(both):
 
 def test_the_ranks_of_a_machine_divide_its_processors_among_the_threads_that_read_images(both):
     available = available_workers()
-    assert [int(found["threads"]) for found in both] == [max(available // 2, 1)] * 2
+    assert [int(found["loader threads"]) for found in both] == [max(available // 2, 1)] * 2
     assert [int(found["given threads"]) for found in both] == [1] * 2
 
 
@@ -105,10 +115,16 @@ def test_bad_images_are_not_looked_for_in_folders_that_differ_between_ranks(both
         assert "by rank 21, 37" in str(found["refusal"])
 
 
-def test_two_ranks_get_the_weights_of_averaged_gradients(both, few_digits):
+def test_two_ranks_on_the_same_cores_share_them(both, library):
+    expected = max(ctypes.CDLL(str(library)).XceptionUsableThreads() // 2, 1)
+    assert [int(found["threads"]) for found in both] == [expected] * 2
+
+
+def test_two_ranks_get_the_weights_of_averaged_gradients(both, few_digits, library):
     config = configuration()
     network = build_network()
-    network_and_loss = nn.WithLossCell(network, build_loss(config))
+    computed = CpuXception(network, Operators(library, False)).set_train()
+    network_and_loss = nn.WithLossCell(computed, build_loss(config))
     optimizer = build_optimizer(config, network, build_schedule(config, STEPS))
     gradients_of = ms.value_and_grad(network_and_loss, None, network.trainable_params())
     shards = [
@@ -191,15 +207,16 @@ def rank_processes(log: Path) -> list[int]:
         except (OSError, ValueError):
             continue
         values = dict(word.split(b"=", 1) for word in words if b"=" in word)
-        if str(log).encode() in command and b"train.py" in command and values.get(b"MS_ROLE") == b"MS_WORKER":
+        if str(log).encode() in command and SMALL.encode() in command and values.get(b"MS_ROLE") == b"MS_WORKER":
             found[int(values[b"MS_NODE_ID"])] = int(entry.name)
     return [found[rank] for rank in sorted(found)]
 
 
 def test_a_signal_to_one_rank_stops_both_after_the_same_step_and_both_resume(few_digits, tmp_path):
-    more = ["--is_distributed=True", "--batch_size=2", "--log_steps=1", "--resume=auto", "--eval_while_train=True"]
+    epochs = 10  # so that the signal comes before the end
+    more = ["--is_distributed=True", "--batch_size=2", "--log_steps=1", "--resume=auto", f"--epoch_size={epochs}"]
     words = options(few_digits, tmp_path / "out", *more)
-    with subprocess.Popen(msrun("train.py", words, tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(msrun(SMALL, words, tmp_path), cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
         log = tmp_path / "log" / "worker_1.log"
         while not (log.exists() and "epoch: 1 step: 2," in log.read_text()):
             assert process.poll() is None
@@ -211,29 +228,35 @@ def test_a_signal_to_one_rank_stops_both_after_the_same_step_and_both_resume(few
     assert stops[0], before[0]
     assert losses(before[0]).keys() == losses(before[1]).keys()
     assert "wrote" in before[0]
-    after = run_ranks("train.py", words, tmp_path)
+    after = run_ranks(SMALL, [*words, "--eval_while_train=True"], tmp_path)
     for rank in range(2):
         assert "resuming" in after[rank]
         steps = sorted([*losses(before[rank]), *losses(after[rank])])
-        assert steps == [(epoch, step) for epoch in (1, 2) for step in range(1, 6)]
-    results = re.findall(r"^result: .*", after[0], re.MULTILINE)
-    assert len(results) in (1, 2)
-    alone = run(
-        "eval.py",
-        options(few_digits, tmp_path, f"--checkpoint_path={tmp_path}/out/model_0/Xception-rank0-2_5.ckpt"),
-        tmp_path,
+        assert steps == [(epoch, step) for epoch in range(1, epochs + 1) for step in range(1, 6)]
+    network = load_small(tmp_path / "out" / "model_0" / f"Xception-rank0-{epochs}_5.ckpt")
+    assert ast.literal_eval(RESULT.findall(after[0])[-1]) == pytest.approx(
+        evaluate_alone(network, few_digits / "val"), rel=1e-5
     )
-    assert re.search(r"'Top_1_Acc': [\d.]+", alone.stdout)[0] in results[-1]
 
 
-def test_two_ranks_go_on_with_the_training_of_one_and_the_first_says_what_differs(own_copy, few_digits, tmp_path):
+def evaluate_alone(network: nn.Cell, folder: Path) -> dict[str, float]:
+    """Return the result of an evaluation on one process."""
+    config = configuration("--image_size=71", f"--test_data_dir={folder}")
+    evaluated = open_evaluation_set(config, open_images(str(folder)), ModelClasses("the network", CLASSES), Group())
+    engine = by_mindspore(network, image_loss(config), config.batch_size)
+    return ast.literal_eval(evaluate_test_images(config, engine, evaluated, Group()).to_line().removeprefix("result: "))
+
+
+def test_two_ranks_go_on_with_the_training_of_one_and_the_first_says_what_differs(few_digits, tmp_path):
+    assert train_small(few_digits, tmp_path / "out") == 0
+    folder = tmp_path / "out" / "model_0"
     words = ["--is_distributed=True", "--batch_size=2", "--resume=auto", "--epoch_size=3"]
     words = [*options(few_digits, tmp_path / "out"), *words]
-    logs = run_ranks("train.py", [word for word in words if not word.startswith("--num_classes")], tmp_path)
-    newest = own_copy / "Xception-rank0-2_5.ckpt"
+    logs = run_ranks(SMALL, [word for word in words if not word.startswith("--num_classes")], tmp_path)
+    newest = folder / "Xception-rank0-2_5.ckpt"
     said = f"this is not the uninterrupted run of {newest}: batch_size 4 -> 2, epoch_size 2 -> 3, "
     assert said in logs[0] and "ranks 1 -> 2" in logs[0]
     assert "uninterrupted" not in logs[1] and "as given" not in logs[1]
-    metadata = read_metadata(own_copy / "Xception-rank0-3_5.ckpt")
+    metadata = read_metadata(folder / "Xception-rank0-3_5.ckpt")
     assert metadata.class_names == ("0", "1", "2")
     assert metadata.provenance.recipe["ranks"] == 2

@@ -16,11 +16,13 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.cpu.library import build_cpu_library, build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.eval_engine import is_converted
 from src.model_utils.local_adapter import join_group
+from src.model_utils.shared_processors import find_share
 from tools.benchmarks.workload import Workload
 
 
@@ -65,6 +67,7 @@ def _own_workload(args: argparse.Namespace, config: Config) -> Workload:
     use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
+    share_cores(library, find_share(group))
 
     from tools.benchmarks.workloads import build_workload  # MindSpore takes seconds to import: --help does without
 

@@ -88,6 +88,15 @@ void XceptionDestroy(void *network) {
 
 int XceptionHasHalf() { return OneDnnProblem().empty() && HasBFloat16(); }
 
+int XceptionUsableThreads() { return UsableThreads(); }
+
+void XceptionUseThreads(int threads) {
+  Process &process = Process::Get();
+  const std::lock_guard<std::mutex> lock(process.lock);
+  process.threads = threads;
+  delete std::exchange(process.pool, nullptr);
+}
+
 int XceptionThreads() {
   int threads = 1;
   Enter(nullptr, 0, [&](ThreadPool &pool) { threads = pool.Threads(); });

@@ -24,6 +24,12 @@ void XceptionDestroy(void *network);
 // Whether this processor multiplies bfloat16 faster than float32.
 int XceptionHasHalf();
 
+// Number of threads that can run at once: by the cores of the process, and the time that a container gets of them.
+int XceptionUsableThreads();
+
+// Has so many threads compute from now on, 1 or more; where it is not called, all that can run at once do.
+void XceptionUseThreads(int threads);
+
 // Number of threads that compute.
 int XceptionThreads();
 

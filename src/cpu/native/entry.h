@@ -13,6 +13,7 @@ namespace xception {
 struct Process {
   std::mutex lock;
   ThreadPool *pool = nullptr;
+  int threads = 0;  // of the pool; 0 for all that can run at once
 
   static Process &Get() {
     static Process &process = *[] {  // never destroyed: threads may still compute when the process ends
@@ -37,7 +38,7 @@ int Enter(char *error, Index error_size, const Work &work) {
     const std::lock_guard<std::mutex> lock(process.lock);
     try {
       if (!process.pool) {
-        process.pool = new ThreadPool(UsableThreads());
+        process.pool = new ThreadPool(process.threads > 0 ? process.threads : UsableThreads());
       }
       work(*process.pool);
       return 0;
