@@ -39,8 +39,8 @@ def share_threads(config: Config, group: Group) -> Config:
     threads = threads_of(mine, users)
     if group.rank == 0:
         print(
-            f"{threads} threads read images in each process, its part of the {int((users > 0).sum())} processors that "
-            f"{len(here)} share on this machine (--num_parallel_workers)",
+            f"loader threads in each process: {threads}, as {len(here)} processes share the {int((users > 0).sum())} "
+            "processors of this machine (--num_parallel_workers)",
             flush=True,
         )
     return config.replace(num_parallel_workers=threads)
