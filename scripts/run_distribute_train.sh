@@ -28,5 +28,6 @@ shift 2
 check_options "$@"
 port="${MASTER_PORT:-0}"
 check_number MASTER_PORT "$port" 0
+[[ "$port" -lt 65536 ]] || wrong_usage "MASTER_PORT must be below 65536: $port"
 start --door=train.py --device_target=Ascend --rank_table="$table" --master_port="$port" --log="train_parallel{rank}/log.txt" -- \
     --train_data_dir="$data" "$@"
