@@ -84,7 +84,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _plan(arguments: argparse.Namespace) -> Launch:
     table = read_rank_table(arguments.rank_table) if arguments.rank_table else None
-    ranks = _table_ranks(table) if table else _ranks(arguments)
+    ranks = _table_ranks(table, arguments.master_port) if table else _ranks(arguments)
     device = _device(arguments)
     devices = choose_devices(device, ranks.devices, os.environ, by_number=table is not None)
     ranks = replace(ranks, devices=devices, cores=_cores(arguments.bind_core, len(devices)))
@@ -110,7 +110,7 @@ def _ranks(arguments: argparse.Namespace) -> Ranks:
     )
 
 
-def _table_ranks(table: RankTable) -> Ranks:
+def _table_ranks(table: RankTable, port: int) -> Ranks:
     """Return the ranks of a run with a rank table."""
     own = find_own_server(table, os.environ)
     devices = table.servers[own].devices
@@ -121,7 +121,7 @@ def _table_ranks(table: RankTable) -> Ranks:
         first=devices[0].rank,
         node=own,
         master_addr=_address(table.servers[0].server_id) if several else "127.0.0.1",
-        master_port=_SHARED_PORT if several else 0,
+        master_port=port or (_SHARED_PORT if several else 0),
     )
 
 

@@ -11,6 +11,7 @@ class inside. With several servers in the table, call it on each; the variable S
 table's addresses is this machine's. The table only says which devices of which servers have which ranks: MindSpore 2.10
 does not start by it. Where ASCEND_RT_VISIBLE_DEVICES hides devices, a device_id counts from 0 among those it shows, or is
 one of its numbers.
+The variable MASTER_PORT names the port of the first server where all meet, 8118 if not set.
 
 The current folder receives train_parallel0/log.txt and so on, one folder a rank; earlier logs are moved to earlier-1,
 earlier-2 and so on inside.
@@ -25,5 +26,8 @@ table="$(absolute_file RANK_TABLE_FILE "$1")"
 data="$(absolute_folder DATA_PATH "$2")"
 shift 2
 check_options "$@"
-start --door=train.py --device_target=Ascend --rank_table="$table" --log="train_parallel{rank}/log.txt" -- \
+port="${MASTER_PORT:-0}"
+check_number MASTER_PORT "$port" 0
+[[ "$port" -lt 65536 ]] || wrong_usage "MASTER_PORT must be below 65536: $port"
+start --door=train.py --device_target=Ascend --rank_table="$table" --master_port="$port" --log="train_parallel{rank}/log.txt" -- \
     --train_data_dir="$data" "$@"

@@ -51,7 +51,14 @@ def join_group(config: Config) -> Group:
     try:
         communication.init()
     except (RuntimeError, ValueError, TypeError) as error:
-        if "RANK_TABLE_FILE" in os.environ and "MS_ROLE" not in os.environ:
+        if "MS_ROLE" in os.environ:
+            place = f"{os.environ.get('MS_SCHED_HOST')}:{os.environ.get('MS_SCHED_PORT')}"
+            problem = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"the ranks do not meet at {place}: {problem}; see that all are started and that nobody else uses the "
+                "port, or name another one as MASTER_PORT"
+            ) from error
+        if "RANK_TABLE_FILE" in os.environ:
             raise ConfigError(
                 "RANK_TABLE_FILE is set, but MindSpore does not start by a rank table any more: leave it to "
                 "bash scripts/run_distribute_train.sh RANK_TABLE_FILE DATA_PATH, which starts the ranks that it names"

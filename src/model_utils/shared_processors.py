@@ -69,8 +69,8 @@ def share_threads(config: Config, share: Share | None, group: Group) -> Config:
         return config
     if group.rank == 0:
         print(
-            f"{share.threads} threads read images in each process, its part of the {share.processors} processors that "
-            f"{share.ranks} share on this machine (--num_parallel_workers)",
+            f"loader threads in each process: {share.threads}, as {share.ranks} processes share the "
+            f"{share.processors} processors of this machine (--num_parallel_workers)",
             flush=True,
         )
     return config.replace(num_parallel_workers=share.threads)

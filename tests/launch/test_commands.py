@@ -90,10 +90,12 @@ def test_a_rank_table_becomes_the_environment_of_the_dynamic_cluster(bench):
 def test_each_server_of_a_rank_table_starts_its_ranks(bench, counts):
     bench.write_table(*map(range, counts))
     names = ("MS_WORKER_NUM", "MS_NODE_ID", "DEVICE_ID", "MS_SCHED_HOST", "MS_SCHED_PORT")
-    bench.launch("run_distribute_train.sh", "my table.json", "some data", SERVER_ID="10.0.0.2").wait()
+    bench.launch(
+        "run_distribute_train.sh", "my table.json", "some data", SERVER_ID="10.0.0.2", MASTER_PORT="9000"
+    ).wait()
     assert bench.records(of_scheduler=True) == []  # that is the first server's
     found = [[record["environment"][name] for name in names] for record in bench.records()]
-    assert found == [["4", str(counts[0] + rank), str(rank), "10.0.0.1", "8118"] for rank in range(counts[1])]
+    assert found == [["4", str(counts[0] + rank), str(rank), "10.0.0.1", "9000"] for rank in range(counts[1])]
     assert (bench.work / f"train_parallel{counts[0]}" / "log.txt").exists()
 
 

@@ -164,6 +164,19 @@ def test_a_start_by_a_rank_table_alone_names_the_script_that_takes_it(monkeypatc
         join_group(parse_config(["--is_distributed=True"], lambda _: "Ascend"))
 
 
+def test_ranks_that_do_not_meet_are_told_where_and_why(monkeypatch):
+    def refuse():
+        raise RuntimeError("Failed to initialize cluster.\n\n---- call stack ----")
+
+    monkeypatch.setattr(communication, "init", refuse)
+    for name, value in (("MS_ROLE", "MS_WORKER"), ("MS_SCHED_HOST", "10.0.0.1"), ("MS_SCHED_PORT", "8118")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        ConfigError, match=r"^the ranks do not meet at 10\.0\.0\.1:8118: Failed to initialize cluster\.;"
+    ):
+        join_group(parse_config(["--is_distributed=True"], lambda _: "CPU"))
+
+
 def test_a_distributed_run_without_a_launcher_says_how_to_start_it():
     code = "import sys, train; sys.exit(train.run_command(train.main, ['--device_target=CPU', '--is_distributed']))"
     result = run_python(code)
