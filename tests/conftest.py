@@ -30,6 +30,7 @@ from tools.make_sample_dataset import make_sample_dataset
 LONGEST_FIRST = (
     "tests/ascend310_infer/test_program.py",  # with all that use the C++ program
     "tests/training/test_faults.py",
+    "tests/training/test_rank_commands.py",
     "tests/training/test_several_ranks.py",
     "tests/ascend310_infer/test_build.py",
     "tests/training/test_training.py",

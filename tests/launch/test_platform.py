@@ -152,4 +152,5 @@ def test_what_a_launcher_or_a_person_has_started_goes_on_unchanged(environment, 
 def test_a_process_for_each_card_that_is_to_work_alone_says_so(environment, capsys):
     environment |= each_card(3)
     assert take_place(DOOR, ["--seed=1"]) == ["--seed=1"]
-    assert capsys.readouterr().err == "note: RANK_SIZE is 8, but is_distributed is false: this process works alone\n"
+    told = "note: RANK_SIZE is 8, but is_distributed is false: this process works alone\n"
+    assert capsys.readouterr().err == f"the variable DEVICE_ID=3 has no effect on a CPU\n{told}"
