@@ -29,19 +29,24 @@ from tools.make_sample_dataset import make_sample_dataset
 # Of the slow files those that take longest, so that at the end no process waits for another one's long file.
 LONGEST_FIRST = (
     "tests/ascend310_infer/test_program.py",  # with all that use the C++ program
-    "tests/training/test_faults.py",
+    "tests/ascend310_infer/test_build.py",
     "tests/training/test_rank_commands.py",
     "tests/training/test_several_ranks.py",
-    "tests/ascend310_infer/test_build.py",
-    "tests/training/test_training.py",
-    "tests/test_readme.py",
-    "tests/test_xception.py",
-    "tests/training/test_own_description.py",
+    "tests/cpu/test_native.py",
     "tests/launch/test_launch_training.py",
+    "tests/test_readme.py",
     "tests/training/test_fine_tuning_training.py",
-    "tests/scripts/test_scripts.py",
-    "tests/export/test_every_form.py",
+    "tests/tools/test_benchmark.py",
+    "tests/cpu/test_operators.py",
+    "tests/training/test_faults.py",
+    "tests/test_xception.py",
     "tests/tools/test_keras_models.py",
+    "tests/export/test_every_form.py",
+    "tests/export/test_described_files.py",
+    "tests/data/test_usable_images.py",
+    "tests/scripts/test_scripts.py",
+    "tests/training/test_step_training.py",
+    "tests/training/test_training.py",
 )
 
 

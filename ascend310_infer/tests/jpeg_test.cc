@@ -15,12 +15,12 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-cv::Mat Decode(const Bytes &bytes) { return DecodeJpeg(bytes, kDefaultMaxPixels); }
+cv::Mat FromJpeg(const Bytes &bytes) { return DecodeJpeg(bytes, kDefaultMaxPixels); }
 
 TEST(Jpeg, ComesOutInRgbBaselineAndProgressive) {
   for (const int progressive : {0, 1}) {
     const cv::Mat image =
-        Decode(Encode(".jpg", HalfRed(32, 64), {cv::IMWRITE_JPEG_PROGRESSIVE, progressive}));
+        FromJpeg(Encode(".jpg", HalfRed(32, 64), {cv::IMWRITE_JPEG_PROGRESSIVE, progressive}));
     ASSERT_EQ(image.size(), cv::Size(64, 32));
     EXPECT_LE(cv::norm(image.at<cv::Vec3b>(3, 3), cv::Vec3b(255, 0, 0), cv::NORM_INF), 3);
     EXPECT_LE(cv::norm(image.at<cv::Vec3b>(3, 60), cv::Vec3b(0, 0, 0), cv::NORM_INF), 3);
@@ -28,7 +28,7 @@ TEST(Jpeg, ComesOutInRgbBaselineAndProgressive) {
 }
 
 TEST(Jpeg, InGreyGetsThreeEqualChannels) {
-  const cv::Mat image = Decode(Encode(".jpg", cv::Mat(8, 8, CV_8UC1, cv::Scalar(77))));
+  const cv::Mat image = FromJpeg(Encode(".jpg", cv::Mat(8, 8, CV_8UC1, cv::Scalar(77))));
   ASSERT_EQ(image.type(), CV_8UC3);
   EXPECT_EQ(image.at<cv::Vec3b>(2, 2), cv::Vec3b(77, 77, 77));
 }
@@ -36,10 +36,10 @@ TEST(Jpeg, InGreyGetsThreeEqualChannels) {
 TEST(Jpeg, IsRefusedWhereverItIsCut) {
   for (const int progressive : {0, 1}) {
     const Bytes whole = Encode(".jpg", HalfRed(16, 16), {cv::IMWRITE_JPEG_PROGRESSIVE, progressive});
-    ASSERT_NO_THROW(Decode(whole));
+    ASSERT_NO_THROW(FromJpeg(whole));
     // The last two bytes are the end marker: without it no pixel is missing.
     for (size_t size = 0; size + 2 < whole.size(); ++size) {
-      EXPECT_THROW(Decode(Bytes(whole.begin(), whole.begin() + static_cast<long>(size))), ImageError) << size;
+      EXPECT_THROW(FromJpeg(Bytes(whole.begin(), whole.begin() + static_cast<long>(size))), ImageError) << size;
     }
   }
 }
@@ -47,8 +47,8 @@ TEST(Jpeg, IsRefusedWhereverItIsCut) {
 TEST(Jpeg, InBaselineWithoutItsEndMarkerIsWhole) {
   const Bytes whole = Encode(".jpg", HalfRed(16, 16));
   for (const long missing : {1, 2}) {
-    const cv::Mat image = Decode(Bytes(whole.begin(), whole.end() - missing));
-    EXPECT_EQ(cv::norm(image, Decode(whole), cv::NORM_INF), 0) << missing;
+    const cv::Mat image = FromJpeg(Bytes(whole.begin(), whole.end() - missing));
+    EXPECT_EQ(cv::norm(image, FromJpeg(whole), cv::NORM_INF), 0) << missing;
   }
 }
 
@@ -59,7 +59,7 @@ TEST(Jpeg, ThatIsHugeIsRefusedBeforeMemoryIsTaken) {
       std::fill_n(bytes.begin() + static_cast<long>(place) + 5, 4, uint8_t{0xf0});
     }
   }
-  EXPECT_THROW(Decode(bytes), ImageError);
+  EXPECT_THROW(FromJpeg(bytes), ImageError);
   const Bytes small = Encode(".jpg", HalfRed(16, 17));
   EXPECT_NO_THROW(DecodeJpeg(small, 16 * 17));
   EXPECT_THROW(DecodeJpeg(small, 16 * 17 - 1), ImageError);

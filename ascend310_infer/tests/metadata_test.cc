@@ -11,7 +11,7 @@ namespace infer {
 namespace {
 
 // The message of the error that a call ends with; empty if it ends without.
-std::string Refusal(const std::string &text) {
+std::string MetadataRefusal(const std::string &text) {
   try {
     ParseMetadata(text, "net.mindir");
     return "";
@@ -47,7 +47,7 @@ TEST(MetadataTest, NeedNotSayEverything) {
 }
 
 TEST(MetadataTest, OfANewerFormatIsRefused) {
-  EXPECT_EQ(Refusal(R"({"format": 2, "class_names": 3})"),
+  EXPECT_EQ(MetadataRefusal(R"({"format": 2, "class_names": 3})"),
             "the metadata in net.mindir has format 2, and this version reads up to 1: use a newer version of this "
             "project");
 }
@@ -57,12 +57,12 @@ TEST(MetadataTest, WithoutAFormatIsDamaged) {
   for (const char *text : {"", "{", "[1]", "3", "\"format\"", "{}", "{\"format\": 1", "{\"format\": 1} 2", "null",
                            "{\"format\": 1, \"a\": \"\\ud800\"}", "{\"format\": 1, \"a\": \"\xff\"}",
                            "{\"format\": 1, \"a\": \"\xc3\"}", "{\"format\": 1, \"a\": 1e999}"}) {
-    EXPECT_EQ(Refusal(text), message) << text;
+    EXPECT_EQ(MetadataRefusal(text), message) << text;
   }
-  EXPECT_EQ(Refusal(R"({"format": 0})"), "the metadata in net.mindir is damaged: its format is 0");
-  EXPECT_EQ(Refusal(R"({"format": "1"})"), "the metadata in net.mindir is damaged: its format is \"1\"");
-  EXPECT_EQ(Refusal(R"({"format": true})"), "the metadata in net.mindir is damaged: its format is true");
-  EXPECT_EQ(Refusal(R"({"format": 1.0})"), "the metadata in net.mindir is damaged: its format is 1.0");
+  EXPECT_EQ(MetadataRefusal(R"({"format": 0})"), "the metadata in net.mindir is damaged: its format is 0");
+  EXPECT_EQ(MetadataRefusal(R"({"format": "1"})"), "the metadata in net.mindir is damaged: its format is \"1\"");
+  EXPECT_EQ(MetadataRefusal(R"({"format": true})"), "the metadata in net.mindir is damaged: its format is true");
+  EXPECT_EQ(MetadataRefusal(R"({"format": 1.0})"), "the metadata in net.mindir is damaged: its format is 1.0");
 }
 
 TEST(MetadataTest, WithAPartOfAnotherKindIsDamaged) {
@@ -73,26 +73,27 @@ TEST(MetadataTest, WithAPartOfAnotherKindIsDamaged) {
            {"interpolation", "\"area\""}, {"interpolation", "3"}, {"mean", "[127.5,127.5]"}, {"mean", "127.5"},
            {"std", "[127.5,127.5,0]"}, {"std", "[127.5,127.5,\"1\"]"}, {"colour_order", "[]"},
            {"pool_padding", "\"valid\""}, {"amp_level", "\"O1\""}}) {
-    EXPECT_EQ(Refusal("{\"format\": 1, \"" + key + "\": " + value + "}"),
+    EXPECT_EQ(MetadataRefusal("{\"format\": 1, \"" + key + "\": " + value + "}"),
               "the metadata in net.mindir is damaged: its " + key + " is " + value);
   }
-  EXPECT_EQ(Refusal(R"({"format": 1, "provenance": []})"),
+  EXPECT_EQ(MetadataRefusal(R"({"format": 1, "provenance": []})"),
             "the metadata in net.mindir is damaged: its provenance is no object");
   for (const auto &[key, value] : std::vector<std::pair<std::string, std::string>>{
            {"source", "1"}, {"versions", "{\"mindspore\":2}"}, {"recipe", "{\"steps\":[1]}"}, {"images", "-1"},
            {"training_list", "null"}}) {
-    EXPECT_EQ(Refusal("{\"format\": 1, \"provenance\": {\"" + key + "\": " + value + "}}"),
+    EXPECT_EQ(MetadataRefusal("{\"format\": 1, \"provenance\": {\"" + key + "\": " + value + "}}"),
               "the metadata in net.mindir is damaged: its " + key + " is " + value);
   }
 }
 
 TEST(MetadataTest, OfImagesOfAnotherKindIsRefused) {
-  EXPECT_EQ(Refusal(R"({"format": 1, "mean": [123.675, 116.28, 104], "std": [58.395, 57.12, 57.375]})"),
+  EXPECT_EQ(MetadataRefusal(R"({"format": 1, "mean": [123.675, 116.28, 104], "std": [58.395, 57.12, 57.375]})"),
             "net.mindir takes RGB images of mean (123.675, 116.28, 104) and deviation (58.395, 57.12, 57.375); here "
             "they are RGB of mean and deviation 127.5: tools/convert_weights.py folds the difference into weights");
-  EXPECT_NE(Refusal(R"({"format": 1, "colour_order": "BGR"})").find("net.mindir takes BGR images of mean (127.5"),
+  EXPECT_NE(MetadataRefusal(R"({"format": 1, "colour_order": "BGR"})")
+                .find("net.mindir takes BGR images of mean (127.5"),
             std::string::npos);
-  EXPECT_NE(Refusal(R"({"format": 1, "std": [127.5, 127.5, 127]})"), "");
+  EXPECT_NE(MetadataRefusal(R"({"format": 1, "std": [127.5, 127.5, 127]})"), "");
 }
 
 TEST(MetadataTest, MayBeOfAnySizeAndNotOfAnyDepth) {
@@ -114,9 +115,9 @@ TEST(MetadataTest, MayBeOfAnySizeAndNotOfAnyDepth) {
       }
       return text + "}";
     };
-    EXPECT_NE(Refusal(nested(50)).find("its class_names is "), std::string::npos);
+    EXPECT_NE(MetadataRefusal(nested(50)).find("its class_names is "), std::string::npos);
     for (const int levels : {1000, 1000000}) {
-      EXPECT_NE(Refusal(nested(levels)).find("it is no JSON with a format number"), std::string::npos);
+      EXPECT_NE(MetadataRefusal(nested(levels)).find("it is no JSON with a format number"), std::string::npos);
     }
   }
 }

@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +14,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+import export
 from src.checkpoints.weights import save_weights
 from src.dataset import create_dataset
+from src.model_utils.command import run_command
 from src.Xception import xception
 from tests.helpers.inference import run_program
-from tests.helpers.project import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -38,10 +38,9 @@ def network(tmp_path_factory):
         "four": ["--mindir_version=1", "--batch_size=4"],
         "today": ["--batch_size=1"],
     }.items():
-        command = [sys.executable, ROOT / "export.py", "--device_target=CPU", f"--num_classes={CLASSES}"]
-        command += [f"--width={SIDE}", f"--height={SIDE}", "--ckpt_file", folder / "model.ckpt"]
-        command += ["--file_name", folder / name, *options]
-        subprocess.run(command, check=True, capture_output=True)
+        words = ["--device_target=CPU", f"--num_classes={CLASSES}", f"--width={SIDE}", f"--height={SIDE}"]
+        words += [f"--ckpt_file={folder / 'model.ckpt'}", f"--file_name={folder / name}", *options]
+        assert run_command(export.main, words) == 0
     network.set_train(False)
     return network, folder
 
