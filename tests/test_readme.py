@@ -225,20 +225,23 @@ def test_the_commands_for_cpu_run_as_they_stand(tmp_path):
     assert "wrote xception.mindir" in outputs[2]
     check_example(tested["export.md"], run)
 
-    shutil.copytree(work / "digits", work / "flowers")
+    for split in ("train", "val"):
+        shutil.copytree(work / "digits" / split, work / "flowers", dirs_exist_ok=True)
     words = tested["own_images.md"].splitlines()
-    save_keras_weights(work / shlex.split(words[1])[2])
-    words[2] += " --image_size=71 --epoch_size=1"
+    save_keras_weights(work / shlex.split(words[2])[2])
+    words[3] += " --image_size=71 --epoch_size=1"
     outputs = [run("bash", "-c", command) for command in words]
     assert "30 images in 10 classes: 0 bad" in outputs[0]
-    assert "wrote imagenet.ckpt" in outputs[1]
-    assert "finished: checkpoints and metrics are in flowers-model/model_0" in outputs[2]
-    assert "evaluated 10 images, each once" in outputs[3]
+    held_out = len(list((work / "flowers-split" / "val").rglob("*.jpg")))
+    assert f"val: {held_out} images" in outputs[1] and held_out >= 10
+    assert "wrote imagenet.ckpt" in outputs[2]
+    assert "finished: checkpoints and metrics are in flowers-model/model_0" in outputs[3]
+    assert f"evaluated {held_out} images, each once" in outputs[4]
     assert (work / "flowers-report" / "report.html").exists()
-    assert outputs[4].startswith("image ") and outputs[4].count(" %") == 30
-    assert len(list((work / "pictures").rglob("*.png"))) == 10
-    assert "wrote flowers.onnx" in outputs[5]
-    assert "evaluated 10 images, each once" in outputs[6]
+    assert outputs[5].startswith("image ") and outputs[5].count(" %") == 3 * held_out
+    assert len(list((work / "pictures").rglob("*.png"))) == held_out
+    assert "wrote flowers.onnx" in outputs[6]
+    assert f"evaluated {held_out} images, each once" in outputs[7]
 
     # The runtime is large: the one that is here already is used.
     shutil.copytree(ROOT / ".lite", work / ".lite")

@@ -27,7 +27,7 @@ Every parameter has a default in `default_config.yaml`, where a section for each
 overrides both. `python train.py --help` prints this list. A path may begin with `~/`. Names of files and classes are
 UTF-8; where the locale is not, a command says so in its first line and reads them as UTF-8 all the same.
 
-The configuration in effect is printed and saved as `config.yaml` beside the checkpoints; `--config_path` reads it back.
+The configuration in effect is saved as `config.yaml` beside the checkpoints; `--config_path` reads it back.
 
 This page is made from `default_config.yaml` by `python tools/make_parameters_page.py`.
 """
