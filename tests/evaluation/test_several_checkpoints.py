@@ -6,12 +6,17 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import eval as eval_door
+import export
 from src.checkpoints.file import read_checkpoint, write_checkpoint
 from src.checkpoints.parameters import AVERAGE
+from src.export import exporter
 from src.model_utils.command import run_command
+from src.model_utils.config import parse_config
+from src.prediction.classifier import load_classifier
 from tests.helpers.training_run import RESULT, options
 
 pytestmark = pytest.mark.slow
@@ -70,3 +75,24 @@ def test_a_report_is_of_one_checkpoint(checkpoints, few_digits, capsys):
     words = options(few_digits, Path("unused"), f"--checkpoint_path={checkpoints}", "--eval_report=out")
     assert run_command(eval_door.main, words) == 2
     assert "eval_report is of one checkpoint, and" in capsys.readouterr().err
+
+
+def test_prediction_and_export_take_the_same_weights(checkpoints, few_digits, monkeypatch):
+    own = read_checkpoint(checkpoints / "both.ckpt")
+    taken = []
+
+    def take(network, *_):
+        taken.append(network)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporter, "export_network", take)
+    for words, prefix in (([], AVERAGE), (["--use_average=False"], "")):
+        path = checkpoints / "both.ckpt"
+        words = [*options(few_digits, Path("unused"), f"--ckpt_file={path}"), *words]
+        with pytest.raises(KeyboardInterrupt):
+            export.main(words)
+        config = parse_config(words, lambda device: device)
+        taken.append(load_classifier(path, config).network)
+        for network in taken[-2:]:
+            assert np.array_equal(network.fc.bias.asnumpy(), own[f"{prefix}fc.bias"].asnumpy())
+    assert not np.array_equal(own["fc.bias"].asnumpy(), own[f"{AVERAGE}fc.bias"].asnumpy())
