@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint of Xception on image folders: --test_data_dir holds one folder a class."""
+"""Evaluate a checkpoint of Xception, or several, on image folders: --test_data_dir holds one folder a class."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from src.checkpoints.named import named_checkpoints
 from src.common.files import printable
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_evaluation_library
@@ -40,6 +41,11 @@ def main(argv: Sequence[str]) -> None:
 @partial(moxing_wrapper, files=("checkpoint_path", "class_map"))
 def run_eval(config: Config) -> None:
     """Evaluate as the configuration says."""
+    checkpoints = named_checkpoints(config.checkpoint_path)
+    if len(checkpoints) > 1 and config.eval_report:
+        raise ConfigError(
+            f"eval_report is of one checkpoint, and {config.checkpoint_path} names {len(checkpoints)}: leave it out"
+        )
     library = build_evaluation_library(config)
     use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
@@ -48,15 +54,25 @@ def run_eval(config: Config) -> None:
     config = share_threads(config, share, group)
     share_cores(library, share)
 
-    from src.evaluation.checkpoint import evaluate_checkpoint  # MindSpore takes seconds to import: --help does without
+    from src.evaluation.checkpoint import (  # MindSpore takes seconds: --help does without
+        comparison,
+        evaluate_checkpoint,
+    )
 
-    result, written = evaluate_checkpoint(config, group, library)
-    if group.rank:  # all have the same result: the first says it
-        return
-    print(printable(f"{result.to_line()} ckpt= {config.checkpoint_path}"))  # as the model zoo ends this line
-    print(f"evaluated {result.images} images, each once")
-    for path in written:
-        print(f"wrote {path}")
+    evaluated = []
+    for checkpoint in checkpoints:
+        if len(checkpoints) > 1 and not group.rank:
+            print(printable(f"checkpoint {checkpoint}"), flush=True)
+        one = evaluate_checkpoint(config.replace(checkpoint_path=str(checkpoint)), group, library)
+        evaluated.append(one)
+        if group.rank:  # all have the same result: the first says it
+            continue
+        print(printable(f"{one.result.to_line()} ckpt= {checkpoint}"))  # as the model zoo ends this line
+        print(f"evaluated {one.result.images} images, each once", flush=True)
+        for path in one.written:
+            print(f"wrote {path}")
+    if len(evaluated) > 1 and not group.rank:
+        print(comparison(evaluated))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.moxing_adapter import moxing_wrapper
 from src.model_utils.unused import say_unused
-from src.model_utils.weights_settings import say, settle
+from src.model_utils.weights_settings import average_note, say, settle
 
 if TYPE_CHECKING:
     from src.export.exporter import ExportForm
@@ -48,7 +48,7 @@ def run_export(config: Config) -> None:
 
     if config.width == config.height > 0:
         config = config.give(image_size=config.width)
-    network, metadata = load_network(config.ckpt_file)
+    network, metadata, has_average = load_network(config.ckpt_file, use_average=config.use_average)
     settled = settle(config, Path(config.ckpt_file), metadata).fit(network.num_classes)
     config = settled.config
     form = ExportForm(
@@ -67,7 +67,8 @@ def run_export(config: Config) -> None:
         pool_padding=network.pool_padding,
     )
     exported = export_network(network, config.file_name, form, config.device_target, described)
-    say((*settled.notes, *_size_notes(form, config)))
+    notes = average_note(config, settled.weights, has_average)
+    say((*settled.notes, *notes, *_size_notes(form, config)))
     size = exported.path.stat().st_size / 1e6
     shape = f"{'any number' if form.dynamic_batch else form.batch_size} x 3 x {form.height} x {form.width}"
     print(f"wrote {exported.path}: {size:.1f} MB, input {shape}{', float16' if form.precision == 'float16' else ''}")

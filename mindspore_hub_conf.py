@@ -25,7 +25,8 @@ def create_network(name: str, *args, checkpoint_path: str | Path = "", **kwargs)
         args: Positional arguments of `src.Xception.xception`.
         checkpoint_path: Checkpoint file, whose weights, number of classes and way of padding the network gets;
             `src.checkpoints.weights.read_metadata` tells what else the file says. Empty for none.
-        kwargs: Keyword arguments of `src.Xception.xception`, `num_classes` (or `class_num`) and `pool_padding`.
+        kwargs: Keyword arguments of `src.Xception.xception`: `num_classes` (or `class_num`), `pool_padding`,
+            `include_top`, `pooling`.
 
     Returns:
         Xception, with the weights of the file, or freshly initialised.
@@ -38,8 +39,12 @@ def create_network(name: str, *args, checkpoint_path: str | Path = "", **kwargs)
         raise NotImplementedError(f"{name} is not in this repository, which has: {', '.join(_NAMES)}")
     if not checkpoint_path:
         return xception(*args, **kwargs)
-    network = load_network(checkpoint_path).network
-    for key, value in signature(xception).bind(*args, **kwargs).arguments.items():
+    given = signature(xception).bind(*args, **kwargs).arguments
+    top = {key: given.pop(key) for key in ("include_top", "pooling") if key in given}
+    network = load_network(checkpoint_path, **top).network
+    if not network.include_top:
+        given = {key: value for key, value in given.items() if _OLD_NAMES.get(key, key) != "num_classes"}
+    for key, value in given.items():
         found = getattr(network, _OLD_NAMES.get(key, key))
         if found != value:
             raise ValueError(f"{key} is {value}, but {checkpoint_path} has {found}: leave it out, the file tells")

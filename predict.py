@@ -26,6 +26,7 @@ from src.model_utils.eval_engine import is_converted
 if TYPE_CHECKING:
     from src.prediction.predictor import Predictions
 
+FEATURE_SUFFIXES = (".npz", ".csv")
 SKIPPED = 3  # as the program for the Ascend 310 says it
 
 _EPILOG = """Results go to stdout, all else to stderr. The exit status is 0 if every image was predicted, 3 if some were
@@ -39,6 +40,7 @@ _SHARED = {
     "amp_level": "mixed precision of a checkpoint: auto, O0, O2 or O3",
     "eval_engine": "what computes: auto, mindspore, onnx or openvino (default: auto)",
     "cpu_operators": "folder of the operators in C++, auto or none (default: auto)",
+    "use_average": "take the moving average of the weights where a checkpoint holds one (default: True)",
     "image_size": "side of the images in pixels, for a checkpoint (default: that of its training)",
     "crop_pct": "centre crop as a share of the resized shorter side (default: that of the training)",
     "interpolation": "how images are resized, bilinear or bicubic (default: as in the training)",
@@ -64,6 +66,10 @@ def main(argv: Sequence[str]) -> int:
     if args.topk < 1:
         raise ConfigError(f"--topk must be at least 1, got {args.topk}")
     gradcam = args.gradcam or args.gradcam_class is not None
+    if args.features and args.features.suffix not in FEATURE_SUFFIXES:
+        raise ConfigError(f"--features must end in {' or '.join(FEATURE_SUFFIXES)}, got {args.features}")
+    if args.features and gradcam:
+        raise ConfigError("--features and --gradcam look into the network in two ways: call the command twice")
     if gradcam and not args.save:
         raise ConfigError("--gradcam draws into the pictures of --save: add --save=FOLDER")
     config = _configure(args)
@@ -71,7 +77,10 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"--gradcam looks into MindSpore's network: leave out --eval_engine={config.eval_engine}")
     predictions = _predict(config, args, gradcam)
 
-    from src.prediction.output import to_csv_table, to_json, to_table  # MindSpore: --help does without
+    from src.prediction.output import to_csv_table, to_json, to_table, write_features  # MindSpore: --help does without
+
+    if args.features:
+        print(printable(write_features(args.features, predictions)), file=sys.stderr)
 
     write = {"json": to_json, "csv": to_csv_table}.get(args.format, to_table)
     # A table for programs holds names as they are, unless a terminal would take them for orders.
@@ -97,7 +106,14 @@ def _predict(config: Config, args: argparse.Namespace, gradcam: bool) -> Predict
 
         from src.prediction.predictor import Means, Options, predict
 
-        options = Options(args.topk, args.class_names, args.save, gradcam, args.gradcam_class)
+        options = Options(
+            args.topk,
+            args.class_names,
+            args.save,
+            gradcam,
+            args.gradcam_class,
+            features=args.features is not None,
+        )
         return predict(config, args.images, options, Means(library, pool))
 
 
@@ -120,6 +136,12 @@ def _new_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--gradcam", action="store_true", help="add the heat map of the predicted class to --save")
     parser.add_argument("--gradcam_class", metavar="CLASS", help="number or name of a class to take instead")
+    parser.add_argument(
+        "--features",
+        type=user_path,
+        metavar="FILE",
+        help="write what the classifier sees of each image, 2048 numbers, with its path: FILE ends in .npz or .csv",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", dest="format", action="store_const", const="json", help="print JSON, not a table")
     form.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV, not a table")

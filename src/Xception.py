@@ -9,6 +9,7 @@ FEATURES = 2048
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # share of the moving statistics that a step keeps
 
+# More lines than other files have: the whole network of the paper stands in this one.
 # Figure 5 of the paper, one row a block: (input channels, channels after each separable convolution, stride).
 # Block 1 follows an activation of the stem and so begins without one.
 ENTRY_FLOW = (
@@ -20,6 +21,7 @@ MIDDLE_FLOW = ((728, (728, 728, 728), 1),) * 8
 EXIT_FLOW = ((728, (728, 1024), 2),)
 BLOCKS = ENTRY_FLOW + MIDDLE_FLOW + EXIT_FLOW
 POOL_PADDINGS = ("same", "symmetric")
+POOLINGS = ("avg", "max")
 
 
 def _conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, **kwargs) -> nn.Conv2d:
@@ -131,29 +133,42 @@ class Xception(nn.Cell):
         num_classes (int): number of classes, at least 1. Default: 1000.
         pool_padding (str): how max pooling pads. "same", as TensorFlow does: at the right and bottom alone where height
             and width are even. "symmetric", as PyTorch does: on all sides. Default: "same".
+        include_top (bool): Whether the network ends in its classifier. Without it there are neither dropout nor
+            classifier nor their parameters, and `num_classes` does not count: it is 0. Default: True.
+        pooling (str): what a network without classifier gives: the mean ("avg") or the largest value ("max") of each
+            feature map, or None for the maps. Default: None.
 
     Inputs:
         - **x** (Tensor) - float images (N, 3, H, W), RGB, (value - 127.5) / 127.5, so in [-1, 1]; H and W at least 71.
 
     Outputs:
-        Tensor, float logits (N, num_classes).
+        Tensor, float logits (N, num_classes); without the classifier features (N, 2048), or the maps (N, 2048, h, w).
 
     Raises:
-        ValueError: If `num_classes` is below 1, or `pool_padding` is another word, or the input is not (N, 3, H, W)
-            with H and W of at least 71.
+        ValueError: If `num_classes` is below 1, or `pool_padding` or `pooling` is another word, or there are both
+            `pooling` and the classifier, or the input is not (N, 3, H, W) with H and W of at least 71.
 
     Note:
         Call `forward_features` and `forward_head` from the `construct` of a Cell to switch between training and
         evaluation. Called by themselves in graph mode, their layers stay in the mode of the first call.
     """
 
-    def __init__(self, num_classes: int = 1000, pool_padding: str = "same"):
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        pool_padding: str = "same",
+        include_top: bool = True,
+        pooling: str | None = None,
+    ):
         super().__init__()
-        if num_classes < 1:
+        if include_top and num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, but got {num_classes}")
         _check_pool_padding(pool_padding)
-        self.num_classes = num_classes
+        _check_pooling(include_top, pooling)
+        self.num_classes = num_classes if include_top else 0
         self.pool_padding = pool_padding
+        self.include_top = include_top
+        self.pooling = pooling
         self.conv1 = _conv(3, 32, 3, 2)
         self.bn1 = _batch_norm(32)
         self.conv2 = _conv(32, 64, 3)
@@ -165,8 +180,9 @@ class Xception(nn.Cell):
         self.conv4 = SeparableConv2d(1536, FEATURES)
         self.bn4 = _batch_norm(FEATURES)
         self.relu = nn.ReLU()
-        self.dropout = nn.Dropout(p=0.5)
-        self.fc = nn.Dense(FEATURES, num_classes)
+        if include_top:
+            self.dropout = nn.Dropout(p=0.5)
+            self.fc = nn.Dense(FEATURES, num_classes)
         # A plain tuple, so that the loop over the blocks adds no second name to their parameters.
         self.blocks = tuple(getattr(self, f"block{number}") for number in range(1, len(BLOCKS) + 1))
 
@@ -201,8 +217,16 @@ class Xception(nn.Cell):
         return self.relu(self.bn4(self.conv4(x)))  # (N, 2048, 10, 10)
 
     def forward_head(self, features: Tensor) -> Tensor:
-        """Return the logits (N, num_classes) of feature maps (N, 2048, H, W): global average, dropout, classifier."""
-        return self.fc(self.dropout(ops.mean(features, (2, 3))))
+        """Return what the network gives of feature maps (N, 2048, H, W).
+
+        That is the logits (N, num_classes): global average, dropout, classifier; without the classifier the pooled
+        features (N, 2048), or the maps as they are.
+        """
+        if self.include_top:
+            return self.fc(self.dropout(ops.mean(features, (2, 3))))
+        if self.pooling == "avg":
+            return ops.mean(features, (2, 3))
+        return ops.amax(features, (2, 3)) if self.pooling == "max" else features
 
     def construct(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
@@ -213,6 +237,15 @@ def _check_pool_padding(pool_padding: str) -> None:
         raise ValueError(f"pool_padding must be one of {', '.join(POOL_PADDINGS)}, but got {pool_padding}")
 
 
+def _check_pooling(include_top: bool, pooling: str | None) -> None:
+    if pooling is None:
+        return
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling must be None or one of {', '.join(POOLINGS)}, but got {pooling}")
+    if include_top:
+        raise ValueError(f"pooling is {pooling}, but the classifier has its own: add include_top=False")
+
+
 def check_images(shape: tuple[int, ...]) -> None:
     # Also runs while a graph is compiled, so only on what is known then.
     if len(shape) != 4 or shape[1] != 3:
@@ -221,12 +254,21 @@ def check_images(shape: tuple[int, ...]) -> None:
         raise ValueError(f"Xception takes images of at least 71 x 71, but got shape {shape}")
 
 
-def xception(num_classes: int = 1000, pool_padding: str = "same", *, class_num: int | None = None) -> Xception:
+def xception(
+    num_classes: int = 1000,
+    pool_padding: str = "same",
+    include_top: bool = True,
+    pooling: str | None = None,
+    *,
+    class_num: int | None = None,
+) -> Xception:
     """Build Xception with freshly initialised weights.
 
     Args:
         num_classes (int): number of classes, at least 1. Default: 1000.
         pool_padding (str): "same", or "symmetric" for weights that come from PyTorch. Default: "same".
+        include_top (bool): Whether the network ends in its classifier. Default: True.
+        pooling (str): "avg", "max" or None, as in Xception; only without the classifier. Default: None.
         class_num (int): the model zoo's name of `num_classes`, taken with a warning.
 
     Returns:
@@ -237,6 +279,7 @@ def xception(num_classes: int = 1000, pool_padding: str = "same", *, class_num: 
 
     Examples:
         >>> net = xception(1000)
+        >>> features = xception(include_top=False, pooling="avg")
     """
     if class_num is not None:
         if num_classes not in (1000, class_num):
@@ -245,4 +288,4 @@ def xception(num_classes: int = 1000, pool_padding: str = "same", *, class_num: 
             )
         warnings.warn("class_num is the model zoo's name of num_classes", FutureWarning, stacklevel=2)
         num_classes = class_num
-    return Xception(num_classes, pool_padding)
+    return Xception(num_classes, pool_padding, include_top, pooling)

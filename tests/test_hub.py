@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mindspore_hub_conf import create_network, xceptionnet
-from src.checkpoints.weights import save_weights
+from src.checkpoints.weights import load_weights, save_weights
 from src.metadata.metadata import Metadata
 from src.Xception import Xception, xception
 
@@ -49,6 +49,18 @@ def test_a_checkpoint_gives_weights_classes_and_padding(checkpoint, options):
     assert (network.num_classes, network.pool_padding) == (3, "symmetric")
     for left, right in zip(network.get_parameters(), expected.get_parameters(), strict=True):
         assert left.name == right.name and np.array_equal(left.asnumpy(), right.asnumpy()), left.name
+
+
+def test_a_checkpoint_gives_its_weights_without_the_classifier(checkpoint):
+    path, expected = checkpoint
+    body = create_network("xception", 1000, checkpoint_path=path, include_top=False, pooling="avg")
+    assert (body.include_top, body.pooling, body.pool_padding) == (False, "avg", "symmetric")
+    other = xception(include_top=False)
+    load_weights(other, path)
+    for network in (body, other):
+        for parameter in network.get_parameters():
+            theirs = expected.parameters_dict()[parameter.name].asnumpy()
+            assert np.array_equal(parameter.asnumpy(), theirs), parameter.name
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,41 @@ def test_less_than_one_class_is_an_error(num_classes):
         xception(num_classes)
 
 
+def test_without_its_classifier_the_network_has_the_other_parameters_in_their_order(network):
+    body = xception(10, include_top=False)
+    expected = [each.name for each in network.get_parameters() if not each.name.startswith(("fc.", "dropout."))]
+    assert [each.name for each in body.get_parameters()] == expected
+    assert (body.num_classes, hasattr(body, "fc"), hasattr(body, "dropout")) == (0, False, False)
+
+
+def test_features_are_maps_or_their_means_or_largest_values(network):
+    images = random_images(4, 2, 3, 71, 72)
+    found = {}
+    with execution_mode(ms.PYNATIVE_MODE):
+        for pooling in (None, "avg", "max"):
+            body = xception(include_top=False, pooling=pooling)
+            set_weights(body)
+            found[pooling] = body.set_train(False)(images).asnumpy()
+        logits = network(images).asnumpy()
+    assert found[None].shape == (2, FEATURES, 3, 3)
+    assert np.allclose(found["avg"], found[None].mean((2, 3)), rtol=1e-4, atol=1e-6)
+    assert np.array_equal(found["max"], found[None].max((2, 3)))
+    head = network.fc.weight.asnumpy(), network.fc.bias.asnumpy()
+    assert relative_error(found["avg"] @ head[0].T + head[1], logits) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "avg"}, "pooling is avg, but the classifier has its own: add include_top=False"),
+        ({"include_top": False, "pooling": "mean"}, "pooling must be None or one of avg, max, but got mean"),
+    ],
+)
+def test_a_pooling_that_would_have_no_effect_is_an_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        xception(**options)
+
+
 # Parts
 
 

@@ -126,7 +126,7 @@ def assign(wanted: Mapping[str, Parameter], stored: Mapping[str, Parameter]) -> 
 
 
 def copy_weights(network: nn.Cell, averaged: nn.Cell) -> None:
-    """Set an averaged network to the weights and statistics that a network has now."""
+    """Set an averaged network, or one without classifier, to the weights and statistics that a network has now."""
     weights = {parameter.name: parameter for parameter in network.get_parameters()}
     for average in averaged.get_parameters():
         average.set_data(Tensor(weights[average.name.removeprefix(AVERAGE)].asnumpy()))

@@ -16,6 +16,7 @@ from src.checkpoints.parameters import (
     assign,
     belongs_to_training,
     check_weights,
+    copy_weights,
     metadata_entry,
     set_padding,
     shape_of,
@@ -24,6 +25,8 @@ from src.checkpoints.parameters import (
 )
 from src.metadata.metadata import Metadata
 from src.Xception import Xception, xception
+
+_HEAD = "fc."  # how the names of the classifier's parameters begin
 
 
 class StoredWeights(NamedTuple):
@@ -46,10 +49,12 @@ class StoredNetwork(NamedTuple):
     Args:
         network: The network, with its weights or their moving average.
         metadata: What they mean; None where the file says nothing.
+        has_average: Whether the checkpoint holds a moving average of the weights too.
     """
 
     network: Xception
     metadata: Metadata | None
+    has_average: bool
 
 
 class Description(NamedTuple):
@@ -78,28 +83,46 @@ def save_weights(path: Path, network: nn.Cell, metadata: Metadata | None = None)
     write_checkpoint(path, weights_of(network).values(), metadata_entry(network, metadata))
 
 
-def load_network(path: str | Path) -> StoredNetwork:
+def load_network(
+    path: str | Path, *, use_average: bool = True, include_top: bool = True, pooling: str | None = None
+) -> StoredNetwork:
     """Return the network that a checkpoint holds, and what its weights mean.
 
     Args:
         path: A checkpoint of this project, or of the MindSpore model zoo's Xception, of any number of classes.
+        use_average: Whether to take the moving average of the weights, where the checkpoint holds one.
+        include_top: Whether to take its classifier; without, the checkpoint needs none.
+        pooling: What a network without classifier gives, as in Xception.
 
     Raises:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing, or no checkpoint of Xception.
     """
-    stored = _averages_or_weights(path)
+    stored = read_checkpoint(Path(path))
+    averages = _averages(stored)
+    if use_average:
+        stored |= averages
     shape = shape_of(stored.get("fc.bias", ""))
-    if len(shape) != 1:
+    if include_top and len(shape) != 1:
         raise ValueError(f"checkpoint {path} is none of Xception: it has no fc.bias, one number a class")
     with no_init_parameters():  # random numbers that nobody sees take a quarter of a second
-        network = xception(shape[0])
-    metadata = _load(network, weights_of(network), stored, Path(path))
-    return StoredNetwork(network, metadata)
+        network = xception(shape[0] if include_top else 1, include_top=include_top, pooling=pooling)
+    metadata = _load(network, weights_of(network), _for(network, stored), Path(path))
+    return StoredNetwork(network, metadata, bool(averages))
+
+
+def without_top(network: Xception) -> Xception:
+    """Return the network that gives the features that another one's classifier sees, (N, 2048), by its weights."""
+    with no_init_parameters():
+        body = xception(pool_padding=network.pool_padding, include_top=False, pooling="avg")
+    copy_weights(network, body)
+    return body.set_train(False)
 
 
 def load_weights(network: nn.Cell, path: str | Path) -> None:
     """Load the weights of a checkpoint into a network they fit exactly; their moving average where it holds one.
+
+    A network without classifier takes all but the checkpoint's classifier.
 
     Args:
         network: Receives the weights, in its own types, and the way of padding that they were trained with; so load
@@ -110,7 +133,7 @@ def load_weights(network: nn.Cell, path: str | Path) -> None:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing, or names or shapes differ. The network is unchanged after either error.
     """
-    _load(network, weights_of(network), _averages_or_weights(path), Path(path))
+    _load(network, weights_of(network), _for(network, _averages_or_weights(path)), Path(path))
 
 
 def load_pretrained(network: nn.Cell, path: str | Path, head: str, *, keep_head: bool = True) -> bool:
@@ -129,7 +152,7 @@ def load_pretrained(network: nn.Cell, path: str | Path, head: str, *, keep_head:
         DamagedCheckpoint: If the file is damaged.
         ValueError: If it is missing or anything else does not fit. The network is unchanged after either error.
     """
-    stored = _averages_or_weights(path)
+    stored = _for(network, _averages_or_weights(path))
     weights = weights_of(network)
     heads = [name for name in weights if name.startswith(head)]
     fits = keep_head and all(shape_of(stored.get(name, "")) == shape_of(weights[name]) for name in heads)
@@ -140,19 +163,20 @@ def load_pretrained(network: nn.Cell, path: str | Path, head: str, *, keep_head:
     return not fits
 
 
-def read_weights(path: str | Path) -> StoredWeights:
+def read_weights(path: str | Path, use_average: bool = True) -> StoredWeights:
     """Read the weights of a checkpoint of any network, or their moving average where it holds one.
 
     Args:
         path: A checkpoint.
+        use_average: Whether to take the average then.
 
     Raises:
         ValueError: If the file is missing or damaged.
     """
-    stored = _averages_or_weights(path)
-    weights = {name: value.asnumpy() for name, value in stored.items() if not belongs_to_training(name)}
-    averaged = any(name.startswith(AVERAGE) for name in stored)
-    return StoredWeights(weights, stored_metadata(stored, Path(path)), averaged)
+    stored = read_checkpoint(Path(path))
+    averages = _averages(stored) if use_average else {}
+    weights = {name: value.asnumpy() for name, value in {**stored, **averages}.items() if not belongs_to_training(name)}
+    return StoredWeights(weights, stored_metadata(stored, Path(path)), bool(averages))
 
 
 def read_metadata(path: str | Path) -> Metadata | None:
@@ -186,8 +210,18 @@ def read_description(path: str | Path, whole: bool = False) -> Description:
 def _averages_or_weights(path: str | Path) -> dict[str, Any]:
     """Return what a checkpoint holds with the moving averages, if there are any, in the place of the weights."""
     stored = read_checkpoint(Path(path))
-    averages = {name.removeprefix(AVERAGE): value for name, value in stored.items() if name.startswith(AVERAGE)}
-    return {**stored, **averages}
+    return {**stored, **_averages(stored)}
+
+
+def _averages(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(AVERAGE): value for name, value in stored.items() if name.startswith(AVERAGE)}
+
+
+def _for(network: nn.Cell, stored: dict[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint holds, without the classifier where the network is an Xception that has none."""
+    if not isinstance(network, Xception) or network.include_top:
+        return stored
+    return {name: value for name, value in stored.items() if not name.startswith(_HEAD)}
 
 
 def _load(network: nn.Cell, weights: Mapping[str, Parameter], stored: Mapping[str, Any], path: Path) -> Metadata | None:

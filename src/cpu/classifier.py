@@ -12,7 +12,7 @@ import numpy as np
 from mindspore import nn
 
 from src.cpu.cells import check_batch_norm
-from src.Xception import POOL_PADDINGS, Xception
+from src.Xception import FEATURES, POOL_PADDINGS, Xception
 
 if TYPE_CHECKING:
     from mindspore import Parameter
@@ -21,11 +21,12 @@ _MESSAGE_BYTES = 1024
 
 
 class CpuClassifier:
-    """Maps images to logits by the weights of the moment at which it is made.
+    """Maps images to logits, or to features, by the weights of the moment at which it is made.
 
     Args:
         library: The operators in C++, as build_cpu_library of src.cpu.library returns them.
-        network: The network, in any mode; what it holds later does not count.
+        network: The network, in any mode; what it holds later does not count. One without classifier gives its features
+            as logits, so it must average them.
         is_half: Whether to compute in bfloat16; settle_precision of src.cpu.precision tells whether it can.
 
     Raises:
@@ -38,9 +39,13 @@ class CpuClassifier:
             if isinstance(cell, nn.BatchNorm2d):
                 check_batch_norm(cell)
         self._functions = _open(library)
-        self.num_classes = network.num_classes
+        if not network.include_top and network.pooling != "avg":
+            raise ValueError(f"the network in C++ averages its features, but pooling is {network.pooling}: use avg")
+        self.num_classes = network.num_classes if network.include_top else FEATURES
         # Views of MindSpore's memory, which the call copies from.
         arrays = [np.ascontiguousarray(value.asnumpy(), np.float32) for value in _parameters(network)]
+        if not network.include_top:  # a classifier whose logits are what it sees
+            arrays += [np.eye(FEATURES, dtype=np.float32), np.zeros(FEATURES, np.float32)]
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         message = ctypes.create_string_buffer(_MESSAGE_BYTES)
         self._handle = self._functions.XceptionCreate(
@@ -57,7 +62,7 @@ class CpuClassifier:
         self._close.atexit = False  # the process ends with all that it holds
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        """Return the logits of a batch, float32 (N, classes).
+        """Return the logits of a batch, float32 (N, classes), or the features (N, 2048) where there is no classifier.
 
         Args:
             images: Uint8 (N, height, width, 3), RGB, or float32 (N, 3, height, width), normalised; each side at least

@@ -54,6 +54,7 @@ class Settings:
     debug: bool
 
     checkpoint_path: str
+    use_average: bool
     onnx_path: str
     class_map: str
     eval_report: str

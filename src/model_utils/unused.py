@@ -11,6 +11,7 @@ _ELSEWHERE = {
         "checkpoint_path": "--resume goes on with a checkpoint, --pretrained begins with one",
         "ckpt_file": "--resume goes on with a checkpoint, --pretrained begins with one",
         "onnx_path": "training begins with checkpoints",
+        "use_average": "it validates the moving average of the weights wherever ema_decay keeps one",
         "eval_report": "eval.py writes it",
     },
     "eval.py": {
@@ -23,6 +24,7 @@ _ELSEWHERE = {
     "eval_onnx.py": {
         "ckpt_file": "--onnx_path is evaluated",
         "checkpoint_path": "--onnx_path is evaluated",
+        "use_average": "the file holds the weights that export.py took",
         "amp_level": "the file has its own precision",
         "enable_modelarts": "train.py, eval.py and export.py copy data in and results out",
     },

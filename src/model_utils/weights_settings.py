@@ -138,6 +138,13 @@ def _only_size_notes(config: Config, weights: Path, trained: int | None, only_si
     return notes
 
 
+def average_note(config: Config, weights: Path, has_average: bool) -> tuple[str, ...]:
+    """Tell if use_average has no effect on weights, as their file holds no moving average."""
+    if config.use_average or has_average:
+        return ()
+    return (f"{weights} holds no moving average of its weights: use_average changes nothing",)
+
+
 def check_training(weights: Path, training_classes: int | None, num_classes: int | None) -> None:
     """Raise a ValueError if the configuration beside weights is of another number of classes than they are."""
     if training_classes and num_classes and training_classes != num_classes:

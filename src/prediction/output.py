@@ -1,11 +1,15 @@
-"""Predictions as text: a table for people, JSON and CSV for programs."""
+"""Predictions as text: a table for people, JSON and CSV for programs; and the features of the images as a file."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+from pathlib import Path
 
-from src.common.files import printable, to_csv
+import numpy as np
+
+from src.common.files import atomic_write, printable, to_csv
 from src.prediction.predictor import Predictions
 from src.prediction.ranking import Prediction
 
@@ -53,6 +57,32 @@ def to_csv_table(predictions: Predictions) -> str:
         for rank, (label, probability, name) in enumerate(_classes(image, predictions), start=1)
     ]
     return to_csv([("image", "rank", "class", "name", "probability"), *rows])
+
+
+def write_features(path: Path, predictions: Predictions) -> str:
+    """Write the features of the images that have a prediction, and return what there is to say of that.
+
+    Args:
+        path: Ends in .npz, for arrays `paths`, text (N,), and `features`, float32 (N, 2048); or in .csv, for lines
+            `image,feature_0,...`. Without any image nothing is written.
+        predictions: With features.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    features = predictions.features
+    if features is None:
+        return f"{path} is not written: no image has a prediction"
+    paths = [_utf8(image.path) for image in predictions.images]
+    if path.suffix == ".npz":
+        stream = io.BytesIO()
+        np.savez(stream, paths=np.array(paths), features=features)
+        atomic_write(path, stream.getvalue())
+    else:
+        header = ("image", *(f"feature_{number}" for number in range(features.shape[1])))
+        rows = ((image, *row) for image, row in zip(paths, features, strict=True))
+        atomic_write(path, to_csv([header, *rows]))
+    return f"wrote {path}: {features.shape[1]} features of each of {len(paths)} images"
 
 
 def _utf8(path: str | os.PathLike[str]) -> str:

@@ -19,13 +19,14 @@ from src.model_utils.config import Config
 from src.model_utils.derived_settings import workers
 from src.model_utils.weights_settings import say
 from src.prediction.class_names import find_class, names_for_people
-from src.prediction.classifier import Classifier, load_classifier
+from src.prediction.classifier import Classifier, ToFeatures, load_classifier
 from src.prediction.grad_cam import GradCam
 from src.prediction.image_arguments import named_images
 from src.prediction.picture import PictureFolder
 from src.prediction.ranking import Prediction, rank
 
-Explainer = Callable[[np.ndarray], tuple[np.ndarray, Iterable[np.ndarray | None]]]
+# Maps images to logits, and to the heat map and the features of each image, None where these are not wanted.
+Explainer = Callable[[np.ndarray], tuple[np.ndarray, Iterable[np.ndarray | None], Iterable[np.ndarray | None]]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Options:
         save: Folder for a picture of each image with its top-5 bars; None writes none.
         gradcam: Whether the pictures show the heat map of a class; needs a checkpoint.
         gradcam_class: Number or name of that class; None takes each image's most likely one.
+        features: Whether the features of each image are wanted; needs a checkpoint, and no heat maps beside them.
     """
 
     topk: int = 5
@@ -45,6 +47,7 @@ class Options:
     save: Path | None = None
     gradcam: bool = False
     gradcam_class: str | None = None
+    features: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,13 @@ class Predictions:
         images: The predictions, in the order of the images.
         class_names: Name of every class.
         skipped: The reason for each file or word that gave no prediction.
+        features: What the classifier sees of each image, float32 (images, 2048); None where that is not wanted.
     """
 
     images: Sequence[Prediction]
     class_names: Sequence[str]
     skipped: Mapping[str, str]
+    features: np.ndarray | None = None
 
 
 def predict(config: Config, words: Sequence[str], options: Options, means: Means = NOTHING_READY) -> Predictions:
@@ -97,9 +102,15 @@ def predict(config: Config, words: Sequence[str], options: Options, means: Means
     paths, skipped = named_images(words)
     weights = Path(config.checkpoint_path)
     batch_size = max(min(config.batch_size, len(paths)), 1)
-    classifier = load_classifier(weights, config.replace(batch_size=batch_size), options.class_names, means.library)
+    classifier = load_classifier(
+        weights,
+        config.replace(batch_size=batch_size),
+        options.class_names,
+        means.library,
+        features=options.features,
+    )
     names = names_for_people(classifier.num_classes, classifier.settled.metadata.class_names)
-    say((*classifier.settled.notes, *_names_note(classifier)))
+    say((*classifier.notes, *_names_note(classifier)))
     heat_class = find_class(options.gradcam_class, names) if options.gradcam_class else None
     explain = _explainer(classifier, weights, options.gradcam, heat_class)
     settings = classifier.settled.config
@@ -113,17 +124,20 @@ def predict(config: Config, words: Sequence[str], options: Options, means: Means
     paths = [path for path in paths if str(path) not in bad]
     pictures = PictureFolder(options.save, paths, names, share) if options.save else None
     predictions = []
+    rows = []
     with Progress(len(paths), "predict") as progress, ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), classifier.batch_size):
             batch = paths[start : start + classifier.batch_size]
             readable, images = _read_batch(batch, pool.map(read, batch), classifier, skipped)
-            for path, logits, heat in zip(readable, *explain(images), strict=False):
+            for path, logits, heat, features in zip(readable, *explain(images), strict=False):
                 ranked = rank(path, logits)
                 predictions.append(ranked.first(options.topk))
                 if pictures:
                     pictures.draw(ranked, heat, heat_class)
+                if features is not None:
+                    rows.append(features)
             progress.update(len(batch))
-    return Predictions(predictions, names, skipped)
+    return Predictions(predictions, names, skipped, np.array(rows) if rows else None)
 
 
 def _names_note(classifier: Classifier) -> list[str]:
@@ -135,12 +149,22 @@ def _names_note(classifier: Classifier) -> list[str]:
 
 
 def _explainer(classifier: Classifier, weights: Path, gradcam: bool, label: int | None) -> Explainer:
-    """Return what maps a batch of images to logits and to heat maps, or to None for each image."""
+    """Return what is run on each batch of images."""
+    if classifier.to_features:
+        return partial(_with_features, classifier.to_features)
     if not gradcam:
-        return lambda images: (classifier.run(images), repeat(None))
+        return lambda images: (classifier.run(images), repeat(None), repeat(None))
     if classifier.network is None:
         raise ValueError(f"Grad-CAM needs the feature maps inside the network: give its checkpoint, not {weights}")
-    return partial(GradCam(classifier.network), label=label)
+    explain = partial(GradCam(classifier.network), label=label)
+    return lambda images: (*explain(images), repeat(None))
+
+
+def _with_features(
+    to_features: ToFeatures, images: np.ndarray
+) -> tuple[np.ndarray, Iterable[None], Iterable[np.ndarray]]:
+    features, logits = to_features(images)
+    return logits, repeat(None), features
 
 
 def _read_batch(

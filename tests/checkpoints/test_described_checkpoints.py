@@ -52,7 +52,7 @@ def test_weights_without_metadata_say_nothing(tmp_path):
 def test_the_padding_of_earlier_files_still_counts(tmp_path):
     save_weights(tmp_path / "a.ckpt", xception(4))
     rewrite(tmp_path / "a.ckpt", pool_padding="symmetric")
-    network, metadata = load_network(tmp_path / "a.ckpt")
+    network, metadata, _ = load_network(tmp_path / "a.ckpt")
     assert (network.pool_padding, metadata) == ("symmetric", Metadata(pool_padding="symmetric"))
     other = xception(4)
     load_training(TrainingState(other, ms.nn.Momentum(other.trainable_params(), 0.1, 0.9)), tmp_path / "a.ckpt")

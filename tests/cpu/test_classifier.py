@@ -46,6 +46,16 @@ def test_the_parameters_are_handed_over_in_their_order_also_those_of_an_average(
     assert first_logits(CpuClassifier(stand_in, averaged, is_half=True)).tolist() == [*range(PARAMETERS), 1, 1, CLASSES]
 
 
+def test_without_classifier_the_features_are_its_logits(stand_in):
+    found = first_logits(CpuClassifier(stand_in, xception(include_top=False, pooling="avg")))
+    assert found.shape == (2048,)
+    # Where the classifier's weight and bias stand are a one and a zero, and there are as many classes as features.
+    assert found[PARAMETERS - 2 : PARAMETERS + 3].tolist() == [1, 0, 0, 0, 2048]
+    for pooling in (None, "max"):
+        with pytest.raises(ValueError, match=f"averages its features, but pooling is {pooling}: use avg"):
+            CpuClassifier(stand_in, xception(include_top=False, pooling=pooling))
+
+
 def test_bytes_and_floats_of_any_layout_in_memory_are_what_they_are(network, stand_in):
     classifier = CpuClassifier(stand_in, network)
     values = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((80, 71, 3), np.uint8)

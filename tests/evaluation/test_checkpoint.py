@@ -57,5 +57,5 @@ def test_the_pool_padding_of_the_checkpoint_counts(few_digits, tmp_path):
     for engine in ("mindspore", "onnx", "auto"):
         words = options(few_digits, tmp_path, f"--checkpoint_path={tmp_path / 'net.ckpt'}", "--image_size=72")
         config = parse_config([*words, f"--eval_engine={engine}"], lambda _: "CPU")
-        found.append(evaluate_checkpoint(config, Group(), build_evaluation_library(config))[0].loss)
+        found.append(evaluate_checkpoint(config, Group(), build_evaluation_library(config)).result.loss)
     assert found[1:] == pytest.approx([found[0]] * 2, rel=1e-5)

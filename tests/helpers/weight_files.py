@@ -68,7 +68,7 @@ def save_photo(folder: Path) -> Path:
 
 def assert_same_prediction(checkpoint: Path, photo: Path, expected: np.ndarray, bound: float) -> None:
     """Compare logits of a JPEG, prepared as the checkpoint says, with a package's through its own pipeline."""
-    network, metadata = load_network(checkpoint)
+    network, metadata, _ = load_network(checkpoint)
     image = read_image(photo, metadata.image_size, crop_pct=metadata.crop_pct, interpolation=metadata.interpolation)
     found = logits_of(network, image[None])
     assert set(np.argsort(found[0])[-5:]) == set(np.argsort(expected[0])[-5:])

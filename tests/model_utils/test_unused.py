@@ -27,7 +27,8 @@ def test_every_such_option_is_told_before_work_begins(command, monkeypatch, caps
         raise KeyboardInterrupt
 
     monkeypatch.setattr(door, work, begin)
-    values = {"amp_level": "O0", "eval_engine": "onnx", "resume": "auto", "enable_modelarts": "True"}
+    values = {"amp_level": "O0", "eval_engine": "onnx", "resume": "auto"}
+    values |= {"enable_modelarts": "True", "use_average": "False"}
     words = [f"--{name}={values.get(name, 'x')}" for name in _ELSEWHERE[command]]
     with pytest.raises(KeyboardInterrupt):
         door.main([*needed, "--device_target=CPU", *words])

@@ -40,7 +40,7 @@ def test_logits_and_accuracy_are_those_of_evaluation(few_digits, checkpoint, pre
     logits = []
     count = Accuracy.add
     monkeypatch.setattr(Accuracy, "add", lambda self, batch, label: (logits.append(batch), count(self, batch, label)))
-    result, _ = evaluate_checkpoint(configuration(few_digits, checkpoint), Group())
+    result = evaluate_checkpoint(configuration(few_digits, checkpoint), Group()).result
     powers = np.exp(np.concatenate(logits).astype(np.float64))
     expected = powers / powers.sum(1, keepdims=True)
     found = [image.probabilities for image in predicted.images]

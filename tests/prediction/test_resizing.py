@@ -77,7 +77,7 @@ def test_prediction_and_its_pictures_see_what_is_set(few_digits, tmp_path, monke
             pass
 
     settled = settle(parse(f"--image_size={SIZE}", *words), tmp_path / "net.ckpt", None).fit(3)
-    monkeypatch.setattr(predictor, "load_classifier", lambda *_: Classifier(run, 5, settled))
+    monkeypatch.setattr(predictor, "load_classifier", lambda *_, **__: Classifier(run, 5, settled, ()))
     monkeypatch.setattr(predictor, "PictureFolder", Pictures)
     predict(configuration(few_digits, tmp_path / "net.ckpt"), [str(data)], Options(save=tmp_path))
     expected = [
