@@ -40,7 +40,7 @@ class FolderSource:
     Args:
         path: Folder of the class folders.
         listing: What they hold.
-        reads: Notes what is read of images in sub-folders.
+        reads: Notes what is read by path.
     """
 
     path: str
@@ -67,6 +67,10 @@ class FolderSource:
         """Return the paths of the images, in the order of their numbers."""
         return list(self.listing.paths)
 
+    def name_of(self, path: str) -> str:
+        """Return the name of an image in the data set: its path below the folder."""
+        return path[len(self.path) :].lstrip("/")
+
     def unread(self) -> Counter[str]:
         """Count the files that are not read by their suffix or place."""
         return self.listing.unread
@@ -83,7 +87,7 @@ class FolderSource:
         left_out = frozenset(excluded)
         digest = hashlib.sha256()
         for images in self.listing.images.values():
-            names = [path[len(self.path) :].lstrip("/") for path in images if path not in left_out]
+            names = [self.name_of(path) for path in images if path not in left_out]
             digest.update(os.fsencode(same_name("".join(f"{name}\0" for name in names))))
         return f"folders:{digest.hexdigest()}"
 
@@ -95,8 +99,8 @@ class FolderSource:
     def open(self, share: Share, do_train: bool, workers: int, excluded: Collection[str] = ()) -> ds.Dataset:
         """Return one rank's images."""
         self.check_regular(excluded)
-        if self.listing.is_nested:
-            return self._open_nested(share, do_train, workers, excluded)
+        if self.listing.by_path:
+            return self._open_by_path(share, do_train, workers, excluded)
         current = self._current()
         by_number = (
             excluded or current.paths != self.listing.paths or current.has_hidden or share.needs_numbers(do_train)
@@ -109,8 +113,8 @@ class FolderSource:
             **share.sampling(self.path, do_train, self._numbers(current, excluded) if by_number else None),
         )
 
-    def _open_nested(self, share: Share, do_train: bool, workers: int, excluded: Collection[str]) -> ds.Dataset:
-        """Return one rank's images where MindSpore's own reader, which takes no sub-folders, finds only a part."""
+    def _open_by_path(self, share: Share, do_train: bool, workers: int, excluded: Collection[str]) -> ds.Dataset:
+        """Return one rank's images where MindSpore's own reader would take others."""
         left_out = frozenset(self._check_excluded(excluded))
         kept = [
             (path, label)
@@ -156,7 +160,7 @@ class FolderSource:
 
     def explain(self, error: RuntimeError, limits: ImageLimits = RECIPE_LIMITS) -> str | None:
         """Name the image that MindSpore could not read."""
-        if self.listing.is_nested:
+        if self.listing.by_path:
             bad = self.reads.first_bad(limits)
             if bad is None:
                 return None

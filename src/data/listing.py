@@ -25,11 +25,11 @@ class Listing:
     Args:
         images: Paths of the images, the folder in front, by class name; both sorted, the order of the numbers.
         numbers: MindSpore's number of each of them, class after class: it counts hidden files too. Of no use if
-            is_nested.
+            by_path.
         not_regular: Those that are folders, pipes or devices, or lead to one.
         unread: Number of the other files by what keeps them from being read.
         changed: When each folder that may hold images was last changed, in nanoseconds.
-        is_nested: Whether there are images in sub-folders, which MindSpore does not read by itself.
+        by_path: Whether MindSpore's own reader would take others: these are a part of a folder, or in sub-folders.
     """
 
     images: Mapping[str, list[str]]
@@ -37,7 +37,7 @@ class Listing:
     not_regular: tuple[str, ...]
     unread: Counter[str]
     changed: Mapping[str, int]
-    is_nested: bool = False
+    by_path: bool = False
 
     @property
     def has_hidden(self) -> bool:
@@ -48,6 +48,12 @@ class Listing:
     def paths(self) -> Sequence[str]:
         """The images of all classes, in the order of the labels."""
         return [path for images in self.images.values() for path in images]
+
+    def part(self, images: Mapping[str, list[str]], unread: Counter[str]) -> Listing:
+        """Return some of the images, those that are given by class, and what of the folder is told with them."""
+        paths = {path for each in images.values() for path in each}
+        not_regular = tuple(path for path in self.not_regular if path in paths)
+        return Listing(images, (), not_regular, unread, changed=self.changed, by_path=True)
 
     def is_current(self) -> bool:
         """Tell whether no file has come, gone or been renamed since, by the folders alone."""
@@ -104,7 +110,7 @@ def list_images(dataset_path: str, names: Sequence[str] | None = None, recursive
             unread[_HIDDEN] += _count_images(entry.path)
         elif is_image_name(entry.name) and not entry.is_dir():
             unread[_BESIDE] += 1
-    return Listing(found, numbers, tuple(not_regular), +unread, changed=changed, is_nested=nested)
+    return Listing(found, numbers, tuple(not_regular), +unread, changed=changed, by_path=nested)
 
 
 def describe_images(path: str, counts: Mapping[str, int], unread: Counter[str]) -> list[str]:

@@ -86,7 +86,7 @@ def local_config(config: Config) -> Config:
     images = Path(config.data_path)
     if config.modelarts_dataset_unzip_name:
         images = _unzipped(config) / config.folder_name_under_zip_file
-    if config.eval_while_train and not config.test_data_dir:
+    if config.eval_while_train and not (config.test_data_dir or config.validation_split):
         raise ConfigError(f"eval_while_train needs its own images: add --test_data_dir, a folder below {images}")
     local = {key: str(images / getattr(config, key)) for key in ("train_data_dir", "test_data_dir")}
     if config.class_map:

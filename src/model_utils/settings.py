@@ -17,6 +17,7 @@ class Settings:
 
     train_data_dir: str
     test_data_dir: str
+    validation_split: float
     image_size: int
     crop_pct: float
     interpolation: str

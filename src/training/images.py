@@ -7,6 +7,7 @@ import numpy as np
 
 from src.checkpoints.position import Position
 from src.data.class_matching import ModelClasses
+from src.data.held_out import hold_out
 from src.data.image_source import open_images
 from src.data.usable_images import UsableImages, usable_images
 from src.dataset import create_dataset
@@ -20,11 +21,17 @@ from src.training.model import build_augmentation
 
 def check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSet | None]:
     """Check the folders of a training; return its images, and those of its validation if there is one."""
-    train_images = usable_images(config, open_images(config.train_data_dir, config.recursive), group, do_train=True)
-    test_images = None
+    source, test_source, test_images = open_images(config.train_data_dir, config.recursive), None, None
+    if config.validation_split:
+        held_out = hold_out(source, config.validation_split)
+        source, test_source = held_out.training, held_out.validation
+        if group.rank == 0:
+            print(held_out.note, flush=True)
+    train_images = usable_images(config, source, group, do_train=True)
     if config.eval_while_train:
         model = ModelClasses(config.train_data_dir, config.num_classes, tuple(train_images.class_names))
-        test_images = open_evaluation_set(config, open_images(config.test_data_dir, config.recursive), model, group)
+        test_source = test_source or open_images(config.test_data_dir, config.recursive)
+        test_images = open_evaluation_set(config, test_source, model, group)
     elif config.class_map and group.rank == 0:
         say([f"class_map {config.class_map} has no effect: it is for validation, and eval_while_train is false"])
     return train_images, test_images

@@ -40,7 +40,7 @@ from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
 from src.training.resume import Start, restore, say_done
 from src.training.stop import StopOnSignal, StopSignal
-from src.training.validation import check_validation, validation_engine
+from src.training.validation import settle_validation, validation_engine
 from src.Xception import FEATURES, xception
 
 
@@ -83,8 +83,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         OSError: If a file cannot be written.
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
-    check_validation(config)
-    config, origin = settle_origin(config, group)
+    config, origin = settle_origin(settle_validation(config), group)
     train_images, test_images = check_data(config, group)
     new_dataset = partial(train_dataset, config, group, train_images)
     training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images)
