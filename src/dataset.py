@@ -53,7 +53,8 @@ def create_dataset(
 
     Args:
         dataset_path: Folder of the class folders, whose positions in sorted order are the labels, or folder of
-            tools/make_mindrecord.py, which keeps those labels; or either of them opened by open_images.
+            tools/make_mindrecord.py, which keeps those labels, or a list of images, as src.data.image_list describes
+            it; or one of them opened by open_images.
         do_train: Whether for training or evaluation.
         batch_size: Images in a batch, 1 or more.
         device_num: Number of ranks that share the images, 1 or more.

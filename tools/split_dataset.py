@@ -15,10 +15,10 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 from src.common.files import check_free_space, naming, printable, temporary_path, to_csv, user_path
 from src.common.progress import Progress
 from src.data.duplicates import find_duplicates
-from src.data.folder_source import FolderSource
-from src.data.image_source import open_images
-from src.data.listing import describe_images
+from src.data.image_list import list_data
+from src.data.listing import Listing, describe_images
 from src.data.partition import Part, divide
+from src.data.record_set import holds_record_files
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 from tools.data_formats.near_duplicates import HASH_BITS, find_near_duplicates
@@ -42,15 +42,15 @@ def main(argv: Sequence[str]) -> int:
         OSError: If a file cannot be read or written.
     """
     args = _parse(argv)
-    source = open_images(str(args.data), args.recursive)
-    if not isinstance(source, FolderSource):
-        raise ConfigError(f"{args.data} holds MindRecord files: divide the folder that they were made from")
-    source.check_regular()
-    print("\n".join(describe_images(source.path, source.counts(), source.unread())), flush=True)
-    parts = dict(zip(("train", "val", "test"), _divide(args, source), strict=False))
-    for name in [name for name, count in source.counts().items() if count < len(parts)]:
+    listing = list_data(str(args.data), args.recursive)
+    counts_by_class = {name: len(paths) for name, paths in listing.images.items()}
+    print("\n".join(describe_images(str(args.data), counts_by_class, listing.unread)), flush=True)
+    if listing.not_regular:
+        raise ValueError(f"{printable(listing.not_regular[0])} is no regular file: remove it")
+    parts = dict(zip(("train", "val", "test"), _divide(args, listing), strict=False))
+    for name in [name for name, count in counts_by_class.items() if count < len(parts)]:
         print(f"warning: class {printable(name)} has fewer images than there are parts", file=sys.stderr, flush=True)
-    _write(args, source, parts)
+    _write(args, listing, parts)
     for part, classes in parts.items():
         counts = [len(paths) for paths in classes.values()]
         place = args.out / (f"{part}.csv" if args.form == _LIST else part)
@@ -60,7 +60,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="split_dataset.py", description=__doc__)
-    parser.add_argument("data", type=user_path, metavar="DATA", help="image folders, one folder a class")
+    parser.add_argument(
+        "data", type=user_path, metavar="DATA", help="image folders, one folder a class, or a list of images"
+    )
     parser.add_argument("out", type=user_path, metavar="OUT", help="new folder; it appears when it is complete")
     parser.add_argument("--val", type=float, default=0.1, help="share for validation (default: %(default)s)")
     parser.add_argument("--test", type=float, default=0.0, help="share for a last test (default: none)")
@@ -85,6 +87,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         )
     if args.near_duplicates is not None and not 0 <= args.near_duplicates < HASH_BITS:
         raise ConfigError(f"--near_duplicates must be from 0 to {HASH_BITS - 1}, got {args.near_duplicates}")
+    if holds_record_files(str(args.data)):
+        raise ConfigError(f"{args.data} holds MindRecord files: divide the folder that they were made from")
     if os.path.lexists(args.out):
         raise ConfigError(f"{args.out} is there already: remove it or choose another folder")
     if args.data.is_dir() and args.out.resolve().is_relative_to(args.data.resolve()):
@@ -92,9 +96,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def _divide(args: argparse.Namespace, source: FolderSource) -> list[Part]:
+def _divide(args: argparse.Namespace, listing: Listing) -> list[Part]:
     """Return the images of each part, and say which had to stay together."""
-    paths = source.image_files()
+    paths = listing.paths
     alike = find_duplicates(paths)
     if alike:
         print(f"{sum(map(len, alike)):,} images are {len(alike):,} files and their copies, and stay together")
@@ -104,7 +108,7 @@ def _divide(args: argparse.Namespace, source: FolderSource) -> list[Part]:
         if undecoded:
             print(f"warning: {undecoded:,} images cannot be decoded, and are not compared", file=sys.stderr, flush=True)
         alike += near
-    class_of = {path: name for name, images in source.listing.images.items() for path in images}
+    class_of = {path: name for name, images in listing.images.items() for path in images}
     across = [group for group in alike if len({class_of[path] for path in group}) > 1]
     if across:
         print(
@@ -115,27 +119,37 @@ def _divide(args: argparse.Namespace, source: FolderSource) -> list[Part]:
             file=sys.stderr,
             flush=True,
         )
-    return divide(source.listing.images, source.name_of, [args.val, *([args.test] if args.test else [])], alike)
+    return divide(listing.images, listing.name_of, [args.val, *([args.test] if args.test else [])], alike)
 
 
-def _write(args: argparse.Namespace, source: FolderSource, parts: dict[str, Part]) -> None:
+def _write(args: argparse.Namespace, listing: Listing, parts: dict[str, Part]) -> None:
     """Write the parts into a new folder, under its name when all of it is there."""
     if args.form == "copy":
-        check_free_space(args.out, sum(map(os.path.getsize, source.image_files())))
+        check_free_space(args.out, sum(map(os.path.getsize, listing.paths)))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     work = temporary_path(args.out)
     try:
-        with naming(args.out), Progress(len(source.image_files()), args.out.name) as progress:
+        with naming(args.out), Progress(len(listing.paths), args.out.name) as progress:
             work.mkdir()
             for part, classes in parts.items():
                 if args.form == _LIST:
                     rows = [(_path_from(args.out, path), name) for name, paths in classes.items() for path in paths]
-                    (work / f"{part}.csv").write_text(to_csv([("path", "class"), *rows]), "utf-8", newline="")
+                    (work / f"{part}.csv").write_bytes(
+                        to_csv([("path", "class"), *rows]).encode(errors="surrogateescape")
+                    )
                     continue
                 for name, paths in classes.items():
                     (work / part / name).mkdir(parents=True)
                     for path in paths:
-                        new = work / part / source.name_of(path)
+                        new = (
+                            work
+                            / part
+                            / (f"{name}/{os.path.basename(path)}" if listing.is_list else listing.name_of(path))
+                        )
+                        if os.path.lexists(new):
+                            raise ValueError(
+                                f"two images of {printable(name)} are called {printable(new.name)}: use --form=list"
+                            )
                         new.parent.mkdir(parents=True, exist_ok=True)
                         _PUT[args.form](path, new)
                         progress.update(1)

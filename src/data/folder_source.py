@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class, as a source of the input pipeline."""
+"""Images in files, of class folders or of a list, as a source of the input pipeline."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _RAISED = re.compile(r"^ValueError: (?!Traceback)(.+)|^\[ERROR\] (.+?)(?: Dump t
 
 @dataclass(frozen=True)
 class FolderSource:
-    """An ImageSource of image folders, which are listed once: a run reads what was there when it began.
+    """An ImageSource of image files, which are listed once: a run reads what was there when it began.
 
     Args:
-        path: Folder of the class folders.
+        path: Folder of the class folders, or file of the list.
         listing: What they hold.
         reads: Notes what is read by path.
     """
@@ -51,6 +51,11 @@ class FolderSource:
     def class_names(self) -> list[str]:
         """The names of the class folders, sorted."""
         return list(self.listing.images)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the names of the classes are labels."""
+        return self.listing.is_numbered
 
     @property
     def is_jpeg(self) -> bool:
@@ -68,8 +73,8 @@ class FolderSource:
         return list(self.listing.paths)
 
     def name_of(self, path: str) -> str:
-        """Return the name of an image in the data set: its path below the folder."""
-        return path[len(self.path) :].lstrip("/")
+        """Return the name of an image in the data set: its path below the folder, that of the list if there is one."""
+        return self.listing.name_of(path)
 
     def unread(self) -> Counter[str]:
         """Count the files that are not read by their suffix or place."""
@@ -89,7 +94,9 @@ class FolderSource:
         for images in self.listing.images.values():
             names = [self.name_of(path) for path in images if path not in left_out]
             digest.update(os.fsencode(same_name("".join(f"{name}\0" for name in names))))
-        return f"folders:{digest.hexdigest()}"
+            if self.listing.is_list:
+                digest.update(b"\0")  # names of folders tell where a class ends
+        return f"{'list' if self.listing.is_list else 'folders'}:{digest.hexdigest()}"
 
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
         """Read single images."""
@@ -178,7 +185,8 @@ class FolderSource:
         return self._describe(found[1], reason.removeprefix("[Internal ERROR] ").rstrip("."))
 
     def _describe_loss(self, path: str) -> str | None:
-        loss = describe_loss(path, self.path, [os.path.join(self.path, name) for name in self.class_names])
+        places = [self.path] if self.listing.is_list else [os.path.join(self.path, name) for name in self.class_names]
+        loss = describe_loss(path, self.path, places)
         return loss and f"cannot read image {printable(path)}: {loss}"
 
     def _describe(self, path: str, reason: str) -> str:

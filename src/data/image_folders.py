@@ -42,7 +42,10 @@ def class_names(dataset_path: str) -> list[str]:
         name = dataset_path or "(none given)"
         raise ValueError(f"cannot read the data set folder {name}: {error.strerror}; check the path") from error
     if not names:
-        raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
+        raise ValueError(
+            f"no class folders in {dataset_path}: it needs one folder a class with the images inside; or "
+            "give a list of images, a CSV file of path,class"
+        )
     _check_level(dataset_path, names)
     for name in names:
         check_name(name, os.path.join(dataset_path, name))

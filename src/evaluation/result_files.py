@@ -14,8 +14,8 @@ import numpy as np
 
 from src.common.files import from_cell
 from src.data.image_folders import IMAGE_SUFFIXES
+from src.data.label_file import Labels
 from src.evaluation.accuracy import Accuracy
-from src.evaluation.label_file import Labels
 from src.metadata.metadata import Metadata, parse_metadata
 
 _TABLE = "predictions.csv"
