@@ -76,9 +76,9 @@ def local_config(config: Config) -> Config:
         config: The configuration as the user gave it; its paths are relative to the folders below, absolute ones stay.
 
     Returns:
-        The configuration with train_data_dir, test_data_dir and class_map below the images (data_path, or
-        folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained and resume below
-        load_path; save_checkpoint_path, eval_report and file_name below output_path.
+        The configuration with train_data_dir, test_data_dir, class_map and a file of class_weights below the images
+        (data_path, or folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained and
+        resume below load_path; save_checkpoint_path, eval_report and file_name below output_path.
 
     Raises:
         ConfigError: If results would be written outside of output_path, or validation has no folder of its own.
@@ -91,6 +91,8 @@ def local_config(config: Config) -> Config:
     local = {key: str(images / getattr(config, key)) for key in ("train_data_dir", "test_data_dir")}
     if config.class_map:
         local["class_map"] = str(images / config.class_map)
+    if config.class_weights not in ("", "none", "balanced"):
+        local["class_weights"] = str(images / config.class_weights)
     for key in _CHECKPOINTS:
         if getattr(config, key) not in ("", "auto"):  # a word that resume knows
             local[key] = str(Path(config.load_path) / getattr(config, key))

@@ -34,6 +34,9 @@ class Settings:
     cutmix: float
     random_erasing: float
 
+    sampler: str
+    class_weights: str
+
     gradient_accumulation: int
     clip_grad_norm: float
     ema_decay: float

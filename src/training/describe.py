@@ -16,6 +16,7 @@ from src.model_utils.config import Config, ConfigError
 from src.model_utils.derived_settings import amp_level, label_smoothing, loss_scale, sinks_data, workers
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
+from src.training.class_weights import describe_weights
 from src.training.origin import Origin
 from src.training.resume import Start
 from src.training.schedule_change import schedule_change
@@ -24,6 +25,7 @@ _SETTINGS = (
     "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "warmup_epochs", "lr_decay_mode",
     "lr_init", "lr_max", "lr_end", "momentum", "weight_decay", "weight_decay_filter", "clip_grad_norm", "ema_decay",
     "freeze", "head_lr_scale", "crop_min_area", "flip_probability", "rand_augment", "mixup", "cutmix", "random_erasing",
+    "sampler",
 )  # fmt: skip
 _BEGINNING = ("pretrained", "resume", "finish_epoch")  # where a training began, which stays so when it goes on
 _CHANGES = "changes"
@@ -133,6 +135,7 @@ def _recipe(config: Config, ranks: int, has_library: bool) -> dict[str, bool | i
         "loss_scale": loss_scale(config),
         "dataset_sink_mode": sinks_data(config),
         "num_parallel_workers": workers(config),
+        "class_weights": describe_weights(config),
         "cpu_operators": has_library,
         "ranks": ranks,
     }

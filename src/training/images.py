@@ -48,8 +48,13 @@ def check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSe
     return train_images, test_images
 
 
-def say_left_over(plan: TrainingPlan, images: UsableImages, group: Group) -> None:
-    """Say how many images an epoch leaves out because they fill no step."""
+def say_left_over(config: Config, plan: TrainingPlan, images: UsableImages, group: Group) -> None:
+    """Say how many images an epoch leaves out because they fill no step, or what a balanced one draws."""
+    if group.rank == 0 and config.sampler == "balanced":
+        counts = images.source.counts(images.excluded).values()
+        each = f"{images.count // len(counts):,} of each class, which have {min(counts):,} to {max(counts):,}"
+        print(f"sampler balanced: {images.count:,} images are drawn in an epoch, {each}", flush=True)
+        return
     left_over = images.count - plan.steps_per_epoch * plan.images_per_step
     if left_over > 0 and group.rank == 0:
         what = f"{left_over:,} of {images.count:,} images, others in each epoch, are left out"
@@ -76,4 +81,5 @@ def train_dataset(config: Config, group: Group, images: UsableImages, position: 
         augmentation=build_augmentation(config),
         micro_batches=config.gradient_accumulation,
         normalize=False,
+        balanced=config.sampler == "balanced",
     )

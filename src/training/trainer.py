@@ -27,9 +27,11 @@ from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images
 from src.model_utils.config import Config
 from src.model_utils.derived_settings import sinks_data
 from src.model_utils.local_adapter import Group, copy_from_first
+from src.training.class_weights import class_weights, describe_extremes
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
 from src.training.epoch_end import EpochEnd, Validation
+from src.training.epochs import profiling, run_epochs
 from src.training.fine_tuning import prepare_fine_tuning
 from src.training.images import check_data, say_left_over, train_dataset
 from src.training.line import is_here, open_line, owes_validation
@@ -56,6 +58,7 @@ class _Training:
     folder: Path
     images: UsableImages
     library: Path | None = None
+    class_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     if is_done and not (owes and is_here(training.start, training.folder)):
         say_done(config, training.start, owes=owes)
         return training.folder
-    say_left_over(training.plan, train_images, group)
+    say_left_over(config, training.plan, train_images, group)
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks = [] if sinks_data(config) else [_dropout_masks(training)]
@@ -118,9 +121,16 @@ def _fit(
     with (
         StopSignal() as stop,
         Progress(plan.images_after(start), "train", log_seconds=30) as progress,
-        _profiling(config, training.folder),
+        profiling(config, training.folder),
     ):
-        model = build_model(config, state.network, state.optimizer, state.averaged, training.library)
+        model = build_model(
+            config,
+            state.network,
+            state.optimizer,
+            state.averaged,
+            training.library,
+            class_weights=training.class_weights,
+        )
         log = TrainingLog(plan, config.log_steps, progress, outputs.metrics, config.num_classes)
         on_signal = StopOnSignal(stop, training.group, log, outputs.keeper, plan)
         epoch_end = EpochEnd(
@@ -128,7 +138,7 @@ def _fit(
         )
         callbacks = [*first, log, on_signal, epoch_end]
         with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
-            _run(model, new_dataset, callbacks, start=start, epochs=config.epoch_size, sink=sinks_data(config))
+            run_epochs(model, new_dataset, callbacks, config, start)
 
 
 def _build(
@@ -144,7 +154,19 @@ def _build(
     state = TrainingState(network, optimizer, build_average(config, network))
     folder = checkpoint_folder(config)
     start = restore(config, state, steps_per_epoch, origin, group)
-    return _Training(config=config, group=group, state=state, plan=plan, start=start, folder=folder, images=images)
+    weights = class_weights(config, images)
+    if weights is not None and group.rank == 0:
+        print(describe_extremes(weights, images.class_names), flush=True)
+    return _Training(
+        config=config,
+        group=group,
+        state=state,
+        plan=plan,
+        start=start,
+        folder=folder,
+        images=images,
+        class_weights=weights,
+    )
 
 
 def _dropout_masks(training: _Training) -> DropoutMasks:
@@ -191,6 +213,7 @@ def _compiled_once(training: _Training, is_second: bool) -> AbstractContextManag
     parameters = [*state.network.get_parameters(), *state.optimizer.get_parameters()]
     shapes = [(value.name, value.shape, str(value.dtype), value.requires_grad) for value in parameters]
     facts = [len(training.plan.schedule), is_resumed, is_second, training.library, state.network.pool_padding, shapes]
+    facts.append(training.class_weights)
     return compiled_once(training.config, training.group, facts)
 
 
@@ -206,37 +229,3 @@ def _evaluation(training: _Training, images: EvaluationSet, library: Path | None
             return evaluate_test_images(config, engine, images, group)
 
     return validate
-
-
-def _run(
-    model: ms.Model,
-    new_dataset: Callable[[Position], ms.dataset.Dataset],
-    callbacks: list[ms.train.Callback],
-    *,
-    start: Position,
-    epochs: int,
-    sink: bool,
-) -> None:
-    """Train from a position to the last epoch.
-
-    Each epoch has a data set of its own, so that its images depend on seed and epoch alone and a resumed run sees the
-    same ones. A sinking device is compiled for its data set, and so keeps one for all whole epochs.
-    """
-    position = start
-    while position.epoch < epochs:
-        last = epochs if sink and not position.step else position.epoch + 1
-        model.train(last, new_dataset(position), callbacks, sink, initial_epoch=position.epoch)
-        position = Position(last)
-
-
-@contextmanager
-def _profiling(config: Config, folder: Path) -> Iterator[None]:
-    """Write MindSpore's profile of the block, if the configuration asks for it."""
-    if not config.enable_profiling:
-        yield
-        return
-    profiler = ms.Profiler(output_path=str(folder / "profile"))
-    try:
-        yield
-    finally:
-        profiler.analyse()

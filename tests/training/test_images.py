@@ -46,5 +46,5 @@ def test_a_part_that_is_held_out_is_told_and_validated_on(numbered, capsys):
 )
 def test_images_that_fill_no_step_are_told(steps, size, rank, said, capsys):
     plan = TrainingPlan(np.zeros(steps), steps, size)
-    say_left_over(plan, UsableImages(None, 381), Group(rank, 2))
+    say_left_over(configure("--test_data_dir=x"), plan, UsableImages(None, 381), Group(rank, 2))
     assert capsys.readouterr().err == said
