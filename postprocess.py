@@ -12,8 +12,8 @@ if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPAT
 
 from src.common.files import printable, user_path
 from src.data.class_matching import ModelClasses
+from src.data.label_file import read_labels
 from src.evaluation.confusion import write_confusion
-from src.evaluation.label_file import read_labels
 from src.evaluation.label_names import check_labels
 from src.evaluation.result_files import read_description, score_results
 from src.evaluation.result_matching import match_results

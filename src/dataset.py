@@ -14,6 +14,7 @@ from src.common.regular_file import read_regular
 from src.common.workers import available_workers
 from src.data.admission import Admission
 from src.data.augmentation import Augmentation, BatchAugmentation
+from src.data.balanced import balanced_order
 from src.data.image_limits import MAX_IMAGE_PIXELS, RECIPE_LIMITS, ImageLimits
 from src.data.image_source import ImageSource, open_images
 from src.data.jpeg_decoder import has_fast_decoder
@@ -43,6 +44,7 @@ def create_dataset(
     normalize: bool = True,
     max_image_pixels: int = MAX_IMAGE_PIXELS,
     recursive: bool = False,
+    balanced: bool = False,
 ) -> ds.Dataset:
     """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
@@ -53,7 +55,8 @@ def create_dataset(
 
     Args:
         dataset_path: Folder of the class folders, whose positions in sorted order are the labels, or folder of
-            tools/make_mindrecord.py, which keeps those labels; or either of them opened by open_images.
+            tools/make_mindrecord.py, which keeps those labels, or a list of images, as src.data.image_list describes
+            it; or one of them opened by open_images.
         do_train: Whether for training or evaluation.
         batch_size: Images in a batch, 1 or more.
         device_num: Number of ranks that share the images, 1 or more.
@@ -78,6 +81,8 @@ def create_dataset(
         max_image_pixels: Most pixels, height x width, of an image, 1 or more: a larger one ends the iteration with its
             name before it is decoded.
         recursive: Whether images in sub-folders of the class folders count; of an opened source, its own word does.
+        balanced: Whether training draws as many images of each class, those of small classes several times; the draw
+            follows from `seed`, and each epoch of one data set has the same.
 
     Returns:
         A data set with the columns `image`, float32 (N, 3, image_size, image_size), RGB, (value - 127.5) / 127.5, and
@@ -101,7 +106,11 @@ def create_dataset(
             print("\n".join(lines), file=sys.stderr, flush=True)
     else:
         source = dataset_path
-    images = source.open(Share(device_num, rank), do_train, workers, excluded)
+    order = None
+    if balanced and do_train:
+        counts = list(source.counts(excluded).values())
+        order = balanced_order(counts, device_num, ds.config.get_seed() if seed is None else seed)
+    images = source.open(Share(device_num, rank, order), do_train, workers, excluded)
 
     preset = Preset(
         image_size=image_size,

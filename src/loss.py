@@ -1,5 +1,7 @@
 """Softmax cross-entropy with label smoothing (Szegedy et al., "Rethinking the Inception Architecture", section 7)."""
 
+from collections.abc import Sequence
+
 from mindspore import Tensor, nn, ops
 from mindspore import dtype as mstype
 
@@ -16,6 +18,8 @@ class CrossEntropySmooth(nn.Cell):
         smooth_factor (float): probability taken from the true class, 0 <= smooth_factor < 1. Each other class gets
             smooth_factor / (num_classes - 1). Default: 0.
         num_classes (int): number of classes, at least 1. Default: 1000.
+        class_weights (Sequence[float]): factor of each class's term of the cross-entropy, which the labels, smoothed
+            ones too, choose; "mean" divides by the number of images. Default: None, all 1.
 
     Inputs:
         - **logits** (Tensor) - float (N, num_classes); half precision is computed in float32.
@@ -29,7 +33,13 @@ class CrossEntropySmooth(nn.Cell):
     """
 
     def __init__(
-        self, sparse: bool = True, reduction: str = "mean", smooth_factor: float = 0.0, num_classes: int = 1000
+        self,
+        sparse: bool = True,
+        reduction: str = "mean",
+        smooth_factor: float = 0.0,
+        num_classes: int = 1000,
+        *,
+        class_weights: Sequence[float] | None = None,
     ):
         super().__init__()
         if reduction not in REDUCTIONS:
@@ -38,6 +48,11 @@ class CrossEntropySmooth(nn.Cell):
             raise ValueError(f"smooth_factor must be in [0, 1), but got {smooth_factor}")
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, but got {num_classes}")
+        if class_weights is not None and len(class_weights) != num_classes:
+            raise ValueError(
+                f"class_weights must be one for each of {num_classes} classes, but got {len(class_weights)}"
+            )
+        self.class_weights = None if class_weights is None else Tensor(list(map(float, class_weights)), mstype.float32)
         self.sparse = sparse
         self.reduction = reduction
         self.num_classes = num_classes
@@ -54,6 +69,8 @@ class CrossEntropySmooth(nn.Cell):
         # Broadcasting would turn some of these mistakes into a wrong loss.
         if target.shape != log_probabilities.shape:
             raise ValueError(f"labels of shape {target.shape} (images, classes) do not fit logits of {logits.shape}")
+        if self.class_weights is not None:
+            target = target * self.class_weights
         loss = -ops.sum(target * log_probabilities, -1)
         if self.reduction == "mean":
             return ops.mean(loss)

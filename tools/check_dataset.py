@@ -16,6 +16,7 @@ from src.common.workers import available_workers
 from src.data.image_check import find_bad_images
 from src.data.image_folders import IMAGE_SUFFIXES, find_images, in_sub_folders
 from src.data.image_limits import ImageLimits
+from src.data.image_list import read_list
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 from tools.make_mindrecord import add_max_image_pixels, add_recursive, check_conversion_options
@@ -35,7 +36,10 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser(prog="check_dataset.py", description=__doc__)
     parser.add_argument(
-        "folder", type=user_path, metavar="DIR", help="image folders, with or without train/ and val/ above"
+        "folder",
+        type=user_path,
+        metavar="DIR",
+        help="image folders, with or without train/ and val/ above, or a list of images",
     )
     cores = available_workers()
     parser.add_argument("--workers", type=int, default=cores, help="processes (default: the cores, %(default)s)")
@@ -47,12 +51,17 @@ def main(argv: Sequence[str]) -> int:
     add_max_image_pixels(parser)
     args = parser.parse_args(argv)
     check_conversion_options(args)
-    if not args.folder.is_dir():
+    if args.folder.is_file():
+        listing = read_list(str(args.folder))
+        paths, classes = list(map(Path, listing.paths)), set(listing.images)
+    elif args.folder.is_dir():
+        paths = find_images(args.folder)
+        classes = set()
+    else:
         raise ConfigError(f"no folder {args.folder}: give the data set's folder, with one sub-folder per class")
-    paths = find_images(args.folder)
     if not paths:
         raise ConfigError(f"no images in {args.folder}: it needs files with one of {' '.join(sorted(IMAGE_SUFFIXES))}")
-    below = [] if args.recursive else in_sub_folders(args.folder, paths)
+    below = [] if args.recursive or args.folder.is_file() else in_sub_folders(args.folder, paths)
     if below:
         print(
             f"not read: {len(below)} in sub-folders of class folders, as {printable(below[0])}; --recursive reads them"
@@ -64,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
         print(printable(f"{path}: {reason}"))
     if args.list:
         atomic_write(args.list, to_list(path for path, _ in bad))
-    classes = {path.parent.name for path in paths}
+    classes = classes or {path.parent.name for path in paths}
     print(f"checked {len(paths)} images in {len(classes)} classes: {len(bad)} bad")
     return 1 if bad else 0
 

@@ -19,9 +19,9 @@ from src.common.files import atomic_write, printable, user_path
 from src.data.class_map import ClassMap, read_class_map
 from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes
 from src.data.image_folders import IMAGE_SUFFIXES
+from src.data.label_file import format_labels
 from src.data.listing import describe_images, list_images
 from src.data.record_set import data_set_classes
-from src.evaluation.label_file import format_labels
 from src.export.model_file import MODEL_SUFFIXES
 from src.metadata.class_list import read_class_list
 from src.metadata.metadata import Metadata

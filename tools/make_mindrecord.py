@@ -35,7 +35,9 @@ def main(argv: Sequence[str]) -> int:
         OSError: If a file cannot be read or written.
     """
     parser = argparse.ArgumentParser(prog="make_mindrecord.py", description=__doc__)
-    parser.add_argument("data", type=user_path, metavar="DATA", help="image folders, one folder a class")
+    parser.add_argument(
+        "data", type=user_path, metavar="DATA", help="image folders, one folder a class, or a list of images"
+    )
     parser.add_argument(
         "out", type=user_path, metavar="OUT", help="folder of the records; completed if it is half written"
     )

@@ -121,6 +121,29 @@ def match_classes(
     return MatchedClasses(tuple(labels[name] for name in folders), names, tuple(notes))
 
 
+def match_labels(labels: Sequence[str], where: str, model: ModelClasses) -> MatchedClasses:
+    """Take the labels of a list for the numbers of a model's classes.
+
+    Args:
+        labels: The labels, sorted.
+        where: The list, for messages.
+        model: The model.
+
+    Raises:
+        ConfigError: If the model has no class of such a number.
+    """
+    numbers = tuple(map(int, labels))
+    if numbers[-1] >= model.count:
+        raise ConfigError(
+            f"{where} has label {numbers[-1]}, but {model.source} has {model.count} classes, 0 to {model.count - 1}"
+        )
+    names = model.names or tuple(map(str, range(model.count)))
+    note = f"the labels of {where} are taken for the numbers of the classes of {model.source}"
+    if model.names:
+        note += f": {first_of([f'{number} is {names[number]}' for number in numbers])}"
+    return MatchedClasses(numbers, names, (note,))
+
+
 def first_of(names: Sequence[str]) -> str:
     """Return names for a message: the first ones of many, and the number of the rest."""
     rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class, as a source of the input pipeline."""
+"""Images in files, of class folders or of a list, as a source of the input pipeline."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _RAISED = re.compile(r"^ValueError: (?!Traceback)(.+)|^\[ERROR\] (.+?)(?: Dump t
 
 @dataclass(frozen=True)
 class FolderSource:
-    """An ImageSource of image folders, which are listed once: a run reads what was there when it began.
+    """An ImageSource of image files, which are listed once: a run reads what was there when it began.
 
     Args:
-        path: Folder of the class folders.
+        path: Folder of the class folders, or file of the list.
         listing: What they hold.
-        reads: Notes what is read of images in sub-folders.
+        reads: Notes what is read by path.
     """
 
     path: str
@@ -51,6 +51,11 @@ class FolderSource:
     def class_names(self) -> list[str]:
         """The names of the class folders, sorted."""
         return list(self.listing.images)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the names of the classes are labels."""
+        return self.listing.is_numbered
 
     @property
     def is_jpeg(self) -> bool:
@@ -66,6 +71,10 @@ class FolderSource:
     def image_files(self) -> list[str]:
         """Return the paths of the images, in the order of their numbers."""
         return list(self.listing.paths)
+
+    def name_of(self, path: str) -> str:
+        """Return the name of an image in the data set: its path below the folder, that of the list if there is one."""
+        return self.listing.name_of(path)
 
     def unread(self) -> Counter[str]:
         """Count the files that are not read by their suffix or place."""
@@ -83,9 +92,11 @@ class FolderSource:
         left_out = frozenset(excluded)
         digest = hashlib.sha256()
         for images in self.listing.images.values():
-            names = [path[len(self.path) :].lstrip("/") for path in images if path not in left_out]
+            names = [self.name_of(path) for path in images if path not in left_out]
             digest.update(os.fsencode(same_name("".join(f"{name}\0" for name in names))))
-        return f"folders:{digest.hexdigest()}"
+            if self.listing.is_list:
+                digest.update(b"\0")  # names of folders tell where a class ends
+        return f"{'list' if self.listing.is_list else 'folders'}:{digest.hexdigest()}"
 
     def read(self, numbers: Sequence[int], excluded: Collection[str] = ()) -> list[EncodedImage]:
         """Read single images."""
@@ -95,8 +106,8 @@ class FolderSource:
     def open(self, share: Share, do_train: bool, workers: int, excluded: Collection[str] = ()) -> ds.Dataset:
         """Return one rank's images."""
         self.check_regular(excluded)
-        if self.listing.is_nested:
-            return self._open_nested(share, do_train, workers, excluded)
+        if self.listing.by_path:
+            return self._open_by_path(share, do_train, workers, excluded)
         current = self._current()
         by_number = (
             excluded or current.paths != self.listing.paths or current.has_hidden or share.needs_numbers(do_train)
@@ -109,8 +120,8 @@ class FolderSource:
             **share.sampling(self.path, do_train, self._numbers(current, excluded) if by_number else None),
         )
 
-    def _open_nested(self, share: Share, do_train: bool, workers: int, excluded: Collection[str]) -> ds.Dataset:
-        """Return one rank's images where MindSpore's own reader, which takes no sub-folders, finds only a part."""
+    def _open_by_path(self, share: Share, do_train: bool, workers: int, excluded: Collection[str]) -> ds.Dataset:
+        """Return one rank's images where MindSpore's own reader would take others."""
         left_out = frozenset(self._check_excluded(excluded))
         kept = [
             (path, label)
@@ -156,7 +167,7 @@ class FolderSource:
 
     def explain(self, error: RuntimeError, limits: ImageLimits = RECIPE_LIMITS) -> str | None:
         """Name the image that MindSpore could not read."""
-        if self.listing.is_nested:
+        if self.listing.by_path:
             bad = self.reads.first_bad(limits)
             if bad is None:
                 return None
@@ -174,7 +185,8 @@ class FolderSource:
         return self._describe(found[1], reason.removeprefix("[Internal ERROR] ").rstrip("."))
 
     def _describe_loss(self, path: str) -> str | None:
-        loss = describe_loss(path, self.path, [os.path.join(self.path, name) for name in self.class_names])
+        places = [self.path] if self.listing.is_list else [os.path.join(self.path, name) for name in self.class_names]
+        loss = describe_loss(path, self.path, places)
         return loss and f"cannot read image {printable(path)}: {loss}"
 
     def _describe(self, path: str, reason: str) -> str:

@@ -16,6 +16,7 @@ UNREAD_SUFFIXES = (".gif", ".heic", ".heif", ".avif")  # images to people, and n
 SUFFIX_FORMS = tuple(
     "".join(letters) for suffix in IMAGE_SUFFIXES for letters in product(*({c, c.upper()} for c in suffix))
 )
+_TRAINING, _HELD_OUT = "train", ("val", "valid", "validation", "test")  # names of parts; the first there is evaluated
 _ARCHIVE_REMAINS = "__MACOSX"  # holds what macOS adds to a zip file
 
 
@@ -31,7 +32,8 @@ def class_names(dataset_path: str) -> list[str]:
         dataset_path: Folder of the class folders, of which hidden ones are passed over.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, or one has a name that no class can have.
+        ValueError: If the folder is missing or has no class folders, or one has a name that no class can have; or if
+            they are the parts of a data set, with class folders inside.
     """
     try:
         with os.scandir(dataset_path or "") as entries:
@@ -40,10 +42,34 @@ def class_names(dataset_path: str) -> list[str]:
         name = dataset_path or "(none given)"
         raise ValueError(f"cannot read the data set folder {name}: {error.strerror}; check the path") from error
     if not names:
-        raise ValueError(f"no class folders in {dataset_path}: it needs one folder a class with the images inside")
+        raise ValueError(
+            f"no class folders in {dataset_path}: it needs one folder a class with the images inside; or "
+            "give a list of images, a CSV file of path,class"
+        )
+    _check_level(dataset_path, names)
     for name in names:
         check_name(name, os.path.join(dataset_path, name))
     return names
+
+
+def _check_level(dataset_path: str, names: Sequence[str]) -> None:
+    """Raise if the folders are parts of a data set such as train and val: they hold classes, and no images."""
+    if not (_TRAINING in names and len(names) > 1 and {*names} <= {_TRAINING, *_HELD_OUT}):
+        return
+    for name in names:
+        try:
+            with os.scandir(os.path.join(dataset_path, name)) as entries:
+                found = [entry for entry in entries if not is_hidden(entry.name)]
+        except OSError:
+            return
+        if any(is_image_name(entry.name) for entry in found) or not any(entry.is_dir() for entry in found):
+            return
+    held_out = next(name for name in _HELD_OUT if name in names)
+    raise ValueError(
+        f"{dataset_path} holds {' and '.join(names)}, which are parts of a data set with the class folders inside, and "
+        f"no classes: give {os.path.join(dataset_path, _TRAINING)} to train on (--train_data_dir) and "
+        f"{os.path.join(dataset_path, held_out)} to evaluate (--test_data_dir)"
+    )
 
 
 def find_images(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from src.common.files import printable
 from src.data.encoded_image import EncodedImage
 from src.data.folder_source import FolderSource
 from src.data.image_limits import RECIPE_LIMITS, ImageLimits
-from src.data.listing import list_images
+from src.data.image_list import list_data
 from src.data.record_set import find_records
 from src.data.record_source import RecordSource
 from src.data.share import Share
@@ -28,6 +28,10 @@ class ImageSource(Protocol):
     @property
     def class_names(self) -> list[str]:
         """The names of the classes, sorted: the position of a name is the label."""
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the names of the classes are the labels of a list, in the order of the numbers."""
 
     @property
     def is_jpeg(self) -> bool:
@@ -53,6 +57,9 @@ class ImageSource(Protocol):
             ValueError: If a class folder cannot be read.
         """
 
+    def name_of(self, path: str) -> str:
+        """Return the name in the data set of an image that image_files names, the same on every machine."""
+
     def unread(self) -> Counter[str]:
         """Return the number of the files that are not read, by what keeps them from it."""
 
@@ -66,7 +73,8 @@ class ImageSource(Protocol):
             excluded: Images that do not count, of those that image_files names.
 
         Returns:
-            `folders:` and the SHA-256 of the images' names, or `mindrecord:` and that of what the set's own file tells.
+            `folders:` or `list:` and the SHA-256 of the images' names, or `mindrecord:` and that of what the set's own
+            file tells.
 
         Raises:
             ValueError: If a class folder cannot be read, or images of records are excluded.
@@ -117,12 +125,13 @@ def open_images(path: str, recursive: bool = False) -> ImageSource:
     """Open a data set of either form: what it holds is found out here, and once.
 
     Args:
-        path: Folder of the class folders, of which hidden ones are passed over, or of tools/make_mindrecord.py.
+        path: Folder of the class folders, of which hidden ones are passed over, or of tools/make_mindrecord.py; or file
+            of a list of images.
         recursive: Whether images in sub-folders of the class folders count.
 
     Raises:
-        ValueError: If the folder is missing or has no class folders, one of them cannot be read, or a part of the
-            MindRecord files is missing.
+        ValueError: If the folder is missing or has no class folders, one of them cannot be read, the list does not fit,
+            or a part of the MindRecord files is missing.
     """
     try:
         path.encode()
@@ -134,4 +143,4 @@ def open_images(path: str, recursive: bool = False) -> ImageSource:
     records = find_records(path)
     if records:
         return RecordSource(path, records)
-    return FolderSource(path, list_images(path, recursive=recursive))
+    return FolderSource(path, list_data(path, recursive))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from src.common.files import printable
@@ -23,21 +23,27 @@ class Listing:
     """What image folders hold, by names alone.
 
     Args:
+        root: Folder of the class folders, or the one of a list.
         images: Paths of the images, the folder in front, by class name; both sorted, the order of the numbers.
         numbers: MindSpore's number of each of them, class after class: it counts hidden files too. Of no use if
-            is_nested.
+            by_path.
         not_regular: Those that are folders, pipes or devices, or lead to one.
         unread: Number of the other files by what keeps them from being read.
         changed: When each folder that may hold images was last changed, in nanoseconds.
-        is_nested: Whether there are images in sub-folders, which MindSpore does not read by itself.
+        by_path: Whether MindSpore's own reader would take others: these are a part of a folder, or in sub-folders.
+        is_list: Whether a list names the images.
+        is_numbered: Whether the names of the classes are the labels of a list.
     """
 
+    root: str
     images: Mapping[str, list[str]]
     numbers: Sequence[int]
     not_regular: tuple[str, ...]
     unread: Counter[str]
     changed: Mapping[str, int]
-    is_nested: bool = False
+    by_path: bool = False
+    is_list: bool = False
+    is_numbered: bool = False
 
     @property
     def has_hidden(self) -> bool:
@@ -48,6 +54,16 @@ class Listing:
     def paths(self) -> Sequence[str]:
         """The images of all classes, in the order of the labels."""
         return [path for images in self.images.values() for path in images]
+
+    def name_of(self, path: str) -> str:
+        """Return the name of an image in the data set: its path below the root."""
+        return path.removeprefix(os.path.join(self.root, "")).lstrip("/")
+
+    def part(self, images: Mapping[str, list[str]], unread: Counter[str]) -> Listing:
+        """Return some of the images, those that are given by class, and what of the folder is told with them."""
+        paths = {path for each in images.values() for path in each}
+        not_regular = tuple(path for path in self.not_regular if path in paths)
+        return replace(self, images=images, numbers=(), not_regular=not_regular, unread=unread, by_path=True)
 
     def is_current(self) -> bool:
         """Tell whether no file has come, gone or been renamed since, by the folders alone."""
@@ -104,7 +120,7 @@ def list_images(dataset_path: str, names: Sequence[str] | None = None, recursive
             unread[_HIDDEN] += _count_images(entry.path)
         elif is_image_name(entry.name) and not entry.is_dir():
             unread[_BESIDE] += 1
-    return Listing(found, numbers, tuple(not_regular), +unread, changed=changed, is_nested=nested)
+    return Listing(dataset_path, found, numbers, tuple(not_regular), +unread, changed=changed, by_path=nested)
 
 
 def describe_images(path: str, counts: Mapping[str, int], unread: Counter[str]) -> list[str]:

@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 
 from src.data.image_folders import class_names
+from src.data.image_list import read_list
 from src.metadata.class_list import check_name
 
 SET_FILE = "mindrecord.json"  # written last: it says that all records are there
@@ -80,13 +81,16 @@ def data_set_classes(folder: str) -> list[str]:
     """Return the names of the classes of a data set, as training numbers them; no class folder is opened.
 
     Args:
-        folder: Folder of class folders, or of MindRecord files, which come before class folders beside them.
+        folder: Folder of class folders, or of MindRecord files, which come before class folders beside them; or file of
+            a list of images.
 
     Raises:
         ValueError: If it is neither, or a part of the MindRecord files is missing.
     """
     records = find_records(folder)
-    return records.class_names if records else class_names(folder)
+    if records:
+        return records.class_names
+    return list(read_list(folder).images) if os.path.isfile(folder) else class_names(folder)
 
 
 def holds_record_files(folder: str) -> bool:

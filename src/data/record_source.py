@@ -39,6 +39,11 @@ class RecordSource:
         return self.records.class_names
 
     @property
+    def is_numbered(self) -> bool:
+        """Return False: the classes of records have names."""
+        return False
+
+    @property
     def is_jpeg(self) -> bool:
         """Whether the first image is a JPEG; not if it cannot be read."""
         try:
@@ -57,6 +62,10 @@ class RecordSource:
 
     def image_files(self) -> None:
         """Return None: the images are in no files of their own."""
+
+    def name_of(self, path: str) -> str:
+        """Return the path: there is none of an image."""
+        return path
 
     def unread(self) -> Counter[str]:
         """Return nothing: there are no other files."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import mindspore.dataset as ds
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Share:
     Args:
         device_num: Number of ranks that share the images, 1 or more.
         rank: Number of this one, 0 to device_num - 1.
+        order: Int64, which images training takes and in which order, over all ranks, as positions among those that are
+            not left out; None for all of them, shuffled.
 
     Raises:
         ValueError: If there is no such rank.
@@ -22,14 +25,15 @@ class Share:
 
     device_num: int = 1
     rank: int = 0
+    order: np.ndarray | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.device_num:
             raise ValueError(f"rank must be from 0 to {self.device_num - 1} (device_num - 1), got {self.rank}")
 
     def needs_numbers(self, do_train: bool) -> bool:
-        """Tell whether this rank's images are chosen by number, as MindSpore fills its shards up to equal size."""
-        return not do_train and self.device_num > 1
+        """Tell whether this rank's images are chosen by number: MindSpore fills its shards up to equal size."""
+        return self.order is not None if do_train else self.device_num > 1
 
     def sampling(self, dataset_path: str, do_train: bool, kept: Sequence[int] | None) -> dict[str, object]:
         """Return the arguments of a MindSpore data set that choose this rank's images and their order.
@@ -46,6 +50,10 @@ class Share:
         if kept is None:
             shard = {"num_shards": self.device_num, "shard_id": self.rank} if self.device_num > 1 else {}
             return {"shuffle": do_train, **shard}
+        if do_train and self.order is not None:
+            return {
+                "sampler": ds.SubsetSampler([int(kept[number]) for number in self.order[self.rank :: self.device_num]])
+            }
         if do_train:
             sampler = ds.DistributedSampler(self.device_num, self.rank)
             sampler.add_child(ds.SubsetSampler(list(kept)))

@@ -82,7 +82,7 @@ def usable_images(config: Config, source: ImageSource, group: Group, do_train: b
                 f"nothing to skip in {source.path}: MindRecord images were decoded when they were converted", flush=True
             )
         return UsableImages(source, count)
-    _check_equal(paths, source.path, group)
+    _check_equal(source, paths, group)
     bad = _find_together(paths, workers(config), group, ImageLimits.of(config))
     if group.rank == 0:
         _report(bad, count, source.path)
@@ -124,6 +124,9 @@ def check_folder(
             f"no images in {printable(os.path.join(source.path, empty[0]))}{more}: remove the folder, or add "
             f"files that end in one of {' '.join(IMAGE_SUFFIXES)}{hint}"
         )
+    if num_classes is not None and source.is_numbered and int(list(counts)[-1]) != len(counts) - 1:
+        missing = next(label for label, name in enumerate(counts) if int(name) != label)
+        raise ValueError(f"{source.path} has no image of label {missing}: labels to train on are 0, 1 and so on")
     if num_classes not in (None, len(counts)):
         raise ValueError(
             f"{source.path} has {len(counts)} classes, but num_classes is {num_classes}: "
@@ -186,14 +189,16 @@ def _find_together(paths: Sequence[str], workers: int, group: Group, limits: Ima
     return {path: row.tobytes().rstrip(b"\0").decode(errors="ignore") for path, row in zip(bad, rows, strict=True)}
 
 
-def _check_equal(paths: Sequence[str], folder: str, group: Group) -> None:
+def _check_equal(source: ImageSource, paths: Sequence[str], group: Group) -> None:
     """Raise on every rank if they see different files: their arrays would not fit together, nor their shards."""
-    names = "\n".join(path[len(folder) :] for path in paths)
+    names = "\n".join(map(source.name_of, paths))
     mine = np.array([len(paths), zlib.crc32(names.encode(errors="surrogateescape"))], np.int64)
     everyone = gather_from_ranks(mine, group)
     if (everyone != everyone[0]).any():
         counts = ", ".join(str(count) for count, _ in everyone)
-        raise ValueError(f"the processes see different images in {folder}, by rank {counts}: copy it to every machine")
+        raise ValueError(
+            f"the processes see different images in {source.path}, by rank {counts}: copy it to every machine"
+        )
 
 
 def _report(bad: dict[str, str], count: int, folder: str) -> None:

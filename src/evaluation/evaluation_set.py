@@ -11,7 +11,7 @@ import numpy as np
 
 from src.common.files import printable
 from src.data.class_map import read_class_map
-from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes
+from src.data.class_matching import MatchedClasses, ModelClasses, first_of, match_classes, match_labels
 from src.data.image_limits import ImageLimits
 from src.data.image_source import ImageSource
 from src.data.usable_images import UsableImages, usable_images
@@ -53,8 +53,11 @@ def open_evaluation_set(config: Config, source: ImageSource, model: ModelClasses
     Raises:
         ValueError: If folders and classes do not fit, or differ between ranks, or an image is missing or unfit.
     """
-    class_map = read_class_map(config.class_map) if config.class_map else None
-    classes = match_classes(source.class_names, source.path, model, class_map)
+    if source.is_numbered and not config.class_map:
+        classes = match_labels(source.class_names, source.path, model)
+    else:
+        class_map = read_class_map(config.class_map) if config.class_map else None
+        classes = match_classes(source.class_names, source.path, model, class_map)
     _check_equal(source, classes, group)
     images = usable_images(config, source, group)
     if group.rank == 0:

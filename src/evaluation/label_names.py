@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from src.common.files import printable
 from src.data.class_matching import ModelClasses
-from src.evaluation.label_file import Labels
+from src.data.label_file import Labels
 
 
 class _Folder(NamedTuple):

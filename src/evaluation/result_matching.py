@@ -12,7 +12,7 @@ from pathlib import Path
 
 from src.common.files import from_cell, printable
 from src.data.image_folders import IMAGE_SUFFIXES
-from src.evaluation.label_file import Labels
+from src.data.label_file import Labels
 
 TABLE = "predictions.csv"
 _SUFFIX = ".bin"

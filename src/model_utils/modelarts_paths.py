@@ -24,9 +24,10 @@ def local_config(config: Config) -> Config:
         config: The configuration as the user gave it; its paths are relative to the folders below, absolute ones stay.
 
     Returns:
-        The configuration with train_data_dir, test_data_dir and class_map below the images (data_path, or
-        folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained and resume below
-        load_path; save_checkpoint_path, eval_report and file_name below output_path.
+        The configuration with train_data_dir, test_data_dir, class_map and a file of class_weights below the images
+        (data_path, or folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained,
+        resume and initial_checkpoint below load_path; save_checkpoint_path, eval_report and file_name below
+        output_path.
 
     Raises:
         ConfigError: If results would be written outside of output_path, or validation has no folder of its own.
@@ -34,11 +35,13 @@ def local_config(config: Config) -> Config:
     images = Path(config.data_path)
     if config.modelarts_dataset_unzip_name:
         images = unzipped_folder(config) / config.folder_name_under_zip_file
-    if config.eval_while_train and not config.test_data_dir:
+    if config.eval_while_train and not (config.test_data_dir or config.validation_split):
         raise ConfigError(f"eval_while_train needs its own images: add --test_data_dir, a folder below {images}")
     local = {key: str(images / getattr(config, key)) for key in ("train_data_dir", "test_data_dir")}
     if config.class_map:
         local["class_map"] = str(images / config.class_map)
+    if config.class_weights not in ("", "none", "balanced"):
+        local["class_weights"] = str(images / config.class_weights)
     for key in CHECKPOINTS:
         if getattr(config, key) not in ("", "auto"):  # a word that resume knows
             local[key] = str(Path(config.load_path) / getattr(config, key))

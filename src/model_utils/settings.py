@@ -18,6 +18,7 @@ class Settings:
 
     train_data_dir: str
     test_data_dir: str
+    validation_split: float
     image_size: int
     crop_pct: float
     interpolation: str
@@ -35,6 +36,8 @@ class Settings:
     random_erasing: float
 
     optimizer: str
+    sampler: str
+    class_weights: str
     gradient_accumulation: int
     clip_grad_norm: float
     ema_decay: float

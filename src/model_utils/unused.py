@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 
+_SPLIT = "it divides the images of a training; tools/split_dataset.py puts the same ones into folders"
 # What a person could expect of a command that another one, or another option, does.
 _ELSEWHERE = {
     "train.py": {
@@ -20,6 +21,7 @@ _ELSEWHERE = {
         "initial_checkpoint": "--checkpoint_path is evaluated",
         "resume": "--checkpoint_path is evaluated",
         "onnx_path": "eval_onnx.py evaluates it",
+        "validation_split": _SPLIT,
     },
     "eval_onnx.py": {
         "ckpt_file": "--onnx_path is evaluated",
@@ -27,6 +29,7 @@ _ELSEWHERE = {
         "use_average": "the file holds the weights that export.py took",
         "amp_level": "the file has its own precision",
         "enable_modelarts": "train.py, eval.py and export.py copy data in and results out",
+        "validation_split": _SPLIT,
     },
     "export.py": {
         "checkpoint_path": "--ckpt_file is exported",

@@ -47,7 +47,7 @@ class Settled:
             ConfigError: If another number of classes is given.
             ValueError: If the weights have names for another number of classes, or a file beside them is of another.
         """
-        if self.config.is_given("num_classes") and self.config.num_classes != num_classes:
+        if self.config.is_given("num_classes") and self.config.num_classes not in (0, num_classes):
             raise ConfigError(
                 f"num_classes is {self.config.num_classes}, but {self.weights} has {num_classes} classes: use "
                 f"--num_classes={num_classes}, or leave it out"

@@ -24,6 +24,7 @@ from src.model_utils.derived_settings import (
 )
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
+from src.training.class_weights import describe_weights
 from src.training.options import WITH_MOMENTUM
 from src.training.origin import Origin
 from src.training.resume import Start
@@ -33,7 +34,7 @@ _SETTINGS = (
     "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "warmup_epochs", "lr_decay_mode",
     "lr_init", "lr_max", "lr_end", "optimizer", "momentum", "weight_decay", "weight_decay_filter", "clip_grad_norm",
     "ema_decay", "freeze", "head_lr_scale", "layer_decay", "crop_min_area", "flip_probability", "rand_augment", "mixup",
-    "cutmix", "random_erasing",
+    "cutmix", "random_erasing", "sampler",
 )  # fmt: skip
 _BEGINNING = ("pretrained", "resume", "finish_epoch")  # where a training began, which stays so when it goes on
 _CHANGES = "changes"
@@ -146,6 +147,7 @@ def _recipe(config: Config, ranks: int, has_library: bool) -> dict[str, bool | i
         LR_SCALE: rate_scale(config, ranks),
         "dataset_sink_mode": sinks_data(config),
         "num_parallel_workers": workers(config),
+        "class_weights": describe_weights(config),
         "cpu_operators": has_library,
         "ranks": ranks,
     }

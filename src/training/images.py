@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import mindspore as ms
 import numpy as np
 
 from src.checkpoints.position import Position
 from src.data.class_matching import ModelClasses
+from src.data.held_out import hold_out
 from src.data.image_source import open_images
 from src.data.usable_images import UsableImages, usable_images
 from src.dataset import create_dataset
@@ -16,18 +19,46 @@ from src.model_utils.derived_settings import workers
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
 from src.training.model import build_augmentation
+from src.training.plan import TrainingPlan
+
+_ON_TRAINING_IMAGES = (
+    "warning: test_data_dir {} holds the images that are trained on, and tells nothing of others: "
+    "--validation_split=0.1 in its place holds a part of them out"
+)
 
 
 def check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSet | None]:
     """Check the folders of a training; return its images, and those of its validation if there is one."""
-    train_images = usable_images(config, open_images(config.train_data_dir, config.recursive), group, do_train=True)
-    test_images = None
+    source, test_source, test_images = open_images(config.train_data_dir, config.recursive), None, None
+    if config.validation_split:
+        held_out = hold_out(source, config.validation_split)
+        source, test_source = held_out.training, held_out.validation
+        if group.rank == 0:
+            print(held_out.note, flush=True)
+    train_images = usable_images(config, source, group, do_train=True)
     if config.eval_while_train:
         model = ModelClasses(config.train_data_dir, config.num_classes, tuple(train_images.class_names))
-        test_images = open_evaluation_set(config, open_images(config.test_data_dir, config.recursive), model, group)
+        if test_source is None:
+            test_source = open_images(config.test_data_dir, config.recursive)
+            if group.rank == 0 and os.path.samefile(config.test_data_dir, config.train_data_dir):
+                say([_ON_TRAINING_IMAGES.format(config.test_data_dir)])
+        test_images = open_evaluation_set(config, test_source, model, group)
     elif config.class_map and group.rank == 0:
         say([f"class_map {config.class_map} has no effect: it is for validation, and eval_while_train is false"])
     return train_images, test_images
+
+
+def say_left_over(config: Config, plan: TrainingPlan, images: UsableImages, group: Group) -> None:
+    """Say how many images an epoch leaves out because they fill no step, or what a balanced one draws."""
+    if group.rank == 0 and config.sampler == "balanced":
+        counts = images.source.counts(images.excluded).values()
+        each = f"{images.count // len(counts):,} of each class, which have {min(counts):,} to {max(counts):,}"
+        print(f"sampler balanced: {images.count:,} images are drawn in an epoch, {each}", flush=True)
+        return
+    left_over = images.count - plan.steps_per_epoch * plan.images_per_step
+    if left_over > 0 and group.rank == 0:
+        what = f"{left_over:,} of {images.count:,} images, others in each epoch, are left out"
+        say([f"{what}: they fill no step of {plan.images_per_step:,}"])
 
 
 def train_dataset(config: Config, group: Group, images: UsableImages, position: Position) -> ms.dataset.Dataset:
@@ -50,4 +81,5 @@ def train_dataset(config: Config, group: Group, images: UsableImages, position: 
         augmentation=build_augmentation(config),
         micro_batches=config.gradient_accumulation,
         normalize=False,
+        balanced=config.sampler == "balanced",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import mindspore as ms
@@ -31,9 +32,10 @@ from src.training.step import TrainingStep, WeightAverage, follow
 from src.Xception import Xception, xception
 
 
-def build_loss(config: Config, sparse: bool = True) -> CrossEntropySmooth:
-    """Return the mean loss of a batch, with the configured smoothing; `sparse` as in CrossEntropySmooth."""
-    return CrossEntropySmooth(sparse, "mean", label_smoothing(config), config.num_classes)
+def build_loss(config: Config, sparse: bool = True, class_weights: Sequence[float] | None = None) -> CrossEntropySmooth:
+    """Return the mean loss of a batch, with the configured smoothing; the others as in CrossEntropySmooth."""
+    smoothing = label_smoothing(config)
+    return CrossEntropySmooth(sparse, "mean", smoothing, config.num_classes, class_weights=class_weights)
 
 
 def build_augmentation(config: Config) -> Augmentation:
@@ -98,6 +100,7 @@ def build_model(
     *,
     scaling: DynamicLossScale | None = None,
     library: Path | None = None,
+    class_weights: Sequence[float] | None = None,
 ) -> ms.Model:
     """Return the model that trains the network; in float16, with a loss scale.
 
@@ -110,11 +113,12 @@ def build_model(
         averaged: Receives the moving average of the weights; as build_average returns it.
         scaling: The loss scale, as build_loss_scale returns it.
         library: The operators in C++, as build_cpu_library returns them; None for MindSpore's.
+        class_weights: Weight of each class in the loss; None for none.
     """
     level = amp_level(config) if is_float16(config) else "O0"
     forward = CpuXception(network, Operators(library, is_bfloat16(config))) if library else network
     with_normalization = WithNormalization(forward)
-    loss = build_loss(config, sparse=not build_augmentation(config).mixes)
+    loss = build_loss(config, not build_augmentation(config).mixes, class_weights)
     precision = {}
     if level != "O0":
         manager = ms.amp.FixedLossScaleManager(config.loss_scale, drop_overflow_update=False)

@@ -9,7 +9,6 @@ from src.model_utils.derived_settings import IMAGES_OF_RECIPE, amp_level, images
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
 from src.training.loss_scale import SMALLEST
-from src.training.validation import check_validation
 
 WITH_MOMENTUM = ("momentum", "nesterov")  # the optimizers that the recipe's learning rate is for
 _USUAL_RATES = {"adamw": 0.001, "lamb": 0.005}
@@ -25,7 +24,6 @@ def check_options(config: Config, group: Group) -> None:
     Raises:
         ConfigError: If options do not fit each other or the device.
     """
-    check_validation(config)
     if config.optimizer not in WITH_MOMENTUM and not config.is_given("lr_max"):
         raise ConfigError(
             f"optimizer is {config.optimizer}, but lr_max is the recipe's {config.lr_max:g}, which is for momentum: "

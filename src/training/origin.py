@@ -56,22 +56,25 @@ def settle_origin(config: Config, group: Group) -> tuple[Config, Origin | None]:
         group: The processes that train together, all of which call this; the first one says what counts.
 
     Returns:
-        The configuration, as follow_origin returns it, with `num_classes` of the training images where a checkpoint
-        could be meant and no other number is given; and the checkpoint, None for random weights.
+        The configuration, as follow_origin returns it, with `num_classes` of the training images where it is 0,
+        or a checkpoint could be meant and no other number is given; and the checkpoint, None for random weights.
 
     Raises:
         ConfigError: If a training is to go on with other classes, or options do not fit each other.
         ValueError: If the checkpoint or the folder of the images does not fit.
         OSError: If a file beside the checkpoint cannot be read.
     """
-    if not (config.resume or config.pretrained or config.initial_checkpoint):
+    begins_with_weights = bool(config.resume or config.pretrained or config.initial_checkpoint)
+    if config.num_classes and not begins_with_weights:
         return config, None
     class_names = data_set_classes(config.train_data_dir)
     config, note = choose_beginning(config, checkpoint_folder(config), class_names)
     if note and group.rank == 0:
         print(printable(note), flush=True)
-    origin = find_origin(config, checkpoint_folder(config), group)
-    if not config.is_given("num_classes"):
+    origin = find_origin(config, checkpoint_folder(config), group) if begins_with_weights else None
+    if not config.num_classes and group.rank == 0:
+        print(f"num_classes is {len(class_names)}, the classes of {config.train_data_dir}", flush=True)
+    if not (config.num_classes and config.is_given("num_classes")):
         config = config.replace(num_classes=len(class_names))
     if origin is None:
         return config, None

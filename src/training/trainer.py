@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,11 +27,13 @@ from src.model_utils.config import Config
 from src.model_utils.derived_settings import images_per_step, rate_scale, sinks_data
 from src.model_utils.local_adapter import Group
 from src.training.batch_norm import RankStatistics, synchronize
+from src.training.class_weights import class_weights, describe_extremes
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
 from src.training.epoch_end import EpochEnd, Validation
+from src.training.epochs import run_epochs
 from src.training.fine_tuning import prepare_fine_tuning
-from src.training.images import check_data, train_dataset
+from src.training.images import check_data, say_left_over, train_dataset
 from src.training.line import is_here, open_line, owes_validation
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
@@ -43,7 +44,7 @@ from src.training.plan import TrainingPlan
 from src.training.profiling import profiling
 from src.training.resume import Start, restore, say_done
 from src.training.stop import StopOnSignal, StopSignal
-from src.training.validation import validation_engine
+from src.training.validation import settle_validation, validation_engine
 from src.Xception import FEATURES, xception
 
 
@@ -59,6 +60,7 @@ class _Training:
     folder: Path
     images: UsableImages
     library: Path | None = None
+    class_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         OSError: If a file cannot be written.
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
+    config = settle_validation(config)
     check_options(config, group)
     config, origin = settle_origin(config, group)
     train_images, test_images = check_data(config, group)
@@ -96,6 +99,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     if is_done and not (owes and is_here(training.start, training.folder)):
         say_done(config, training.start, owes=owes)
         return training.folder
+    say_left_over(config, training.plan, train_images, group)
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks: list[ms.train.Callback] = [] if sinks_data(config) else [_dropout_masks(training)]
@@ -126,7 +130,13 @@ def _fit(
         profiling(config, training.folder),
     ):
         model = build_model(
-            config, state.network, state.optimizer, state.averaged, scaling=state.scaling, library=training.library
+            config,
+            state.network,
+            state.optimizer,
+            state.averaged,
+            scaling=state.scaling,
+            library=training.library,
+            class_weights=training.class_weights,
         )
         log = TrainingLog(plan, config.log_steps, progress, outputs.metrics, config.num_classes, scaling=state.scaling)
         statistics = RankStatistics(state, training.group)
@@ -142,7 +152,7 @@ def _fit(
         )
         callbacks = [*first, log, on_signal, epoch_end]
         with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
-            _run(model, new_dataset, callbacks, start=start, epochs=config.epoch_size, sink=sinks_data(config))
+            run_epochs(model, new_dataset, callbacks, config, start)
 
 
 def _build(
@@ -161,7 +171,19 @@ def _build(
     state = TrainingState(network, optimizer, build_average(config, network), scaling=scaling)
     folder = checkpoint_folder(config)
     start = restore(config, state, steps_per_epoch, origin, group)
-    return _Training(config=config, group=group, state=state, plan=plan, start=start, folder=folder, images=images)
+    weights = class_weights(config, images)
+    if weights is not None and group.rank == 0:
+        print(describe_extremes(weights, images.class_names), flush=True)
+    return _Training(
+        config=config,
+        group=group,
+        state=state,
+        plan=plan,
+        start=start,
+        folder=folder,
+        images=images,
+        class_weights=weights,
+    )
 
 
 def _dropout_masks(training: _Training) -> DropoutMasks:
@@ -209,25 +231,3 @@ def _evaluation(training: _Training, images: EvaluationSet, library: Path | None
             return evaluate_test_images(config, engine, images, group)
 
     return validate
-
-
-def _run(
-    model: ms.Model,
-    new_dataset: Callable[[Position], ms.dataset.Dataset],
-    callbacks: list[ms.train.Callback],
-    *,
-    start: Position,
-    epochs: int,
-    sink: bool,
-) -> None:
-    """Train from a position to the last epoch.
-
-    Each epoch has a data set of its own, so that its images depend on seed and epoch alone and a resumed run sees the
-    same ones. A sinking device is compiled for its data set, and so keeps one for all whole epochs.
-    """
-    position = start
-    while position.epoch < epochs:
-        last = epochs if sink and not position.step else position.epoch + 1
-        model.train(last, new_dataset(position), callbacks, sink, initial_epoch=position.epoch)
-        gc.collect()  # MindSpore's data sets hold themselves, and with them the names of all images
-        position = Position(last)

@@ -17,13 +17,31 @@ from src.model_utils.eval_engine import AUTO, is_converted
 Opening = Callable[[], AbstractContextManager[Engine]]
 
 
-def check_validation(config: Config) -> None:
-    """Raise a ConfigError if validations are to be computed by what cannot follow a training."""
+def settle_validation(config: Config) -> Config:
+    """Return the configuration with `eval_while_train` where a part of the training images is held out.
+
+    Raises:
+        ConfigError: If there are no images to validate on, or two sets of them, or validations are to be computed by
+            what cannot follow a training.
+    """
+    if config.validation_split:
+        if config.test_data_dir and config.is_given("test_data_dir"):
+            raise ConfigError(
+                f"both test_data_dir ({config.test_data_dir}) and validation_split ({config.validation_split:g}) are "
+                "given: validate on a folder of its own, or on a part of the training images, and leave the other out"
+            )
+        config = config.replace(eval_while_train=True)
+    elif config.eval_while_train and not config.test_data_dir:
+        raise ConfigError(
+            "eval_while_train needs images to validate on: give their folder with --test_data_dir=DIR, or hold out a "
+            "part of the training images with --validation_split=0.1"
+        )
     if config.eval_while_train and is_converted(config):
         raise ConfigError(
             f"eval_engine is {config.eval_engine}, but training validates by the operators in C++ or by MindSpore: use "
             "--eval_engine=auto or mindspore"
         )
+    return config
 
 
 def validation_engine(config: Config, state: TrainingState, library: Path | None) -> Opening:

@@ -54,7 +54,7 @@ def test_every_image_is_read_once_with_the_label_of_its_class_folder(nested):
     assert [os.path.relpath(image, nested).replace("link/", "sub/") for image in in_order] == [
         IMAGES[number] for number, _ in found
     ]
-    assert (listed.unread, listed.is_nested) == ({"hidden": 3, ".txt": 1}, True)
+    assert (listed.unread, listed.by_path) == ({"hidden": 3, ".txt": 1}, True)
 
 
 def test_ranks_share_them_epochs_shuffle_them_and_some_can_be_left_out(nested):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.data.label_file import Labels, parse_labels
 from src.evaluation.accuracy import Accuracy
-from src.evaluation.label_file import Labels, parse_labels
 from src.evaluation.result_files import Scored, score_results
 from src.evaluation.result_matching import match_results, result_names
 from tests.helpers.result_files import write_results, write_table

@@ -27,7 +27,7 @@ def test_every_such_option_is_told_before_work_begins(command, monkeypatch, caps
         raise KeyboardInterrupt
 
     monkeypatch.setattr(door, work, begin)
-    values = {"amp_level": "O0", "eval_engine": "onnx", "resume": "auto"}
+    values = {"amp_level": "O0", "eval_engine": "onnx", "resume": "auto", "validation_split": "0.1"}
     values |= {"enable_modelarts": "True", "use_average": "False"}
     words = [f"--{name}={values.get(name, 'x')}" for name in _ELSEWHERE[command]]
     with pytest.raises(KeyboardInterrupt):
@@ -42,7 +42,7 @@ def test_all_of_them_are_options():
     for names in _ELSEWHERE.values():
         for name in names:
             with pytest.raises(ConfigError, match=r"^(?!unknown option)"):
-                parse_config([f"--{name}=0", "--device_target=none"], lambda _: "CPU")
+                parse_config([f"--{name}=-1", "--device_target=none"], lambda _: "CPU")
 
 
 def test_options_with_an_effect_and_values_are_not_told(capsys):

@@ -12,9 +12,9 @@ from mindspore import nn
 
 from src.checkpoints.weights import save_weights
 from src.data.image_source import open_images
+from src.data.label_file import parse_labels
 from src.data.record_set import RecordSet, data_set_classes
 from src.dataset import create_dataset
-from src.evaluation.label_file import parse_labels
 from src.metadata.metadata import Metadata
 from src.metadata.model_entries import add_metadata
 from src.model_utils.command import run_command

@@ -217,3 +217,16 @@ def test_ranks_that_find_different_checkpoints_are_told_so(tmp_path, first_rank)
     first_rank.append(np.int64(1))
     with pytest.raises(ValueError, match="rank 1 found another checkpoint to begin with than rank 0: all ranks need"):
         settle(data(tmp_path / "train", *"012"), f"--resume={path}", group=Group(1, 2))
+
+
+# Number of classes
+
+
+def test_the_number_of_classes_is_taken_from_the_folder_on_request(tmp_path, capsys):
+    words = data(tmp_path / "train", *"abc")
+    assert settle(words)[0].num_classes == 1000  # as the recipe has it
+    capsys.readouterr()
+    assert settle(words, "--num_classes=0")[0].num_classes == 3
+    assert capsys.readouterr().out == f"num_classes is 3, the classes of {tmp_path}/train\n"
+    path = save(tmp_path / "a.ckpt", replace(KNOWN, class_names=tuple("abc")))
+    assert settle(words, "--num_classes=0", f"--resume={path}")[0].num_classes == 3

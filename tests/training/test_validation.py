@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 from src.checkpoints.training_state import TrainingState
 from src.model_utils.config import Config, parse_config
 from src.training.step import follow
-from src.training.validation import check_validation, validation_engine
+from src.training.validation import settle_validation, validation_engine
 from src.Xception import Xception, xception
 from tests.helpers.stand_in_classifier import PARAMETERS, make_stand_in
 
@@ -31,7 +31,8 @@ def network() -> Xception:
 
 
 def configure(*words: str) -> Config:
-    return parse_config([f"--num_classes={CLASSES}", "--eval_while_train=True", *words], lambda _: "CPU")
+    given = [f"--num_classes={CLASSES}", "--eval_while_train=True", "--test_data_dir=val", *words]
+    return parse_config(given, lambda _: "CPU")
 
 
 def fill_bias(network: nn.Cell, value: float) -> None:
@@ -87,5 +88,14 @@ def test_mindspore_validates_without_operators_or_where_it_is_asked_for(stand_in
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_other_runtimes_do_not_follow_a_training(engine):
     with pytest.raises(ValueError, match=f"^eval_engine is {engine}, but training validates by the operators in C"):
-        check_validation(configure(f"--eval_engine={engine}"))
-    check_validation(configure(f"--eval_engine={engine}").replace(eval_while_train=False))
+        settle_validation(configure(f"--eval_engine={engine}"))
+    settle_validation(configure(f"--eval_engine={engine}").replace(eval_while_train=False))
+
+
+def test_a_validation_needs_images_and_takes_one_set_of_them():
+    with pytest.raises(ValueError, match=r"^eval_while_train needs images to validate on: .* --validation_split=0.1$"):
+        settle_validation(configure("--test_data_dir="))
+    with pytest.raises(ValueError, match=r"^both test_data_dir \(val\) and validation_split \(0.1\) are given"):
+        settle_validation(configure("--validation_split=0.1"))
+    held_out = settle_validation(configure("--test_data_dir=", "--validation_split=0.1", "--eval_while_train=False"))
+    assert held_out.eval_while_train

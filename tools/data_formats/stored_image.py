@@ -10,7 +10,8 @@ from typing import TypeAlias
 from src.common.regular_file import read_regular
 from src.data.image_check import check_content
 from src.data.image_limits import ImageLimits
-from src.data.listing import describe_images, list_images
+from src.data.image_list import list_data
+from src.data.listing import describe_images
 
 
 @dataclass(frozen=True, order=True, slots=True)  # there are a million of them
@@ -49,18 +50,20 @@ def images_of_folders(dataset_path: str, recursive: bool = False) -> ImagesByCla
     """Return the images of image folders, in the order in which training numbers them, and say how many there are.
 
     Args:
-        dataset_path: Folder of the class folders.
+        dataset_path: Folder of the class folders, or file of a list of images.
         recursive: Whether images in sub-folders of these count.
 
     Raises:
         ValueError: If the folder is missing or has no class folders, or one of them cannot be read.
         OSError: If an image cannot be found.
     """
-    listing = list_images(dataset_path, recursive=recursive)
+    listing = list_data(dataset_path, recursive)
     counts = {name: len(paths) for name, paths in listing.images.items()}
     print("\n".join(describe_images(dataset_path, counts, listing.unread)), flush=True)
     return {
-        name: [StoredImage(path, 0, os.stat(path).st_size, os.path.relpath(path, dataset_path)) for path in paths]
+        name: [
+            StoredImage(path, 0, os.stat(path).st_size, os.path.relpath(path, listing.root or ".")) for path in paths
+        ]
         for name, paths in listing.images.items()
     }
 

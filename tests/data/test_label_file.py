@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.evaluation.label_file import Labels, format_labels, parse_labels, read_labels
+from src.data.label_file import Labels, format_labels, parse_labels, read_labels
 
 paths = st.builds(
     "{}{}".format,
