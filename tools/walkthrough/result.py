@@ -50,6 +50,11 @@ def newest(args: argparse.Namespace) -> Path:
     return checkpoints[-1]
 
 
+def _short(path: Path) -> Path:
+    """Return a path as a person in the current folder would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
@@ -78,9 +83,9 @@ def rows_of(args: argparse.Namespace) -> list[tuple[str, object]]:
         ("top-5", _percent(evaluated["Top_5_Acc"])),
         ("training seconds", trained["seconds"]),
         ("evaluation seconds", evaluated["seconds"]),
-        ("checkpoint", f"{checkpoint} (all that predict.py, eval.py and export.py need)"),
-        ("files written", [path for path in (*files, folder / "xception.mindir") if path.exists()]),
+        ("checkpoint", f"{_short(checkpoint)} (all that predict.py, eval.py and export.py need)"),
+        ("files written", [_short(path) for path in (*files, folder / "xception.mindir") if path.exists()]),
     ]
     if args.data and args.bad_images.stat().st_size:
-        rows.append(("images left out", f"those in {args.bad_images}"))
+        rows.append(("images left out", f"those in {_short(args.bad_images)}"))
     return rows
