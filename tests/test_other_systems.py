@@ -18,7 +18,7 @@ for name in ("SIGHUP", "SIGKILL", "SIGQUIT", "SIGUSR1", "SIGUSR2", "pthread_sigm
     delattr(signal, name)
 for name in (
     "fork", "getuid", "geteuid", "killpg", "setsid", "pread", "pwrite", "sched_getaffinity", "sched_setaffinity",
-    "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_DIRECTORY", "WNOHANG",
+    "sync", "fchdir", "O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_DIRECTORY", "WNOHANG",
 ):
     delattr(os, name)
 sys.platform = "win32"
@@ -33,12 +33,17 @@ assert not failed, failed
 from pathlib import Path
 from src.common.folder_lock import only_writer
 from src.common.workers import available_workers
+from src.data.image_check import check_image
 from src.training.stop import StopSignal
 
 with StopSignal() as stop, only_writer(Path("written"), "another training", "choose another folder"):
     stop.catch()
     signal.raise_signal(signal.SIGTERM)
     assert stop.received == signal.SIGTERM
+PIL.Image.new("RGB", (90, 80)).save("good.jpg")
+Path("bad.jpg").write_bytes(Path("good.jpg").read_bytes()[:400])
+assert check_image(Path("good.jpg")) == "" and check_image(Path("bad.jpg")), check_image(Path("good.jpg"))
+assert sorted(os.listdir()) == ["bad.jpg", "good.jpg", "written"]
 assert available_workers() == os.cpu_count()
 print("imported", len(sys.argv) - 1)
 """
