@@ -28,13 +28,21 @@ answer_help() {
     done
 }
 
+# absolute PATH: print the absolute path of what need not exist.
+absolute() {
+    case "$1" in
+        /*) printf '%s\n' "$1" ;;
+        *) printf '%s\n' "$PWD/$1" ;;
+    esac
+}
+
 # absolute_file NAME PATH, absolute_folder NAME PATH: print the absolute path, or end the script if it cannot be read.
 absolute_file() {
-    [[ -f "$2" && -r "$2" ]] || wrong_usage "$1 is not a file that can be read: $(realpath -m -- "$2")"
+    [[ -f "$2" && -r "$2" ]] || wrong_usage "$1 is not a file that can be read: $(absolute "$2")"
     realpath -- "$2"
 }
 absolute_folder() {
-    [[ -d "$2" && -x "$2" ]] || wrong_usage "$1 is not a folder that can be read: $(realpath -m -- "$2")"
+    [[ -d "$2" && -x "$2" ]] || wrong_usage "$1 is not a folder that can be read: $(absolute "$2")"
     realpath -- "$2"
 }
 

@@ -40,6 +40,8 @@ _OWN_OPTIONS = ("--device_id", "--is_distributed")
 def main(argv: Sequence[str]) -> int:
     """Run the command; `argv` is without the program's name."""
     arguments = _parse(argv)
+    if sys.platform != "linux":
+        raise ConfigError(f"ranks can be started on Linux only, and this is {sys.platform}: call train.py or eval.py")
     for word in arguments.options:
         if word.partition("=")[0] in _OWN_OPTIONS:
             raise ConfigError(f"{word} cannot be given here: the script sets it")

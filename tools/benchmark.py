@@ -18,6 +18,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.common.files import atomic_write, user_path
 from src.common.progress import Progress
+from src.common.workers import available_cores, available_workers
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
 from tools.benchmarks.images import write_images
@@ -115,7 +116,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if args.device_target == "auto" and ON_CPU.intersection(args.against):
         args.device_target = "CPU"
     check_peers(args.against, args.device_target)
-    cores = len(os.sched_getaffinity(0))
+    cores = available_workers()
     if args.ranks > cores and args.device_target in ("auto", "CPU"):
         raise ConfigError(f"--ranks={args.ranks} needs as many cores, and there are {cores}")
     for count in args.cores:
@@ -139,7 +140,7 @@ def _variants(
     ranks = args.ranks if workload == "training" else 1
     step = settings["batch_size"] * ranks
     images = args.images // step * step
-    cores = sorted(os.sched_getaffinity(0))
+    cores = available_cores()
     if ranks > 1 and args.device_target in ("auto", "CPU"):
         options = [*options, f"--cores={','.join(map(str, cores[: len(cores) // ranks * ranks]))}"]
     own = Variant(

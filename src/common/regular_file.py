@@ -6,6 +6,8 @@ import os
 import stat
 
 NOT_REGULAR = "not a regular file"
+# A pipe that nothing writes to opens at once like this; Windows has the last one alone, and would change line ends.
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 
 def read_regular(path: str | os.PathLike[str], offset: int = 0, size: int = -1) -> bytes:
@@ -20,8 +22,7 @@ def read_regular(path: str | os.PathLike[str], offset: int = 0, size: int = -1) 
         ValueError: If it is a folder, a pipe, a device or a socket.
         OSError: If it cannot be read.
     """
-    # A pipe that nothing writes to opens at once like this.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, _FLAGS)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError(NOT_REGULAR)

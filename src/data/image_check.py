@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -143,6 +144,15 @@ def _lacks_only_its_end(content: bytes) -> bool:
 @contextmanager
 def _nowhere() -> Iterator[None]:
     """Be in a folder that takes no files: MindSpore writes what it cannot decode into the current one."""
+    if sys.platform == "win32":  # where a folder stays as long as a process is in it
+        before = os.getcwd()
+        with tempfile.TemporaryDirectory() as nowhere:
+            os.chdir(nowhere)
+            try:
+                yield
+            finally:
+                os.chdir(before)
+        return
     here = os.open(".", os.O_RDONLY)
     try:
         nowhere = tempfile.mkdtemp()

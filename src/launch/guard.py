@@ -8,10 +8,10 @@ import signal
 import sys
 import time
 
+from src.common.stop_signals import STOP_SIGNALS
 from src.launch.processes import adopt_orphans, descendants, describe_status, send
 from src.launch.rank_entry import end_with
 
-_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK = 0.1
 
 
@@ -26,23 +26,23 @@ def guard(stop_seconds: float) -> None:
     """
     adopt_orphans()
     lifeline, held = os.pipe()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until somebody is there who can take them
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # until somebody is there who can take them
     child = os.fork()
     if not child:
         os.setsid()  # else Ctrl-C in a terminal would reach it twice, and a kill of the process group both
         os.close(held)
         end_with(lifeline)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         return
     os.close(lifeline)
-    for number in _FORWARDED:
+    for number in STOP_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, lambda found, _: send(found, [child]))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     status = _wait(child)
     if status < 0:
         _end_all(stop_seconds)
-        if -status not in _FORWARDED:
+        if -status not in STOP_SIGNALS:
             print(
                 f"error: the launcher {describe_status(status)}: its processes have been ended",
                 file=sys.stderr,

@@ -6,7 +6,6 @@ rank_entry.py CONTROL_FOLDER WORK_FOLDER LOG_PATTERN PLACES COMMAND...
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -79,6 +78,8 @@ def end_with(lifeline: int) -> None:
         lifeline: The reading end of a pipe or FIFO, whose other end the launcher holds open. It serves this process
             alone, which must keep it.
     """
+    import fcntl  # which Windows lacks, where doors import this module
+
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, int(signal.SIGTERM))
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import fcntl
 import os
 import re
 import shutil
@@ -110,6 +109,8 @@ def say_full_disks(logs: Iterable[Path]) -> None:
 
 def _new_log(path: Path) -> int:
     """Make an empty log, with an earlier one moved aside; return its descriptor, which locks it while it is open."""
+    import fcntl
+
     busy = f"{path} belongs to a run that goes on: start this one from another folder"
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():

@@ -6,10 +6,9 @@ import os
 import signal
 import sys
 
+from src.common.stop_signals import STOP_SIGNALS
 from src.launch.processes import describe_status, send
 from src.launch.rank_entry import end_with
-
-_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def go_on_beside_scheduler() -> None:
@@ -22,7 +21,7 @@ def go_on_beside_scheduler() -> None:
     Raises:
         SystemExit: In the parent, at their end, with the status of the rank.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until somebody is there who can take them
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # until somebody is there who can take them
     scheduler = _fork()
     if not scheduler:
         os.environ["MS_ROLE"] = "MS_SCHED"
@@ -33,10 +32,10 @@ def go_on_beside_scheduler() -> None:
     if not rank:
         return
     receiver = [rank]
-    for number in _FORWARDED:
+    for number in STOP_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, lambda found, _: send(found, receiver))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     status = _wait(rank, scheduler, receiver)
     sys.exit(status if status >= 0 else 128 - status)
 
@@ -48,7 +47,7 @@ def _fork() -> int:
     child = os.fork()
     if not child:
         end_with(parent)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     return child
 
 

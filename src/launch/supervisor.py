@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.common.stop_signals import STOP_SIGNALS
 from src.launch.processes import adopt_orphans, descendants, send
 from src.launch.rank_entry import LIFELINE, SCHEDULER
 
@@ -69,7 +70,7 @@ class Supervisor:
         self.signal = 0
         # nohup has SIGHUP ignored, and that must stay so.
         ignores_hangup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-        self._caught = (signal.SIGTERM, signal.SIGINT, *(() if ignores_hangup else (signal.SIGHUP,)))
+        self._caught = [each for each in STOP_SIGNALS if not (each == signal.SIGHUP and ignores_hangup)]
         self._parent = os.getppid()
         self._control = control
         self._ranks = ranks

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import json
 import os
@@ -101,6 +100,8 @@ def _lock(folder: Path) -> Iterator[bool]:
     Raises:
         BlockingIOError: If another process has locked it.
     """
+    import fcntl  # which Windows lacks, where the rest of the project runs
+
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:

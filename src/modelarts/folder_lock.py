@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,11 +64,11 @@ def claimed(folder: Path, job: str, wait_limit: float) -> Iterator[None]:
 
 def _claim(lock: RecordLock, folder: Path) -> None:
     """Be present, and let other processes of the same job come; raise if one of another job is there."""
-    if lock.try_lock(fcntl.LOCK_EX, PRESENCE):
+    if lock.try_lock(PRESENCE):
         lock.write(lock.owner(f"writes its results to {folder}"))
     elif f" of job {lock.job} on " not in lock.read():
         raise ValueError(f"{lock.read()}: give each job an output_path of its own, or wait for the other one's end")
-    lock.wait(fcntl.LOCK_SH, PRESENCE)
+    lock.wait(PRESENCE, is_shared=True)
     lock.unlock(WORK)
 
 
@@ -80,7 +79,7 @@ def _working(folder: Path, job: str, wait_limit: float) -> Iterator[RecordLock |
     lock = RecordLock(folder.with_name(f".{folder.name}.lock"), job, wait_limit)
     is_locked = True
     try:
-        lock.open(fcntl.LOCK_EX, WORK)
+        lock.open(WORK)
     except TimeoutError:
         raise
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ class JobLock:
         self._lock = RecordLock(self.path, job, wait_limit)
 
     def __enter__(self) -> JobLock:
-        self._lock.open(fcntl.LOCK_SH, PRESENCE)
+        self._lock.open(PRESENCE, is_shared=True)
         return self
 
     def __exit__(
@@ -55,7 +54,7 @@ class JobLock:
         """
         lock = self._lock
         before = lock.read()
-        lock.wait(fcntl.LOCK_EX, WORK)
+        lock.wait(WORK)
         try:
             after = lock.read()
             # A failure that was there before is of an earlier try.
@@ -87,9 +86,9 @@ class JobLock:
         """
         lock = self._lock
         try:
-            lock.wait(fcntl.LOCK_EX, WORK)
+            lock.wait(WORK)
             lock.write(lock.owner(task))
-            yield lock.try_lock(fcntl.LOCK_EX, PRESENCE)
+            yield lock.try_lock(PRESENCE)
             lock.write("")
         finally:
             lock.release()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import sys
@@ -37,12 +36,12 @@ class RecordLock:
         self._wait_limit = wait_limit
         self._descriptor = -1
 
-    def open(self, operation: int, byte: int) -> None:
+    def open(self, byte: int, *, is_shared: bool = False) -> None:
         """Open the file and lock a byte of it, once more if the last process of before has removed it meanwhile.
 
         Args:
-            operation: fcntl.LOCK_SH or LOCK_EX.
             byte: WORK or PRESENCE.
+            is_shared: Whether other processes may lock it so at the same time.
 
         Raises:
             OSError: If the file cannot be opened or its file system has no locks.
@@ -51,7 +50,7 @@ class RecordLock:
         while True:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
-                self.wait(operation, byte)
+                self.wait(byte, is_shared=is_shared)
                 if self._is_current():
                     return
             except BaseException:
@@ -66,16 +65,16 @@ class RecordLock:
         try:
             # Unlocked first: of two that end at once, neither would get the place of the other.
             self.unlock(PRESENCE)
-            if self.try_lock(fcntl.LOCK_EX, PRESENCE) and self.try_lock(fcntl.LOCK_EX, WORK) and self._is_current():
+            if self.try_lock(PRESENCE) and self.try_lock(WORK) and self._is_current():
                 self.path.unlink()
         finally:
             self._close()
 
-    def wait(self, operation: int, byte: int) -> None:
+    def wait(self, byte: int, *, is_shared: bool = False) -> None:
         """Lock a byte of the file, and say once whom this process waits for."""
         start = time.monotonic()
         is_told = False
-        while not self.try_lock(operation, byte):
+        while not self.try_lock(byte, is_shared=is_shared):
             owner, waited = self.read(), time.monotonic() - start
             if waited > self._wait_limit:
                 raise TimeoutError(
@@ -88,8 +87,11 @@ class RecordLock:
                 is_told = True
             time.sleep(_POLL_SECONDS)
 
-    def try_lock(self, operation: int, byte: int) -> bool:
+    def try_lock(self, byte: int, *, is_shared: bool = False) -> bool:
         """Lock a byte of the file unless another process has; return whether it is locked."""
+        import fcntl  # which Windows lacks, where the rest of the project runs
+
+        operation = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
         try:
             fcntl.lockf(self._descriptor, operation | fcntl.LOCK_NB, 1, byte)
         except OSError as error:
@@ -100,6 +102,8 @@ class RecordLock:
 
     def unlock(self, byte: int) -> None:
         """Give up the lock of a byte."""
+        import fcntl
+
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
 
     def owner(self, task: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import signal
+import sys
 import threading
 import time
+from typing import Any
 
 _SECONDS = 0.01  # from one look at the handler to the next
 _MOMENT = 0.0002  # the same while a handler of MindSpore's is expected, a millisecond or a few after a step's beginning
@@ -17,11 +19,12 @@ class InterruptKeeper:
     """Keeps Python's handler of SIGINT in place, by a thread of its own; passive until `keep` is called.
 
     MindSpore sets its own once at the start of every step, by which SIGINT becomes SIGTERM. What comes in the fraction
-    of a millisecond before the thread looks still does: the status is that of SIGTERM then.
+    of a millisecond before the thread looks still does: the status is that of SIGTERM then. On Windows, which
+    has no such handlers, it does nothing.
     """
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None)
+        self._sigaction: Any = None if sys.platform == "win32" else ctypes.CDLL(None).sigaction
         self._wanted: bytes | None = None
         self._lock = threading.Lock()
         self._is_over = threading.Event()
@@ -30,6 +33,8 @@ class InterruptKeeper:
 
     def keep(self) -> None:
         """Keep the handler that is set now; to be called before every step."""
+        if not self._sigaction:
+            return
         with self._lock:
             self._wanted = self._current()
         self._is_begun.set()
@@ -64,10 +69,10 @@ class InterruptKeeper:
         with self._lock:
             if not self._wanted or self._current()[:size] == self._wanted[:size]:
                 return False
-            self._libc.sigaction(int(signal.SIGINT), self._wanted, None)
+            self._sigaction(int(signal.SIGINT), self._wanted, None)
             return True
 
     def _current(self) -> bytes:
         action = ctypes.create_string_buffer(_ACTION_BYTES)
-        self._libc.sigaction(int(signal.SIGINT), None, action)
+        self._sigaction(int(signal.SIGINT), None, action)
         return action.raw

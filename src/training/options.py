@@ -56,7 +56,7 @@ def _notes(config: Config, ranks: int) -> Iterator[str]:
     scaled = f"{config.lr_max * scale:.3g}"
     if config.scale_lr:
         yield f"a step has {images:,} images: the learning rates are multiplied by {scale:.3g}, lr_max becomes {scaled}"
-    else:
+    elif not config.is_given("lr_max"):
         yield (
             f"a step has {images:,} images, and the recipe's learning rate is for {IMAGES_OF_RECIPE:,}: lr_max is "
             f"{config.lr_max:g}, in proportion it would be {scaled} (--scale_lr=True)"

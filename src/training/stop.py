@@ -15,6 +15,7 @@ import mindspore as ms
 import numpy as np
 
 from src.checkpoints.keeper import CheckpointKeeper
+from src.common.stop_signals import HANGUP, STOP_SIGNALS
 from src.common.system_errors import describe
 from src.model_utils.command import Interrupted
 from src.model_utils.local_adapter import Group, gather_from_ranks, sum_over_ranks
@@ -22,8 +23,6 @@ from src.training.batch_norm import RankStatistics
 from src.training.interrupts import InterruptKeeper
 from src.training.log import TrainingLog
 from src.training.plan import TrainingPlan
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class StopSignal:
@@ -40,7 +39,7 @@ class StopSignal:
         self.received: signal.Signals | None = None
         before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         # nohup has SIGHUP ignored, and that must stay so.
-        self._before = {n: handler for n, handler in before.items() if (n, handler) != (signal.SIGHUP, signal.SIG_IGN)}
+        self._before = {n: handler for n, handler in before.items() if (n, handler) != (HANGUP, signal.SIG_IGN)}
         self._interrupts = InterruptKeeper()
 
     def __enter__(self) -> StopSignal:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from src.checkpoints.weights import save_weights
+from src.metadata.metadata import Metadata
 from src.Xception import xception
 from tests.helpers.cpu_library import write_program
 from tests.helpers.project import ROOT
@@ -46,7 +47,7 @@ def test_a_wrong_call_of_the_quick_start_prints_the_usage_with_status_2(words):
     result = run(QUICKSTART, *words)
     assert result.returncode == 2
     assert result.stderr.startswith("usage: ")
-    assert result.stderr.splitlines()[-1] == f"error: one FOLDER at most can be given: {' '.join(words)}"
+    assert result.stderr.splitlines()[-1] == f"quickstart.py: error: unrecognized arguments: {words[-1]}"
 
 
 def test_a_wrong_call_of_the_set_up_prints_the_usage_with_status_2():
@@ -126,20 +127,23 @@ def test_the_environment_is_installed_once_and_again_when_the_requirements_chang
 
 def test_the_quick_start_reuses_a_training_and_does_the_rest(tmp_path):
     folder = tmp_path / "quick start"
-    save_weights(folder / "model_0" / "Xception-rank0-2_89.ckpt", xception(10))
-    (folder / "train.seconds").write_text("200\n")
+    digits = Metadata(class_names=tuple("0123456789"), image_size=71)
+    save_weights(folder / "model_0" / "Xception-rank0-3_89.ckpt", xception(10), digits)
+    (folder / "train.json").write_text('{"seconds": 200}\n')
+    (folder / "quickstart.json").write_text("{}\n")
     result = run(QUICKSTART, "quick start", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     table = dict(re.findall(r"^(\S.*?) {2,}(.*)$", result.stdout.split("== result\n")[1], re.MULTILINE))
     assert table["training images"] == "1438 in 10 classes"
-    assert (table["held-out images"], table["epochs"], table["training seconds"]) == ("359", "2", "200")
+    assert (table["held-out images"], table["epochs"], table["training seconds"]) == ("359", "3", "200")
     assert re.fullmatch(r"\d+\.\d\d %", table["top-1"])
     assert re.fullmatch(r"\d+\.\d\d %", table["top-5"])
     assert float(table["evaluation seconds"]) > 0
+    assert "warning" not in (result.stdout + result.stderr).lower()
     assert (folder / "xception.mindir").stat().st_size > 80e6
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     again = run(QUICKSTART, "quick start", cwd=tmp_path)
-    assert again.stdout.count("reusing") == 3
+    assert again.stdout.count("reusing") == 4
     assert again.stdout.split("== result\n")[1] == result.stdout.split("== result\n")[1]
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
@@ -158,6 +162,7 @@ def test_the_quick_start_trains_and_an_interrupted_one_can_begin_again(tmp_path)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert not (tmp_path / "out" / "train.seconds").exists()
+    assert not (tmp_path / "out" / "train.json").exists()
+    assert b"warning" not in (tmp_path / "log").read_bytes().lower()
     config = (tmp_path / "out" / "model_0" / "config.yaml").read_text()
     assert "num_classes: 10" in config

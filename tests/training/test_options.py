@@ -86,6 +86,7 @@ def test_another_number_of_images_a_step_is_told_with_the_proportional_rate(caps
         "a step has 128 images, and the recipe's learning rate is for 1,024: lr_max is 0.4, in proportion it would be "
         "0.05 (--scale_lr=True)\n"
     )
+    assert said(capsys, "--batch_size=16", "--lr_max=0.006") == ""  # a rate that was chosen for this step
     assert said(capsys, "--scale_lr=True", ranks=256, device="Ascend") == (
         "a step has 32,768 images: the learning rates are multiplied by 32, lr_max becomes 12.8\n"
     )

@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 
 from src.common.progress import Progress
+from src.common.stop_signals import STOP_SIGNALS
 from src.model_utils.command import Interrupted
 from src.model_utils.local_adapter import ALONE
 from src.training.log import TrainingLog
 from src.training.plan import TrainingPlan
-from src.training.stop import STOP_SIGNALS, StopOnSignal, StopSignal
+from src.training.stop import StopOnSignal, StopSignal
 from tests.helpers.project import ROOT
 
 WAIT = 10  # seconds at most

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from src.common.workers import available_workers
 from tools.benchmarks.rounds import Measurement
 
 _COLUMNS = "{:<15} {:<12} {:<9} {:>5} {:>5} {:>9} {:>9} {:>9} {:>7} {:>10} {:>10}"
@@ -25,7 +26,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "cpu": model[1] if model else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)),
+        "usable_cores": available_workers(),
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "system": platform.platform(),
         "python": platform.python_version(),

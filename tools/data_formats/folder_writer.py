@@ -45,7 +45,8 @@ def write_folders(images: ImagesByClass, out: Path, workers: int) -> None:
             for count in pool.map(lambda name: _write_class(missing[name], work / name), missing):
                 progress.update(count)
         # The data is on the disk before the name says that it is complete.
-        os.sync()
+        if hasattr(os, "sync"):  # Windows has none
+            os.sync()
         _check_finished(images, work)
         os.rename(work, out)
 
