@@ -21,11 +21,13 @@ class Keep:
         every: Epochs from one checkpoint to the next, 1 or more.
         newest: Number of newest checkpoints to keep, 1 or more.
         last_epoch: Epochs of the whole training; the last one is saved in any case.
+        besides: Names of files that stay besides the newest.
     """
 
     every: int
     newest: int
     last_epoch: int
+    besides: frozenset[str] = frozenset()
 
 
 class CheckpointKeeper:
@@ -61,7 +63,7 @@ class CheckpointKeeper:
         # Only now may an old one go: a failed save leaves all there were.
         recorded = [old for old in recorded_checkpoints(self._folder, with_best=False) if old.position]
         for old in recorded[: -self._keep.newest]:
-            if old.path != path:
+            if old.path != path and old.path.name not in self._keep.besides:
                 old.path.unlink(missing_ok=True)
         return path
 

@@ -46,8 +46,10 @@ class Settings:
     freeze: str
     head_lr_scale: float
     layer_decay: float
+    cooldown_epochs: int
     scale_lr: bool
     resume: str
+    more_epochs: int
     eval_while_train: bool
     log_steps: int
     enable_profiling: bool

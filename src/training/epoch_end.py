@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import mindspore as ms
 
@@ -11,6 +12,7 @@ from src.checkpoints.keeper import CheckpointKeeper
 from src.checkpoints.position import Position
 from src.evaluation.counting import Result
 from src.training.batch_norm import RankStatistics
+from src.training.chance import ChanceWatch
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog, Row, write_curves
 from src.training.plan import TrainingPlan
@@ -25,11 +27,14 @@ class Validation:
         evaluate: Evaluates the network, on all ranks together.
         metrics: The metrics file; None on all ranks but the first.
         keeper: Saves the checkpoints; None saves none.
+        last_epoch: Epochs of the whole training.
     """
 
     evaluate: Callable[[], Result]
     metrics: MetricsLog | None
     keeper: CheckpointKeeper | None
+    last_epoch: int = 0
+    _chance: ChanceWatch = field(default_factory=ChanceWatch)
 
     def run(self, position: Position, row: Row) -> None:
         """Validate; all ranks call this together.
@@ -41,6 +46,8 @@ class Validation:
         result = self.evaluate()
         if self.metrics:
             print(result.to_line(), flush=True)
+            if warning := self._chance.warning(result, is_last=position.epoch >= self.last_epoch > 0):
+                print(warning, file=sys.stderr, flush=True)
         if self.keeper and self.keeper.save_best(position, result.top_1):
             print(f"best validation top-1 so far: {result.top_1:.4f}", flush=True)
         # The row last: what it tells has been kept by then, and a kill before it has the validation made up.

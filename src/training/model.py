@@ -50,15 +50,16 @@ def build_augmentation(config: Config) -> Augmentation:
 
 def build_schedule(config: Config, steps_per_epoch: int, scale: float = 1.0) -> np.ndarray:
     """Return the learning rate of every step, float32 (epoch_size * steps_per_epoch,), `scale` times the configured."""
-    return get_lr(
+    schedule = get_lr(
         config.lr_init * scale,
         config.lr_end * scale,
         config.lr_max * scale,
         config.warmup_epochs,
-        config.epoch_size,
+        config.epoch_size - config.cooldown_epochs,
         steps_per_epoch=steps_per_epoch,
         lr_decay_mode=config.lr_decay_mode,
     )
+    return np.pad(schedule, (0, config.cooldown_epochs * steps_per_epoch), mode="edge")
 
 
 def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> nn.Optimizer:

@@ -36,6 +36,11 @@ def check_options(config: Config, group: Group) -> None:
             f"sync_bn is true, but MindSpore synchronises batch norm on Ascend alone, and device_target is "
             f"{config.device_target}: leave it out; the mean statistics of all devices are validated and saved anyway"
         )
+    if config.cooldown_epochs >= config.epoch_size:
+        raise ConfigError(
+            f"cooldown_epochs is {config.cooldown_epochs}, but epoch_size is {config.epoch_size}: it is a part of "
+            "these, so it must be smaller"
+        )
     if scales_dynamically(config) and config.loss_scale < SMALLEST:
         raise ConfigError(f"loss_scale is {config.loss_scale:g}, but a dynamic one is {SMALLEST:g} or more")
     if group.rank == 0:
