@@ -51,6 +51,9 @@ class Settings:
     resume: str
     more_epochs: int
     eval_while_train: bool
+    eval_interval: int
+    best_metric: str
+    early_stopping: int
     log_steps: int
     enable_profiling: bool
     debug: bool

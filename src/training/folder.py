@@ -67,14 +67,16 @@ def open_folder(
             folder / BAD_IMAGES, training.images, *([test_images.images] if test_images else [])
         ):
             print(f"the bad images are listed in {path}", flush=True)
-        yield line.metrics, _keeper(training, line.best_top_1)
+        yield line.metrics, _keeper(training, line.best)
 
 
-def _keeper(training: Training, best_top_1: float) -> CheckpointKeeper | None:
+def _keeper(training: Training, best: float) -> CheckpointKeeper | None:
     config = training.config
     if not config.save_checkpoint:
         return None
     recipe = training.state.metadata.provenance.recipe if training.state.metadata else {}
     besides = frozenset(str(recipe.get(KEPT, "")).split())
-    keep = Keep(config.save_checkpoint_epochs, config.keep_checkpoint_max, config.epoch_size, besides)
-    return CheckpointKeeper(training.folder, training.state, keep, best_top_1)
+    keep = Keep(
+        config.save_checkpoint_epochs, config.keep_checkpoint_max, config.epoch_size, besides, config.best_metric
+    )
+    return CheckpointKeeper(training.folder, training.state, keep, best)

@@ -48,6 +48,7 @@ def check_options(config: Config, group: Group) -> None:
 
 
 def _notes(config: Config, ranks: int) -> Iterator[str]:
+    yield from _validation_notes(config)
     if config.optimizer not in WITH_MOMENTUM and config.is_given("momentum"):
         yield f"momentum has no effect on the optimizer {config.optimizer}"
     if config.sync_bn and ranks == 1:
@@ -68,3 +69,12 @@ def _notes(config: Config, ranks: int) -> Iterator[str]:
             f"a step has {images:,} images, and the recipe's learning rate is for {IMAGES_OF_RECIPE:,}: lr_max is "
             f"{config.lr_max:g}, in proportion it would be {scaled} (--scale_lr=True)"
         )
+
+
+def _validation_notes(config: Config) -> Iterator[str]:
+    if not config.eval_while_train:
+        for name in ("eval_interval", "early_stopping", "best_metric"):
+            if config.is_given(name):
+                yield f"{name} has no effect: nothing is validated, eval_while_train is false"
+    elif config.best_metric == "top_5" and config.num_classes <= 5:
+        yield f"best_metric is top_5, which is always 1 with {config.num_classes} classes: the first one stays the best"

@@ -27,6 +27,7 @@ from src.model_utils.local_adapter import Group
 from src.training.batch_norm import RankStatistics, synchronize
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
+from src.training.early_stopping import resume_stopping, say_stopped
 from src.training.epoch_end import EpochEnd, Validation
 from src.training.fine_tuning import prepare_fine_tuning
 from src.training.folder import Training, open_folder
@@ -79,6 +80,10 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images)
     is_done = training.start.position.epoch >= config.epoch_size
     owes = owes_validation(config, training.folder, training.start, group)
+    stopping = resume_stopping(config, training.folder, training.start, group, owes=owes)
+    if not (is_done or owes) and stopping.is_over():
+        say_stopped(config, stopping, training.start)
+        return training.folder
     if is_done and not (owes and is_here(training.start, training.folder)):
         say_done(config, training.start, owes=owes)
         return training.folder
@@ -89,10 +94,10 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         validation = None
         if test_images:
             evaluate = _evaluation(training, test_images, library)
-            validation = Validation(evaluate, metrics, keeper, config.epoch_size)
+            validation = Validation(evaluate, metrics, keeper, config, stopping)
         if validation and owes:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
-        if not is_done:
+        if not is_done and not (owes and stopping.is_over()):
             outputs = _Outputs(validation, metrics, keeper)
             with readable_failures(library):
                 print("begin train", flush=True)
@@ -131,7 +136,8 @@ def _fit(
         )
         callbacks = [*first, log, on_signal, epoch_end]
         with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
-            _run(model, new_dataset, callbacks, start=start, epochs=config.epoch_size, sink=sinks_data(config))
+            epochs, sink = config.epoch_size, sinks_data(config)
+            _run(model, new_dataset, callbacks, start=start, epochs=epochs, sink=sink, has_ended=epoch_end.is_over)
 
 
 def _build(config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, images: UsableImages) -> Training:
@@ -179,14 +185,15 @@ def _run(
     start: Position,
     epochs: int,
     sink: bool,
+    has_ended: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train from a position to the last epoch.
+    """Train from a position to the last epoch, or to one before it that a callback ends training with.
 
     Each epoch has a data set of its own, so that its images depend on seed and epoch alone and a resumed run sees the
     same ones. A sinking device is compiled for its data set, and so keeps one for all whole epochs.
     """
     position = start
-    while position.epoch < epochs:
+    while position.epoch < epochs and not has_ended():
         last = epochs if sink and not position.step else position.epoch + 1
         model.train(last, new_dataset(position), callbacks, sink, initial_epoch=position.epoch)
         gc.collect()  # MindSpore's data sets hold themselves, and with them the names of all images

@@ -26,6 +26,11 @@ def check_validation(config: Config) -> None:
         )
 
 
+def validates_after(config: Config, epoch: int) -> bool:
+    """Tell whether a training with validations has one after an epoch: every `eval_interval`, and after the last."""
+    return epoch % config.eval_interval == 0 or epoch == config.epoch_size
+
+
 def validation_engine(config: Config, state: TrainingState, library: Path | None) -> Opening:
     """Return what opens the engine of one validation.
 
