@@ -20,6 +20,7 @@ class Keep:
         every: Epochs from one checkpoint to the next, 1 or more.
         newest: Number of newest checkpoints to keep, 1 or more.
         last_epoch: Epochs of the whole training; the last one is saved in any case.
+        steps: Steps from one checkpoint to the next besides, at the end of an epoch too; 0 for none.
         besides: Names of files that stay besides the newest.
         metric: What the best one is the best by, one of METRICS.
     """
@@ -29,6 +30,7 @@ class Keep:
     last_epoch: int
     besides: frozenset[str] = frozenset()
     metric: str = TOP_1
+    steps: int = 0
 
 
 class CheckpointKeeper:
@@ -49,8 +51,10 @@ class CheckpointKeeper:
         self._saved: Position | None = None  # what the newest numbered checkpoint holds
 
     def save_if_due(self, position: Position) -> None:
-        """Save the checkpoint of a position at the end of an epoch, unless it is one that is passed over."""
-        if position.epoch % self._keep.every == 0 or position.epoch == self._keep.last_epoch:
+        """Save the checkpoint of a position at the end of an epoch, unless it is passed over, or of all steps."""
+        keep = self._keep
+        by_steps = keep.steps and position.global_step % keep.steps == 0
+        if position.step or position.epoch % keep.every == 0 or position.epoch == keep.last_epoch or by_steps:
             self.save(position)
 
     def save(self, position: Position) -> Path:

@@ -31,6 +31,11 @@ class Position:
         return self.epoch * self.steps_per_epoch + self.step
 
     @property
+    def last_epoch(self) -> int:
+        """Number of the epoch of the last step, from 1; 0 before the first step."""
+        return self.epoch + bool(self.step)
+
+    @property
     def epochs(self) -> tuple[int, float]:
         """Finished epochs, and the finished share of the next: the order of positions, whatever steps an epoch has."""
         return self.epoch, self.step / self.steps_per_epoch

@@ -40,6 +40,7 @@ class Settings:
     ema_decay: float
     weight_decay_filter: str
 
+    max_steps: int
     seed: int
     pretrained: str
     initial_checkpoint: str
@@ -50,6 +51,7 @@ class Settings:
     scale_lr: bool
     resume: str
     more_epochs: int
+    save_checkpoint_steps: int
     eval_while_train: bool
     eval_interval: int
     best_metric: str

@@ -31,10 +31,10 @@ from src.training.resume import Start
 from src.training.schedule_change import LR_SCALE, schedule_change
 
 _SETTINGS = (
-    "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "warmup_epochs", "cooldown_epochs",
-    "lr_decay_mode", "lr_init", "lr_max", "lr_end", "optimizer", "momentum", "weight_decay", "weight_decay_filter",
-    "clip_grad_norm", "ema_decay", "freeze", "head_lr_scale", "layer_decay", "crop_min_area", "flip_probability",
-    "rand_augment", "mixup", "cutmix", "random_erasing",
+    "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "max_steps", "warmup_epochs",
+    "cooldown_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end", "optimizer", "momentum", "weight_decay",
+    "weight_decay_filter", "clip_grad_norm", "ema_decay", "freeze", "head_lr_scale", "layer_decay", "crop_min_area",
+    "flip_probability", "rand_augment", "mixup", "cutmix", "random_erasing",
 )  # fmt: skip
 _BEGINNING = ("pretrained", "resume", "finish_epoch")  # where a training began, which stays so when it goes on
 _CHANGES = "changes"

@@ -76,7 +76,7 @@ def resume_stopping(config: Config, folder: Path, start: Start, group: Group, *,
     rows = rows_before(folder, start) if group.rank == 0 else []
     if group.rank == 0 and start.checkpoint and not is_here(start, folder):
         print("early_stopping counts validations from here on: those before are in another folder", flush=True)
-    owed = start.position.epoch if owes else -1
+    owed = start.position.last_epoch if owes else -1
     return EarlyStopping(config.early_stopping, config.best_metric, [row for row in rows if row.epoch != owed], group)
 
 
@@ -92,8 +92,8 @@ def say_stopped(config: Config, stopping: EarlyStopping, start: Start) -> None:
         ConfigError: If a checkpoint is named.
     """
     said = (
-        f"the training ended early after epoch {start.position.epoch}: {stopping.reason()}; a higher --early_stopping "
-        f"than {config.early_stopping} goes on"
+        f"the training ended early after epoch {start.position.last_epoch}: {stopping.reason()}; a higher "
+        f"--early_stopping than {config.early_stopping} goes on"
     )
     if config.resume != AUTO:
         raise ConfigError(f"nothing to train: {said}")

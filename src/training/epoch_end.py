@@ -19,7 +19,7 @@ from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog, Row, write_curves
 from src.training.plan import TrainingPlan
 from src.training.stop import StopOnSignal
-from src.training.validation import validates_after
+from src.training.validation import is_last, validates_after
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Validation:
         result = self.evaluate()
         if self.metrics:
             print(result.to_line(), flush=True)
-            if warning := self._chance.warning(result, is_last=position.epoch >= self.config.epoch_size):
+            if warning := self._chance.warning(result, is_last=is_last(self.config, position)):
                 print(warning, file=sys.stderr, flush=True)
         row = replace(row, val_top_1=result.top_1, val_top_5=result.top_5, val_loss=result.loss)
         metric = self.config.best_metric
@@ -66,7 +66,7 @@ class Validation:
 
     def is_due(self, position: Position) -> bool:
         """Tell whether an epoch that has ended is validated."""
-        return validates_after(self.config, position.epoch)
+        return validates_after(self.config, position)
 
     def make_up(self, position: Position, lr: float) -> None:
         """Validate where that has not been done, before training goes on; all ranks call this together.
@@ -76,9 +76,9 @@ class Validation:
             lr: Learning rate of its last step.
         """
         if self.metrics:
-            print(f"epoch {position.epoch} has no validation here: it is validated first", flush=True)
+            print(f"epoch {position.last_epoch} has no validation here: it is validated first", flush=True)
         unknown = float("nan")
-        self.run(position, Row(position.epoch, position.global_step, lr, unknown, unknown))
+        self.run(position, Row(position.last_epoch, position.global_step, lr, unknown, unknown))
 
 
 class EpochEnd(ms.train.Callback):
@@ -120,7 +120,7 @@ class EpochEnd(ms.train.Callback):
         return self._has_ended
 
     def on_train_epoch_end(self, run_context: ms.train.RunContext) -> None:
-        position = self._plan.finished(run_context)
+        position = self._plan.finished(run_context)  # inside an epoch where training ends there
         row = self._log.last_row
         self._statistics.average()
         # The row is there whenever the checkpoint is, and both before a validation, which may fail or be stopped.
@@ -141,7 +141,7 @@ class EpochEnd(ms.train.Callback):
     def _end_early(self, run_context: ms.train.RunContext, position: Position, validation: Validation) -> None:
         """End training where validations do not improve any more, on all ranks after the same epoch."""
         self._has_ended = validation.stopping.is_over()
-        if not self._has_ended or position.epoch >= validation.config.epoch_size:
+        if not self._has_ended or is_last(validation.config, position):
             return
         if self._metrics:
             print(f"early stopping after epoch {position.epoch}: {validation.stopping.reason()}", flush=True)

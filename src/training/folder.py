@@ -77,6 +77,11 @@ def _keeper(training: Training, best: float) -> CheckpointKeeper | None:
     recipe = training.state.metadata.provenance.recipe if training.state.metadata else {}
     besides = frozenset(str(recipe.get(KEPT, "")).split())
     keep = Keep(
-        config.save_checkpoint_epochs, config.keep_checkpoint_max, config.epoch_size, besides, config.best_metric
+        config.save_checkpoint_epochs,
+        config.keep_checkpoint_max,
+        config.epoch_size,
+        besides=besides,
+        metric=config.best_metric,
+        steps=config.save_checkpoint_steps,
     )
     return CheckpointKeeper(training.folder, training.state, keep, best)

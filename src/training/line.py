@@ -54,8 +54,8 @@ def owes_validation(config: Config, folder: Path, start: Start, group: Group) ->
         ValueError: If the metrics there are none.
         OSError: If they cannot be read.
     """
-    is_end = start.position.epoch and not start.position.step and validates_after(config, start.position.epoch)
-    if not (config.eval_while_train and start.checkpoint and is_end):
+    is_due = start.position.global_step and validates_after(config, start.position)
+    if not (config.eval_while_train and start.checkpoint and is_due):
         return False
     owes = group.rank == 0 and read_position(start.checkpoint) and not _is_validated(config, folder, start)
     return bool(gather_from_ranks(np.array(bool(owes), np.int64), group)[0])
@@ -205,4 +205,4 @@ def _is_validated(config: Config, folder: Path, start: Start) -> bool:
         best is not None and best.epochs <= position.epochs and best.metric == config.best_metric
     )
     rows = rows_before(folder, start)
-    return has_best and any(row.epoch == position.epoch and row.val_top_1 is not None for row in rows)
+    return has_best and any(row.epoch == position.last_epoch and row.val_top_1 is not None for row in rows)

@@ -28,6 +28,10 @@ def add_epochs(config: Config, origin: Origin | None) -> Config:
         return config
     if origin is None or not origin.is_resumed:
         raise ConfigError(f"more_epochs is {config.more_epochs}, but no training goes on: add --resume=auto or a file")
+    if config.max_steps:
+        raise ConfigError(
+            f"max_steps is {config.max_steps} and more_epochs {config.more_epochs}: leave one of them out"
+        )
     position = read_position(origin.path)
     if position is None:
         raise ConfigError(

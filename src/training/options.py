@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from src.model_utils.config import Config, ConfigError
-from src.model_utils.derived_settings import IMAGES_OF_RECIPE, amp_level, images_per_step, scales_dynamically
+from src.model_utils.derived_settings import (
+    IMAGES_OF_RECIPE,
+    amp_level,
+    images_per_step,
+    scales_dynamically,
+    sinks_data,
+)
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
 from src.training.loss_scale import SMALLEST
@@ -41,6 +47,12 @@ def check_options(config: Config, group: Group) -> None:
             f"cooldown_epochs is {config.cooldown_epochs}, but epoch_size is {config.epoch_size}: it is a part of "
             "these, so it must be smaller"
         )
+    for name in ("max_steps", "save_checkpoint_steps"):
+        if getattr(config, name) and sinks_data(config):
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}, but the device takes a whole epoch at once: add "
+                "--dataset_sink_mode=False"
+            )
     if scales_dynamically(config) and config.loss_scale < SMALLEST:
         raise ConfigError(f"loss_scale is {config.loss_scale:g}, but a dynamic one is {SMALLEST:g} or more")
     if group.rank == 0:
@@ -49,6 +61,10 @@ def check_options(config: Config, group: Group) -> None:
 
 def _notes(config: Config, ranks: int) -> Iterator[str]:
     yield from _validation_notes(config)
+    if config.save_checkpoint_steps and not config.save_checkpoint:
+        yield "save_checkpoint_steps has no effect: save_checkpoint is false"
+    if config.max_steps and config.is_given("epoch_size"):
+        yield f"epoch_size {config.epoch_size} has no effect: max_steps is {config.max_steps}"
     if config.optimizer not in WITH_MOMENTUM and config.is_given("momentum"):
         yield f"momentum has no effect on the optimizer {config.optimizer}"
     if config.sync_bn and ranks == 1:

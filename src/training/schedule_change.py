@@ -15,9 +15,18 @@ from src.training.model import build_schedule
 from src.training.origin import Origin
 
 LR_SCALE = "lr_scale"  # what a recipe calls the factor on all rates
-_SETTINGS = ("epoch_size", "warmup_epochs", "cooldown_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end")
+_SETTINGS = (
+    "epoch_size",
+    "warmup_epochs",
+    "cooldown_epochs",
+    "max_steps",
+    "lr_decay_mode",
+    "lr_init",
+    "lr_max",
+    "lr_end",
+)
 _NO_JUMP = 0.02  # relative difference from the rate that the old schedule has there
-_SINCE = {LR_SCALE: 1.0, "cooldown_epochs": 0}  # what recipes of earlier versions do not tell
+_SINCE = {LR_SCALE: 1.0, "cooldown_epochs": 0, "max_steps": 0}  # what recipes of earlier versions do not tell
 _MOST_STEPS = 10**8
 
 
@@ -40,7 +49,9 @@ def schedule_change(config: Config, ranks: int, origin: Origin, position: Positi
     if not (changed and recorded and recorded.global_step) or position.epoch >= config.epoch_size:
         return ""
     try:
-        before = _schedule(config.replace(**{"cooldown_epochs": 0, **settings}), recorded, float(old[LR_SCALE]))
+        before = _schedule(
+            config.replace(**{"cooldown_epochs": 0, "max_steps": 0, **settings}), recorded, float(old[LR_SCALE])
+        )
         last, expected = (_rate(before, recorded.global_step - back) for back in (1, 0))
         after = _rate(_schedule(config, position, new[LR_SCALE]), position.global_step)
     except (TypeError, ValueError):  # recipes of other programs

@@ -49,7 +49,7 @@ def summarize(
     yield f"learning rate: {rates} ({config.lr_decay_mode}, {config.optimizer})"
     left = train.count - plan.steps_per_epoch * plan.images_per_step
     out = f"; {left} images are left out of each, others each time" if left > 0 else ""
-    yield f"steps: {config.epoch_size} epochs of {plan.steps_per_epoch}{out}"
+    yield f"steps: {len(plan.schedule)} in {config.epoch_size} epochs of {plan.steps_per_epoch}{out}"
 
 
 def _factors(config: Config, group: Group) -> str:

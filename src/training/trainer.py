@@ -35,13 +35,21 @@ from src.training.images import check_data, train_dataset
 from src.training.line import is_here, owes_validation
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
-from src.training.model import build_average, build_loss_scale, build_model, build_optimizer, build_schedule
+from src.training.model import (
+    build_average,
+    build_loss_scale,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    settle_steps,
+)
 from src.training.more_epochs import add_epochs
 from src.training.options import check_options
 from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
 from src.training.profiling import profiling
 from src.training.resume import restore, say_done
+from src.training.step_end import StepEnd
 from src.training.stop import StopOnSignal, StopSignal
 from src.training.validation import validation_engine
 from src.Xception import FEATURES, xception
@@ -77,8 +85,10 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     config = add_epochs(config, origin)
     train_images, test_images = check_data(config, group)
     new_dataset = partial(train_dataset, config, group, train_images)
-    training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images)
-    is_done = training.start.position.epoch >= config.epoch_size
+    steps_per_epoch = new_dataset(Position()).get_dataset_size()
+    config = settle_steps(config, steps_per_epoch)
+    training = _build(config, group, steps_per_epoch, origin, train_images)
+    is_done = training.plan.is_done(training.start.position)
     owes = owes_validation(config, training.folder, training.start, group)
     stopping = resume_stopping(config, training.folder, training.start, group, owes=owes)
     if not (is_done or owes) and stopping.is_over():
@@ -134,7 +144,8 @@ def _fit(
             metrics=outputs.metrics,
             keeper=outputs.keeper,
         )
-        callbacks = [*first, log, on_signal, epoch_end]
+        step_end = StepEnd(plan, config.save_checkpoint_steps, log, statistics, outputs.keeper)
+        callbacks = [*first, log, on_signal, step_end, epoch_end]
         with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
             epochs, sink = config.epoch_size, sinks_data(config)
             _run(model, new_dataset, callbacks, start=start, epochs=epochs, sink=sink, has_ended=epoch_end.is_over)

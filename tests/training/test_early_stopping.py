@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from src.model_utils.local_adapter import ALONE
+from src.model_utils.local_adapter import ALONE, Group
+from src.training import early_stopping
 from src.training.early_stopping import EarlyStopping
 from src.training.metrics import Row, read_metrics
 from tests.helpers.small_training import train_small
@@ -84,3 +86,10 @@ def test_another_best_metric_moves_the_best_checkpoint_aside(small_copy, few_dig
 def test_what_has_no_effect_without_validation_is_said(few_digits, tmp_path, capsys):
     assert train_small(few_digits, tmp_path, "--early_stopping=2", "--train_data_dir=absent") == 1
     assert "early_stopping has no effect: nothing is validated, eval_while_train is false" in capsys.readouterr().err
+
+
+def test_other_ranks_end_where_the_first_one_says_so(monkeypatch):
+    monkeypatch.setattr(early_stopping, "gather_from_ranks", lambda values, _: np.array([1, int(values)]))
+    second = EarlyStopping(2, "top_1", (), Group(1, 2))
+    assert second.is_over()
+    assert second.reason() == "validation top_1 has not improved"  # its metrics are those of the first

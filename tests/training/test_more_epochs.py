@@ -83,7 +83,7 @@ def test_two_more_epochs_keep_the_finished_checkpoint_and_the_rate_and_say_so(sm
     assert "image_size 71 -> 75" in error
     rates = {row.lr for row in read_metrics(small_copy / "metrics.csv") if row.epoch > 2}
     assert len(rates) == 1
-    assert "steps: 4 epochs of 5" in output
+    assert "steps: 20 in 4 epochs of 5" in output
     # Two more again, in other words: what ended a training stays for good.
     assert train_small(few_digits, tmp_path / "out", *words) == 0
     assert sorted(path.name for path in small_copy.glob("Xception-rank0-*")) == [
