@@ -21,7 +21,7 @@ _MAX_NAMES = 10
 # What training writes beside the weights: here, in MindSpore's own ModelCheckpoint, and under dynamic loss scaling.
 _TRAINING_STATE = re.compile(
     r"(moments|accum|moment1|moment2|adam_m|adam_v|lamb_m|lamb_v|ema)\..*|(global_step|learning_rate|momentum|scale_sense"
-    r"|loss_scale|loss_scale_steps|loss_scale_skipped|epoch_num|step_num|steps_per_epoch|best_top_1|current_iterator_step"
+    r"|loss_scale|loss_scale_steps|loss_scale_skipped|epoch_num|step_num|steps_per_epoch|best_top_1|best_top_5|best_loss|current_iterator_step"
     r"|last_overflow_iterator_step|random_op|_random_op_.*|beta1_power|beta2_power|weight_decay|pool_padding|metadata)"
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from src.checkpoints.best import NONE, TOP_1
+
 
 @dataclass(frozen=True)
 class Position:
@@ -13,18 +15,25 @@ class Position:
         epoch: Finished epochs, 0 or more.
         step: Finished steps of the epoch after these, 0 or more.
         steps_per_epoch: Steps of a whole epoch, 1 or more.
-        best_top_1: Best validation top-1 so far, 0 to 1, or -1 before the first validation.
+        best: Best figure of a validation so far, 0 or more, or -1 before the first one.
+        metric: What that figure is, one of best.METRICS.
     """
 
     epoch: int = 0
     step: int = 0
     steps_per_epoch: int = 1
-    best_top_1: float = -1.0
+    best: float = NONE
+    metric: str = TOP_1
 
     @property
     def global_step(self) -> int:
         """Finished steps in all."""
         return self.epoch * self.steps_per_epoch + self.step
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the epoch of the last step, from 1; 0 before the first step."""
+        return self.epoch + bool(self.step)
 
     @property
     def epochs(self) -> tuple[int, float]:

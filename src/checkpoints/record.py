@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from src.checkpoints.best import METRICS, NONE, TOP_1
 from src.checkpoints.contents import unpack_first
 from src.checkpoints.file import FIRST_OF_TRAINING
 from src.checkpoints.names import BEST_CHECKPOINT, numbered_checkpoints
 from src.checkpoints.position import Position
 
-_EPOCH, _STEP, _BEST = "epoch_num", "step_num", "best_top_1"
+_EPOCH, _STEP = "epoch_num", "step_num"
+_BEST = {f"best_{metric}": metric for metric in METRICS}  # an entry names what its figure is
+ENTRIES = frozenset({FIRST_OF_TRAINING, _EPOCH, _STEP, *_BEST})
 _HEAD_BYTES = 4096  # the entries of the position take some hundred, a whole file hundreds of millions
 
 
@@ -28,7 +31,7 @@ def entries_of(position: Position) -> dict[str, int | float]:
         FIRST_OF_TRAINING: position.steps_per_epoch,
         _EPOCH: position.epoch,
         _STEP: position.step,
-        _BEST: position.best_top_1,
+        f"best_{position.metric}": position.best,
     }
 
 
@@ -47,11 +50,11 @@ def position_of(numbers: Mapping[str, Any]) -> Position | None:
     if not {_EPOCH, _STEP, FIRST_OF_TRAINING} <= numbers.keys():
         return None
     epoch, step, steps = (numbers[name] for name in (_EPOCH, _STEP, FIRST_OF_TRAINING))
-    best = numbers.get(_BEST, -1.0)
+    best, metric = next(((numbers[name], metric) for name, metric in _BEST.items() if name in numbers), (NONE, TOP_1))
     whole = isinstance(epoch, int) and isinstance(step, int) and isinstance(steps, int)
     if not (whole and isinstance(best, float) and epoch >= 0 and 0 <= step < steps):
         raise ValueError(f"it records an impossible position: {epoch} epochs and step {step} of {steps}")
-    return Position(epoch, step, steps, best)
+    return Position(epoch, step, steps, best, metric)
 
 
 def read_position(path: Path) -> Position | None:
@@ -62,7 +65,7 @@ def read_position(path: Path) -> Position | None:
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
-        entries = unpack_first(head, entries_of(Position()).keys())
+        entries = unpack_first(head, ENTRIES)
         return position_of({name: value if isinstance(value, str) else value.item() for name, value in entries.items()})
     except (OSError, ValueError):
         return None

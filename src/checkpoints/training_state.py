@@ -22,7 +22,7 @@ from src.checkpoints.parameters import (
     weights_of,
 )
 from src.checkpoints.position import Position
-from src.checkpoints.record import entries_of, position_of
+from src.checkpoints.record import ENTRIES, entries_of, position_of
 from src.metadata.metadata import Metadata
 
 # How the names begin of what MindSpore's optimizers keep of each weight, and the options that name these.
@@ -130,7 +130,7 @@ def _position(stored: Mapping[str, Any], path: Path) -> Position | None:
     numbers = {
         name: value.asnumpy().item()
         for name, value in stored.items()
-        if name in entries_of(Position()) and isinstance(value, Parameter) and value.size == 1
+        if name in ENTRIES and isinstance(value, Parameter) and value.size == 1
     }
     try:
         return position_of(numbers)

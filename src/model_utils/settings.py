@@ -43,15 +43,22 @@ class Settings:
     ema_decay: float
     weight_decay_filter: str
 
+    max_steps: int
     seed: int
     pretrained: str
     initial_checkpoint: str
     freeze: str
     head_lr_scale: float
     layer_decay: float
+    cooldown_epochs: int
     scale_lr: bool
     resume: str
+    more_epochs: int
+    save_checkpoint_steps: int
     eval_while_train: bool
+    eval_interval: int
+    best_metric: str
+    early_stopping: int
     log_steps: int
     enable_profiling: bool
     debug: bool

@@ -54,6 +54,6 @@ def _why_anew(config: Config, path: Path, class_names: Sequence[str]) -> str:
     position = read_position(path)
     if position is None:
         return "records no position in a training"
-    if position.epoch >= config.epoch_size:
+    if position.epoch >= config.epoch_size and not config.more_epochs:
         return f"is of a finished training, {position.epoch} of {config.epoch_size} epochs"
     return ""

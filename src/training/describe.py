@@ -9,6 +9,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 
+from src.checkpoints.names import checkpoint_name
 from src.checkpoints.position import Position
 from src.data.usable_images import UsableImages
 from src.metadata.metadata import Metadata, Provenance
@@ -31,13 +32,14 @@ from src.training.resume import Start
 from src.training.schedule_change import LR_SCALE, schedule_change
 
 _SETTINGS = (
-    "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "warmup_epochs", "lr_decay_mode",
-    "lr_init", "lr_max", "lr_end", "optimizer", "momentum", "weight_decay", "weight_decay_filter", "clip_grad_norm",
-    "ema_decay", "freeze", "head_lr_scale", "layer_decay", "crop_min_area", "flip_probability", "rand_augment", "mixup",
-    "cutmix", "random_erasing", "sampler",
+    "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "max_steps", "warmup_epochs",
+    "cooldown_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end", "optimizer", "momentum", "weight_decay",
+    "weight_decay_filter", "clip_grad_norm", "ema_decay", "freeze", "head_lr_scale", "layer_decay", "crop_min_area",
+    "flip_probability", "rand_augment", "mixup", "cutmix", "random_erasing", "sampler",
 )  # fmt: skip
 _BEGINNING = ("pretrained", "resume", "finish_epoch")  # where a training began, which stays so when it goes on
 _CHANGES = "changes"
+KEPT = "kept_checkpoints"  # what a recipe calls the files that end a training which has been gone on with
 _IMAGES, _FORM = "images", "form of the images"
 _COMPARED_VERSIONS = ("mindspore", "numpy")
 
@@ -125,11 +127,13 @@ def go_on(origin: Origin, now: Metadata, position: Position) -> tuple[Metadata, 
     if not old:
         return now, f"{origin.path} does not tell its settings: whether this is its uninterrupted run is not known"
     recipe = {name: value for name, value in now.provenance.recipe.items() if name not in _BEGINNING}
-    recipe |= {name: old[name] for name in (*_BEGINNING, _CHANGES) if name in old}
+    recipe |= {name: old[name] for name in (*_BEGINNING, _CHANGES, KEPT) if name in old}
     changed, note = ", ".join(_differences(before, now)), ""
     if changed:
         place = f"epoch {position.epoch}" + (f", step {position.step}" if position.step else "")
         recipe[_CHANGES] = "; ".join(filter(None, [str(old.get(_CHANGES, "")), f"after {place}: {changed}"]))
+        if position.epoch == old.get("epoch_size") and not position.step:
+            recipe[KEPT] = " ".join(filter(None, [str(old.get(KEPT, "")), checkpoint_name(position)]))
         note = f"this is not the uninterrupted run of {origin.path}: {changed}"
     return replace(now, provenance=replace(now.provenance, recipe=recipe)), note
 
@@ -172,7 +176,7 @@ def _facts(metadata: Metadata) -> dict[str, object]:
     """Return by name what decides the numbers of a training, as far as it is known."""
     provenance = metadata.provenance
     facts = {
-        **{name: value for name, value in provenance.recipe.items() if name not in (*_BEGINNING, _CHANGES)},
+        **{name: value for name, value in provenance.recipe.items() if name not in (*_BEGINNING, _CHANGES, KEPT)},
         "image_size": metadata.image_size,
         "amp_level": metadata.amp_level,
         _IMAGES: provenance.images,

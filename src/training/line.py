@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from src.checkpoints.best import NONE
 from src.checkpoints.file import DamagedCheckpoint, read_checkpoint
 from src.checkpoints.names import BAD_IMAGES, BEST_CHECKPOINT, CURVES, METRICS, checkpoint_name
 from src.checkpoints.position import Position
@@ -21,6 +22,7 @@ from src.model_utils.local_adapter import Group, gather_from_ranks
 from src.training.metrics import MetricsLog, Row, read_metrics, rows_until
 from src.training.origin import AUTO
 from src.training.resume import Start
+from src.training.validation import validates_after
 
 _DESCRIPTIONS = (METRICS, CURVES, CONFIG)  # of a line, which both lines have where one leaves the other
 _ALL = (*_DESCRIPTIONS, BEST_CHECKPOINT, CLASS_NAMES, BAD_IMAGES)
@@ -32,11 +34,11 @@ class Line:
 
     Args:
         metrics: Its metrics, up to where it goes on.
-        best_top_1: The validation top-1 of the best checkpoint there, 0 to 1; -1 where there is none.
+        best: The figure of the best checkpoint there; NONE where there is none.
     """
 
     metrics: MetricsLog
-    best_top_1: float
+    best: float
 
 
 def owes_validation(config: Config, folder: Path, start: Start, group: Group) -> bool:
@@ -52,7 +54,8 @@ def owes_validation(config: Config, folder: Path, start: Start, group: Group) ->
         ValueError: If the metrics there are none.
         OSError: If they cannot be read.
     """
-    if not (config.eval_while_train and start.checkpoint and start.position.epoch and not start.position.step):
+    is_due = start.position.global_step and validates_after(config, start.position)
+    if not (config.eval_while_train and start.checkpoint and is_due):
         return False
     owes = group.rank == 0 and read_position(start.checkpoint) and not _is_validated(config, folder, start)
     return bool(gather_from_ranks(np.array(bool(owes), np.int64), group)[0])
@@ -61,6 +64,17 @@ def owes_validation(config: Config, folder: Path, start: Start, group: Group) ->
 def is_here(start: Start, folder: Path) -> bool:
     """Tell whether a training goes on in the folder that its checkpoint lies in."""
     return start.checkpoint is not None and start.checkpoint.resolve().parent == folder.resolve()
+
+
+def rows_before(folder: Path, start: Start) -> list[Row]:
+    """Return the metrics of a folder up to where a training goes on in it; none where it begins or is of another one.
+
+    Raises:
+        ValueError: If the metrics there are none.
+        OSError: If they cannot be read.
+    """
+    position = _place(start, folder)
+    return rows_until(_read_rows(folder), position) if position else []
 
 
 def open_line(config: Config, folder: Path, names: list[str], start: Start) -> Line:
@@ -88,10 +102,22 @@ def open_line(config: Config, folder: Path, names: list[str], start: Start) -> L
     metrics = MetricsLog(folder / METRICS, position)
     if not (folder / CLASS_NAMES).exists():
         atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
-    best, before = read_position(folder / BEST_CHECKPOINT), start.position.best_top_1
-    if config.eval_while_train and config.save_checkpoint and not best and before >= 0:
-        print(f"no checkpoint here has the best top-1 so far, {before:.4f}: the best is looked for anew", flush=True)
-    return Line(metrics, best.best_top_1 if best else -1.0)
+    return Line(metrics, _find_best(config, folder, start.position))
+
+
+def _find_best(config: Config, folder: Path, position: Position) -> float:
+    """Return the figure of the best checkpoint of a folder, NONE where there is none; one by another metric moves."""
+    best, metric = read_position(folder / BEST_CHECKPOINT), config.best_metric
+    if not (config.eval_while_train and config.save_checkpoint):
+        return best.best if best else NONE
+    if best and best.metric != metric:
+        aside = move_aside([folder / BEST_CHECKPOINT], folder)
+        print(f"the best checkpoint by {best.metric} is in {aside} now: that by {metric} is looked for", flush=True)
+        return NONE
+    if not best and position.best >= 0:
+        said = f"{position.metric.replace('_', '-')} so far, {position.best:.4f}"
+        print(f"no checkpoint here has the best {said}: the best is looked for anew", flush=True)
+    return best.best if best else NONE
 
 
 def _place(start: Start, folder: Path) -> Position | None:
@@ -175,6 +201,8 @@ def _is_validated(config: Config, folder: Path, start: Start) -> bool:
     if position is None:
         return False
     best = read_position(folder / BEST_CHECKPOINT)
-    has_best = not config.save_checkpoint or (best is not None and best.epochs <= position.epochs)
-    rows = rows_until(_read_rows(folder), position)
-    return has_best and any(row.epoch == position.epoch and row.val_top_1 is not None for row in rows)
+    has_best = not config.save_checkpoint or (
+        best is not None and best.epochs <= position.epochs and best.metric == config.best_metric
+    )
+    rows = rows_before(folder, start)
+    return has_best and any(row.epoch == position.last_epoch and row.val_top_1 is not None for row in rows)

@@ -53,18 +53,21 @@ class TrainingLog(ms.train.Callback):
         )  # steps up to the last entry, with those before a resume
         self._is_at_chance = True  # every loss of the epoch so far
         self._epoch_start = self._entry_start = time.monotonic()
-        self._counted = self._entry_step = 0  # steps of the epoch that the progress, the last entry include
+        # Steps of the epoch that were done before, that the progress, the last entry include.
+        self._begun = self._counted = self._entry_step = 0
         self.last_row = Row(0, 0, math.nan, math.nan, math.nan)
         self._has_waiting_row = False
 
     def on_train_epoch_begin(self, run_context: ms.train.RunContext) -> None:
         self._epoch_start = self._entry_start = time.monotonic()
-        self._counted = self._entry_step = self._plan.steps_per_epoch - run_context.original_args().batch_num
+        self._begun = self._counted = self._entry_step = (
+            self._plan.steps_per_epoch - run_context.original_args().batch_num
+        )
         self._is_at_chance = self._chance_loss > 0
 
     def on_train_step_end(self, run_context: ms.train.RunContext) -> None:
         position = self._plan.position(run_context)
-        is_last = position.step == self._plan.steps_per_epoch
+        is_last = self._plan.ends_epoch(position)
         if is_last or position.step % self._log_steps == 0:
             self._log(position, run_context.original_args().net_outputs)
             if self._metrics and not is_last:
@@ -78,12 +81,12 @@ class TrainingLog(ms.train.Callback):
     def on_train_epoch_end(self, run_context: ms.train.RunContext) -> None:
         parameters = run_context.original_args()
         seconds = time.monotonic() - self._epoch_start
-        per_step = seconds / parameters.batch_num
+        per_step = seconds / max(self._counted - self._begun, 1)
         left = len(self._plan.schedule) - parameters.cur_epoch_num * self._plan.steps_per_epoch
         self._progress.clear()
         print(f"epoch time: {1000 * seconds:.3f} ms, per step time: {1000 * per_step:.3f} ms", flush=True)
         rate = self._plan.images_per_step / per_step
-        print(f"{rate:.1f} images/s, ETA {format_duration(left * per_step)}", flush=True)
+        print(f"{rate:.1f} images/s, ETA {format_duration(max(left, 0) * per_step)}", flush=True)
         if self._is_at_chance:
             print(
                 f"warning: the loss stayed at {self._chance_loss:.2f}, that of guessing, for all of epoch "
@@ -106,7 +109,7 @@ class TrainingLog(ms.train.Callback):
     def flush(self, run_context: ms.train.RunContext) -> None:
         """Log the step that has just ended, and write its metrics, where that has not been done or waits."""
         self.note(run_context)
-        is_last = self._plan.position(run_context).step == self._plan.steps_per_epoch
+        is_last = self._plan.ends_epoch(self._plan.position(run_context))
         if self._metrics and (self._has_waiting_row or is_last):
             self._metrics.append(self.last_row)
         self._has_waiting_row = False

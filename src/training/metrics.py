@@ -30,6 +30,7 @@ class Row:
         images_per_second: Speed since the row before; likewise.
         val_top_1: Validation top-1 after the epoch, 0 to 1; None where there was no validation.
         val_top_5: Validation top-5 after the epoch, 0 to 1; None where there was no validation.
+        val_loss: Mean loss of the validation; None where there was none, and in files of earlier versions.
     """
 
     epoch: int
@@ -39,9 +40,11 @@ class Row:
     images_per_second: float
     val_top_1: float | None = None
     val_top_5: float | None = None
+    val_loss: float | None = None
 
 
 _NAMES = [field.name for field in fields(Row)]
+_HEADERS = (",".join(_NAMES), ",".join(_NAMES[:-1]))  # the second is that of earlier versions
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"  # told apart by colour-blind people too
 
 
@@ -90,7 +93,7 @@ class MetricsLog:
         if last is None or last.epoch != row.epoch:
             self.append(row)
             return
-        row = replace(last, val_top_1=row.val_top_1, val_top_5=row.val_top_5)
+        row = replace(last, val_top_1=row.val_top_1, val_top_5=row.val_top_5, val_loss=row.val_loss)
         try:
             before = read_metrics(self.path)[:-1]
         except (OSError, ValueError):  # a file that somebody has changed or taken away ends no training
@@ -134,27 +137,27 @@ def read_metrics(path: Path) -> list[Row]:
     """
     text = path.read_bytes().decode("utf-8", "replace")
     *lines, incomplete = text.split("\n")
-    header = ",".join(_NAMES)
     first = lines[0].rstrip("\r") if lines else incomplete
-    if first != header and (lines or not header.startswith(first)):
-        raise ValueError(f"{path}, line 1: expected the header {header}: move the file away")
+    if first not in _HEADERS and (lines or not _HEADERS[0].startswith(first)):
+        raise ValueError(f"{path}, line 1: expected the header {_HEADERS[0]}: move the file away")
     rows = []
     for number, cells in enumerate(csv.reader(lines[1:]), start=2):
         try:
-            rows.append(_parse(cells))
+            rows.append(_parse(cells, first.count(",") + 1))
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}: repair the line or move the file away") from error
     return rows
 
 
-def _parse(cells: list[str]) -> Row:
-    if len(cells) != len(_NAMES):
-        raise ValueError(f"expected {len(_NAMES)} values, got {len(cells)}")
+def _parse(cells: list[str], columns: int) -> Row:
+    if len(cells) != columns:
+        raise ValueError(f"expected {columns} values, got {len(cells)}")
     epoch, step, *numbers = cells
-    lr, loss, speed, top_1, top_5 = (float(cell) if cell else None for cell in numbers)
+    lr, loss, speed, *validation = (float(cell) if cell else None for cell in numbers)
     if lr is None or loss is None or speed is None:
         raise ValueError("lr, loss or images_per_second is missing")
-    return Row(int(epoch), int(step), lr, loss, speed, val_top_1=top_1, val_top_5=top_5)
+    given = dict(zip(_NAMES[-3:], validation, strict=False))
+    return Row(int(epoch), int(step), lr, loss, speed, **given)
 
 
 def _to_line(row: Row) -> str:
@@ -193,12 +196,15 @@ def _draw_curves(rows: Sequence[Row]) -> bytes:
     steps = [row.step for row in rows]
     last = rows[-1]
     axes[0].set_title(f"Training: epoch {last.epoch}, step {last.step}, loss {last.loss:.3f}")
-    _draw_line(axes[0], steps, [row.loss for row in rows], _BLUE)
-    axes[0].set_ylabel("training loss")
+    _draw_line(axes[0], steps, [row.loss for row in rows], _BLUE, label="training")
+    axes[0].set_ylabel("loss")
     _draw_line(axes[1], steps, [row.lr for row in rows], _ORANGE)
     axes[1].set_ylabel("learning rate")
     if validated:
         ends = [row.step for row in validated]
+        losses = [math.nan if row.val_loss is None else row.val_loss for row in validated]
+        _draw_line(axes[0], ends, losses, _GREEN, label="validation")
+        axes[0].legend(loc="upper right")
         top_1, top_5 = _percent(row.val_top_1 for row in validated), _percent(row.val_top_5 for row in validated)
         _draw_line(axes[2], ends, top_5, _GREY, label="top-5", linestyle="--")
         _draw_line(axes[2], ends, top_1, _GREEN, label="top-1")

@@ -51,16 +51,27 @@ def build_augmentation(config: Config) -> Augmentation:
 
 
 def build_schedule(config: Config, steps_per_epoch: int, scale: float = 1.0) -> np.ndarray:
-    """Return the learning rate of every step, float32 (epoch_size * steps_per_epoch,), `scale` times the configured."""
-    return get_lr(
-        config.lr_init * scale,
-        config.lr_end * scale,
-        config.lr_max * scale,
-        config.warmup_epochs,
-        config.epoch_size,
-        steps_per_epoch=steps_per_epoch,
-        lr_decay_mode=config.lr_decay_mode,
+    """Return the learning rate of every step, float32 (all steps,), `scale` times the configured."""
+    rates = config.lr_init * scale, config.lr_end * scale, config.lr_max * scale
+    cooldown = config.cooldown_epochs * steps_per_epoch
+    if config.max_steps:  # in steps; a warm-up that is longer is cut
+        warmup, steps = config.warmup_epochs * steps_per_epoch, max(config.max_steps - cooldown, 1)
+        schedule = get_lr(*rates, warmup, max(warmup, steps), steps_per_epoch=1, lr_decay_mode=config.lr_decay_mode)[
+            :steps
+        ]
+        return np.pad(schedule, (0, config.max_steps - steps), mode="edge")
+    epochs = config.epoch_size - config.cooldown_epochs
+    schedule = get_lr(
+        *rates, config.warmup_epochs, epochs, steps_per_epoch=steps_per_epoch, lr_decay_mode=config.lr_decay_mode
     )
+    return np.pad(schedule, (0, cooldown), mode="edge")
+
+
+def settle_steps(config: Config, steps_per_epoch: int) -> Config:
+    """Return the configuration with the number of epochs that `max_steps` at least begins as its `epoch_size`."""
+    if not config.max_steps:
+        return config
+    return config.replace(epoch_size=-(-config.max_steps // steps_per_epoch))
 
 
 def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> nn.Optimizer:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from src.model_utils.config import Config, ConfigError
-from src.model_utils.derived_settings import IMAGES_OF_RECIPE, amp_level, images_per_step, scales_dynamically
+from src.model_utils.derived_settings import (
+    IMAGES_OF_RECIPE,
+    amp_level,
+    images_per_step,
+    scales_dynamically,
+    sinks_data,
+)
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
 from src.training.loss_scale import SMALLEST
@@ -34,6 +40,17 @@ def check_options(config: Config, group: Group) -> None:
             f"sync_bn is true, but MindSpore synchronises batch norm on Ascend alone, and device_target is "
             f"{config.device_target}: leave it out; the mean statistics of all devices are validated and saved anyway"
         )
+    if config.cooldown_epochs >= config.epoch_size:
+        raise ConfigError(
+            f"cooldown_epochs is {config.cooldown_epochs}, but epoch_size is {config.epoch_size}: it is a part of "
+            "these, so it must be smaller"
+        )
+    for name in ("max_steps", "save_checkpoint_steps"):
+        if getattr(config, name) and sinks_data(config):
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}, but the device takes a whole epoch at once: add "
+                "--dataset_sink_mode=False"
+            )
     if scales_dynamically(config) and config.loss_scale < SMALLEST:
         raise ConfigError(f"loss_scale is {config.loss_scale:g}, but a dynamic one is {SMALLEST:g} or more")
     if group.rank == 0:
@@ -41,6 +58,11 @@ def check_options(config: Config, group: Group) -> None:
 
 
 def _notes(config: Config, ranks: int) -> Iterator[str]:
+    yield from _validation_notes(config)
+    if config.save_checkpoint_steps and not config.save_checkpoint:
+        yield "save_checkpoint_steps has no effect: save_checkpoint is false"
+    if config.max_steps and config.is_given("epoch_size"):
+        yield f"epoch_size {config.epoch_size} has no effect: max_steps is {config.max_steps}"
     if config.optimizer not in WITH_MOMENTUM and config.is_given("momentum"):
         yield f"momentum has no effect on the optimizer {config.optimizer}"
     if config.sync_bn and ranks == 1:
@@ -61,3 +83,12 @@ def _notes(config: Config, ranks: int) -> Iterator[str]:
             f"a step has {images:,} images, and the recipe's learning rate is for {IMAGES_OF_RECIPE:,}: lr_max is "
             f"{config.lr_max:g}, in proportion it would be {scaled} (--scale_lr=True)"
         )
+
+
+def _validation_notes(config: Config) -> Iterator[str]:
+    if not config.eval_while_train:
+        for name in ("eval_interval", "early_stopping", "best_metric"):
+            if config.is_given(name):
+                yield f"{name} has no effect: nothing is validated, eval_while_train is false"
+    elif config.best_metric == "top_5" and config.num_classes <= 5:
+        yield f"best_metric is top_5, which is always 1 with {config.num_classes} classes: the first one stays the best"

@@ -28,6 +28,14 @@ class TrainingPlan:
         """Return how many images are left to train with."""
         return (len(self.schedule) - position.global_step) * self.images_per_step
 
+    def is_done(self, position: Position) -> bool:
+        """Tell whether nothing is left to train."""
+        return position.global_step >= len(self.schedule)
+
+    def ends_epoch(self, position: Position) -> bool:
+        """Tell whether the step at hand, counted into its epoch, is the last one of it or of all."""
+        return position.step == self.steps_per_epoch or self.is_done(position)
+
     def rate_before(self, position: Position) -> float:
         """Return the learning rate of the last step before a position, which may lie after the end of the schedule."""
         return float(self.schedule[min(position.global_step, len(self.schedule)) - 1])

@@ -67,11 +67,13 @@ def say_done(config: Config, start: Start, *, owes: bool) -> None:
         ConfigError: If a checkpoint is named.
     """
     if config.resume != AUTO:
-        raise ConfigError(
-            f"nothing to train: {start.position.epoch} of {config.epoch_size} epochs are done; raise --epoch_size to "
-            f"go on{f', or validate it with eval.py --checkpoint_path={start.checkpoint}' if owes else ''}"
-        )
-    print(f"all {config.epoch_size} epochs are done already", flush=True)
+        done = f"{start.position.epoch} of {config.epoch_size} epochs are done; raise --epoch_size"
+        if config.max_steps:
+            done = f"{start.position.global_step} of {config.max_steps} steps are done; raise --max_steps"
+        validate = f", or validate it with eval.py --checkpoint_path={start.checkpoint}" if owes else ""
+        raise ConfigError(f"nothing to train: {done} to go on{validate}")
+    all_of_them = f"{config.max_steps} steps" if config.max_steps else f"{config.epoch_size} epochs"
+    print(f"all {all_of_them} are done already", flush=True)
 
 
 def _resume(config: Config, state: TrainingState, steps_per_epoch: int, path: Path) -> Start:

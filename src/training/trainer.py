@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,13 @@ from pathlib import Path
 import mindspore as ms
 
 from src.checkpoints.folder import checkpoint_folder
-from src.checkpoints.keeper import CheckpointKeeper, Keep
-from src.checkpoints.names import BAD_IMAGES
+from src.checkpoints.keeper import CheckpointKeeper
 from src.checkpoints.position import Position
 from src.checkpoints.training_state import TrainingState
-from src.common.folder_lock import only_writer
 from src.common.progress import Progress
 from src.cpu.operators import readable_failures
 from src.data.image_limits import ImageLimits
-from src.data.usable_images import UsableImages, write_bad_images
+from src.data.usable_images import UsableImages
 from src.dataset import readable_errors
 from src.evaluation.counting import Result
 from src.evaluation.evaluation_set import EvaluationSet, evaluate_test_images
@@ -30,37 +27,33 @@ from src.training.batch_norm import RankStatistics, synchronize
 from src.training.class_weights import class_weights, describe_extremes
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
+from src.training.early_stopping import resume_stopping, say_stopped
 from src.training.epoch_end import EpochEnd, Validation
 from src.training.epochs import run_epochs
 from src.training.fine_tuning import prepare_fine_tuning
+from src.training.folder import Training, open_folder
 from src.training.images import check_data, say_left_over, train_dataset
-from src.training.line import is_here, open_line, owes_validation
+from src.training.line import is_here, owes_validation
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
-from src.training.model import build_average, build_loss_scale, build_model, build_optimizer, build_schedule
+from src.training.model import (
+    build_average,
+    build_loss_scale,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    settle_steps,
+)
+from src.training.more_epochs import add_epochs
 from src.training.options import check_options
 from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
 from src.training.profiling import profiling
-from src.training.resume import Start, restore, say_done
+from src.training.resume import restore, say_done
+from src.training.step_end import StepEnd
 from src.training.stop import StopOnSignal, StopSignal
 from src.training.validation import settle_validation, validation_engine
 from src.Xception import FEATURES, xception
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What the parts of a training follow from; `folder` is that of its checkpoints, `library` the operators in C++."""
-
-    config: Config
-    group: Group
-    state: TrainingState
-    plan: TrainingPlan
-    start: Start
-    folder: Path
-    images: UsableImages
-    library: Path | None = None
-    class_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,11 +84,18 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     config = settle_validation(config)
     check_options(config, group)
     config, origin = settle_origin(config, group)
+    config = add_epochs(config, origin)
     train_images, test_images = check_data(config, group)
     new_dataset = partial(train_dataset, config, group, train_images)
-    training = _build(config, group, new_dataset(Position()).get_dataset_size(), origin, train_images)
-    is_done = training.start.position.epoch >= config.epoch_size
+    steps_per_epoch = new_dataset(Position()).get_dataset_size()
+    config = settle_steps(config, steps_per_epoch)
+    training = _build(config, group, steps_per_epoch, origin, train_images)
+    is_done = training.plan.is_done(training.start.position)
     owes = owes_validation(config, training.folder, training.start, group)
+    stopping = resume_stopping(config, training.folder, training.start, group, owes=owes)
+    if not (is_done or owes) and stopping.is_over():
+        say_stopped(config, stopping, training.start)
+        return training.folder
     if is_done and not (owes and is_here(training.start, training.folder)):
         say_done(config, training.start, owes=owes)
         return training.folder
@@ -103,11 +103,14 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks: list[ms.train.Callback] = [] if sinks_data(config) else [_dropout_masks(training)]
-    with _open_folder(training, test_images) as (metrics, keeper):
-        validation = Validation(_evaluation(training, test_images, library), metrics, keeper) if test_images else None
+    with open_folder(training, origin, test_images) as (metrics, keeper):
+        validation = None
+        if test_images:
+            evaluate = _evaluation(training, test_images, library)
+            validation = Validation(evaluate, metrics, keeper, config, stopping)
         if validation and owes:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
-        if not is_done:
+        if not is_done and not (owes and stopping.is_over()):
             outputs = _Outputs(validation, metrics, keeper)
             with readable_failures(library):
                 print("begin train", flush=True)
@@ -117,7 +120,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
 
 
 def _fit(
-    training: _Training,
+    training: Training,
     new_dataset: Callable[[Position], ms.dataset.Dataset],
     first: list[ms.train.Callback],
     outputs: _Outputs,
@@ -150,14 +153,13 @@ def _fit(
             metrics=outputs.metrics,
             keeper=outputs.keeper,
         )
-        callbacks = [*first, log, on_signal, epoch_end]
+        step_end = StepEnd(plan, config.save_checkpoint_steps, log, statistics, outputs.keeper)
+        callbacks = [*first, log, on_signal, step_end, epoch_end]
         with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
-            run_epochs(model, new_dataset, callbacks, config, start)
+            run_epochs(model, new_dataset, callbacks, config, start, has_ended=epoch_end.is_over)
 
 
-def _build(
-    config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, images: UsableImages
-) -> _Training:
+def _build(config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, images: UsableImages) -> Training:
     """Build what is trained, with the weights and the momentum that training starts with."""
     ms.set_seed(config.seed)
     network = xception(config.num_classes)
@@ -174,7 +176,7 @@ def _build(
     weights = class_weights(config, images)
     if weights is not None and group.rank == 0:
         print(describe_extremes(weights, images.class_names), flush=True)
-    return _Training(
+    return Training(
         config=config,
         group=group,
         state=state,
@@ -186,7 +188,7 @@ def _build(
     )
 
 
-def _dropout_masks(training: _Training) -> DropoutMasks:
+def _dropout_masks(training: Training) -> DropoutMasks:
     """Give the network a dropout that a resumed run draws again, and return the callback that draws it."""
     config, network = training.config, training.state.network
     shape, seeds = (config.batch_size, FEATURES), (config.seed, training.group.rank)
@@ -194,34 +196,7 @@ def _dropout_masks(training: _Training) -> DropoutMasks:
     return DropoutMasks(network.dropout, training.plan)
 
 
-@contextmanager
-def _open_folder(
-    training: _Training, test_images: EvaluationSet | None
-) -> Iterator[tuple[MetricsLog | None, CheckpointKeeper | None]]:
-    """Keep the folder for this training, and begin its files; only the first rank writes any."""
-    if training.group.rank != 0:
-        yield None, None
-        return
-    config, folder, start = training.config, training.folder, training.start
-    with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
-        print(f"configuration:\n{config.to_yaml()}", flush=True)
-        line = open_line(config, folder, training.images.class_names, start)
-        for path in write_bad_images(
-            folder / BAD_IMAGES, training.images, *([test_images.images] if test_images else [])
-        ):
-            print(f"the bad images are listed in {path}", flush=True)
-        yield line.metrics, _keeper(training, line.best_top_1)
-
-
-def _keeper(training: _Training, best_top_1: float) -> CheckpointKeeper | None:
-    config = training.config
-    if not config.save_checkpoint:
-        return None
-    keep = Keep(config.save_checkpoint_epochs, config.keep_checkpoint_max, last_epoch=config.epoch_size)
-    return CheckpointKeeper(training.folder, training.state, keep, best_top_1)
-
-
-def _evaluation(training: _Training, images: EvaluationSet, library: Path | None) -> Callable[[], Result]:
+def _evaluation(training: Training, images: EvaluationSet, library: Path | None) -> Callable[[], Result]:
     """Return the validation of what has just been trained, whose statistics all ranks have in common by then."""
     config, group = training.config, training.group
     new_engine = validation_engine(config, training.state, library)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from src.checkpoints.position import Position
 from src.checkpoints.training_state import TrainingState
 from src.cpu.classifier import CpuClassifier
 from src.evaluation.counting import Engine
@@ -42,6 +43,16 @@ def settle_validation(config: Config) -> Config:
             "--eval_engine=auto or mindspore"
         )
     return config
+
+
+def is_last(config: Config, position: Position) -> bool:
+    """Tell whether a training ends at a position, in steps of its own."""
+    return position.epoch >= config.epoch_size or 0 < config.max_steps <= position.global_step
+
+
+def validates_after(config: Config, position: Position) -> bool:
+    """Tell whether a training with validations has one at a position: every `eval_interval` epochs, and at its end."""
+    return (not position.step and position.epoch % config.eval_interval == 0) or is_last(config, position)
 
 
 def validation_engine(config: Config, state: TrainingState, library: Path | None) -> Opening:

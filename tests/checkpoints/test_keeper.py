@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from src.checkpoints.best import is_better
 from src.checkpoints.keeper import CheckpointKeeper, Keep
 from src.checkpoints.position import Position
+from src.checkpoints.record import read_position
 from src.checkpoints.training_state import load_training
 from tests.helpers.small_network import build_state
 
@@ -20,8 +23,8 @@ def names(folder) -> list[str]:
     return sorted(path.name.removeprefix("Xception-") for path in folder.iterdir())
 
 
-def best_top_1(path) -> float:
-    return load_training(build_state(), path)[0].best_top_1
+def best(path) -> float:
+    return load_training(build_state(), path)[0].best
 
 
 @pytest.mark.parametrize(("every", "newest", "left"), [(1, 2, "45"), (2, 5, "245"), (3, 1, "5")])
@@ -48,5 +51,29 @@ def test_the_best_checkpoint_is_the_first_with_its_top_1_which_the_newest_one_re
         checkpoints.save_if_due(position)
         assert checkpoints.save_best(position, top_1) is (epoch == 1)
     assert names(tmp_path) == ["best.ckpt", "rank0-1_4.ckpt", "rank0-2_4.ckpt", "rank0-3_4.ckpt"]
-    assert [best_top_1(path) for path in tmp_path.iterdir()] == 4 * [0.5]
+    assert [best(path) for path in tmp_path.iterdir()] == 4 * [0.5]
     assert load_training(build_state(), tmp_path / "Xception-best.ckpt")[0].epoch == 1
+
+
+def test_the_best_loss_is_the_smallest_and_its_entry_says_what_it_is(tmp_path):
+    checkpoints = CheckpointKeeper(tmp_path, build_state(), Keep(1, 5, last_epoch=5, metric="loss"))
+    found = [checkpoints.save_best(Position(epoch, 0, STEPS), loss) for epoch, loss in enumerate((2.0, 3.0, 1.0), 1)]
+    assert found == [True, False, True]
+    recorded = read_position(tmp_path / "Xception-best.ckpt")
+    assert (
+        recorded
+        == load_training(build_state(), tmp_path / "Xception-best.ckpt")[0]
+        == Position(3, 0, STEPS, 1.0, "loss")
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "figure", "before", "better"),
+    [
+        ("top_1", 0.5, -1.0, True), ("top_1", 0.5, 0.5, False), ("top_5", 0.6, 0.5, True), ("loss", 0.6, 0.5, False),
+        ("loss", 0.4, 0.5, True), ("loss", 9.0, -1.0, True), ("loss", float("nan"), -1.0, False),
+        ("top_1", 0.1, float(np.float32(0.1)), False), ("loss", 0.1, float(np.float32(0.1)), False),
+    ],
+)  # fmt: skip
+def test_which_validation_is_better(metric, figure, before, better):
+    assert is_better(metric, figure, before) is better

@@ -55,13 +55,15 @@ def test_a_statistic_that_has_diverged_ends_training_before_it_is_saved(wrong):
 
 def test_statistics_are_averaged_at_the_end_of_each_epoch_before_they_are_saved_and_validated():
     calls = mock.Mock()
+    calls.validation.stopping.is_over.return_value = False
     calls.log.last_row = Row(1, 5, 0.1, 1.0, 1.0)
     end = EpochEnd(
         calls.plan, calls.log, mock.MagicMock(), calls.statistics,
         validation=calls.validation, metrics=None, keeper=calls.keeper,
     )  # fmt: skip
     end.on_train_epoch_end(None)
-    names = [name for name, _, _ in calls.mock_calls if name != "plan.finished"]
+    told = {"statistics.average", "keeper.save_if_due", "validation.run"}
+    names = [name for name, _, _ in calls.mock_calls if name in told]
     assert names == ["statistics.average", "keeper.save_if_due", "validation.run"]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from src.checkpoints.best import TOP_1
 from src.checkpoints.keeper import CheckpointKeeper, Keep
 from src.checkpoints.position import Position
 from src.checkpoints.record import read_position
@@ -16,6 +18,7 @@ from src.checkpoints.training_state import save_training
 from src.evaluation.counting import Result
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE
+from src.training.early_stopping import EarlyStopping
 from src.training.epoch_end import Validation
 from src.training.line import open_line, owes_validation
 from src.training.metrics import MetricsLog, Row, read_metrics
@@ -47,9 +50,11 @@ def train(folder: Path, top_1: tuple[float, ...] = (), *words: str, steps: int =
     folder.mkdir(exist_ok=True)
     line = open_line(config, folder, ["a", "b"], start)
     keep = Keep(config.save_checkpoint_epochs, config.keep_checkpoint_max, config.epoch_size)
-    keeper = CheckpointKeeper(folder, state, keep, line.best_top_1)
+    keeper = CheckpointKeeper(folder, state, keep, line.best)
+    stopping = EarlyStopping(0, TOP_1)
+    new_validation = partial(Validation, metrics=line.metrics, keeper=keeper, config=config, stopping=stopping)
     if owes:
-        Validation(lambda: result(0.4), line.metrics, keeper).make_up(start.position, 0.1)
+        new_validation(lambda: result(0.4)).make_up(start.position, 0.1)
     for epoch, share in enumerate(top_1, start=start.position.epoch + 1):
         for step in range(start.position.step + 1 if epoch == start.position.epoch + 1 else 1, steps + 1):
             row = Row(epoch, (epoch - 1) * steps + step, 0.1, 1.0, 9.0)
@@ -59,7 +64,7 @@ def train(folder: Path, top_1: tuple[float, ...] = (), *words: str, steps: int =
         keeper.save_if_due(Position(epoch, 0, steps))
         if dies == "validating":
             return start.position
-        validation = Validation(lambda share=share: result(share), line.metrics, keeper)
+        validation = new_validation(lambda share=share: result(share))
         if dies == "saving row":
             line.metrics.add_validation = stop
             with pytest.raises(Killed):
@@ -87,7 +92,7 @@ def checkpoints(folder: Path) -> dict[str, Position]:
 
 def recorded(path: Path) -> Position:
     position = read_position(path)
-    return replace(position, best_top_1=round(position.best_top_1, 4))  # stored in float32
+    return replace(position, best=round(position.best, 4))  # stored in float32
 
 
 def validated(folder: Path) -> dict[int, float | None]:
@@ -180,7 +185,7 @@ def test_a_damaged_best_checkpoint_does_not_decide_which_is_the_best(folder):
     path.write_bytes(path.read_bytes()[:-20])
     train(folder, (0.6,), "--resume=auto")
     assert (folder / "earlier-1" / path.name).exists()
-    assert recorded(path).best_top_1 == 0.6
+    assert recorded(path).best == 0.6
 
 
 def test_metrics_of_another_kind_are_an_error_before_anything_moves(folder):
@@ -214,14 +219,14 @@ def test_a_stop_inside_an_epoch_of_other_steps_is_gone_on_with_and_never_repeate
         log.append(Row(4, 30 + step, 0.1, 1.0, 9.0))
     before = read_metrics(log.path)
     at = 7 * steps // 10
-    assert replace(train(folder, (), "--resume=auto", steps=steps), best_top_1=0.8) == Position(3, at, steps, 0.8)
+    assert replace(train(folder, (), "--resume=auto", steps=steps), best=0.8) == Position(3, at, steps, 0.8)
     assert read_metrics(log.path) == before
     # Stopped again after one step.
     log.append(Row(4, 3 * steps + at + 1, 0.1, 1.0, 9.0))
     if at + 1 < steps:
         again = Position(3, at + 1, steps, 0.8)
         save_training(folder / f"Xception-rank0-4_{at + 1}.ckpt", build_state(), again)
-        assert replace(train(folder, (), "--resume=auto", steps=steps), best_top_1=0.8) == again
+        assert replace(train(folder, (), "--resume=auto", steps=steps), best=0.8) == again
         assert read_metrics(log.path)[: len(before)] == before
 
 
@@ -239,7 +244,7 @@ def test_a_validation_that_was_interrupted_is_made_up(folder, place, capsys):
     after = read_metrics(folder / "metrics.csv")
     assert after[:-1] == before[:-1]
     assert (after[-1].step, after[-1].loss, after[-1].val_top_1) == (40, 1.0, 0.4)
-    assert recorded(folder / "Xception-best.ckpt").best_top_1 == (0.8 if place == "validating" else 0.9)
+    assert recorded(folder / "Xception-best.ckpt").best == (0.8 if place == "validating" else 0.9)
     train(folder, (), "--resume=auto", "--epoch_size=4")
     assert "validated first" not in capsys.readouterr().out
 

@@ -18,7 +18,7 @@ from src.training.metrics import MetricsLog, Row, read_metrics, write_curves
 from tests.helpers.image_files import read_pixels
 from tests.helpers.project import ROOT
 
-HEADER = "epoch,step,lr,loss,images_per_second,val_top_1,val_top_5\n"
+HEADER = "epoch,step,lr,loss,images_per_second,val_top_1,val_top_5,val_loss\n"
 
 number = st.floats(allow_nan=False)
 share = st.none() | st.floats(0, 1)
@@ -32,6 +32,7 @@ rows_strategy = st.lists(
         images_per_second=number,
         val_top_1=share,
         val_top_5=share,
+        val_loss=share,
     ),
     max_size=6,
     unique_by=lambda row: (row.epoch, row.step),
@@ -54,8 +55,21 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
 
 def test_the_file_reads_as_documented(tmp_path):
     path = tmp_path / "new folder" / "metrics.csv"
-    write(path, [Row(1, 10, 0.4, 2.5, 36.1), Row(1, 45, 0.3, 2.25, 35.0, val_top_1=0.5, val_top_5=0.875)])
-    assert path.read_text() == f"{HEADER}1,10,0.4,2.5,36.1,,\n1,45,0.3,2.25,35.0,0.5,0.875\n"
+    write(path, [Row(1, 10, 0.4, 2.5, 36.1), Row(1, 45, 0.3, 2.25, 35.0, val_top_1=0.5, val_top_5=0.875, val_loss=1.5)])
+    assert path.read_text() == f"{HEADER}1,10,0.4,2.5,36.1,,,\n1,45,0.3,2.25,35.0,0.5,0.875,1.5\n"
+
+
+def test_a_file_of_earlier_versions_is_gone_on_with(tmp_path):
+    path = tmp_path / "metrics.csv"
+    old = HEADER.replace(",val_loss", "") + "1,10,0.4,2.5,36.1,,\n1,45,0.3,2.25,35.0,0.5,0.875\n"
+    path.write_text(old)
+    MetricsLog(path, until=Position(1, 0, 45)).append(Row(2, 50, 0.2, 2.0, 35.0, 0.75, 0.875, 1.25))
+    assert path.read_text() == (
+        f"{HEADER}1,10,0.4,2.5,36.1,,,\n1,45,0.3,2.25,35.0,0.5,0.875,\n2,50,0.2,2.0,35.0,0.75,0.875,1.25\n"
+    )
+    path.write_text(old + "2,50,0.2,2.0,35.0,0.75,0.875,1.25\n")
+    with pytest.raises(ValueError, match=r"line 4: expected 7 values, got 8"):
+        read_metrics(path)
 
 
 @given(rows_strategy)
@@ -105,9 +119,9 @@ def test_a_new_run_begins_an_empty_file(tmp_path):
     [
         ("a,b\n1,2\n", "line 1: expected the header epoch,step"),
         ("notes without a line end", "line 1: expected the header epoch,step"),
-        (HEADER + "1,2,3\n", "line 2: expected 7 values, got 3"),
-        (HEADER + "1,2,x,4,5,,\n", "line 2: could not convert"),
-        (HEADER + "1,2,,4,5,,\n", "line 2: lr, loss or images_per_second is missing"),
+        (HEADER + "1,2,3\n", "line 2: expected 8 values, got 3"),
+        (HEADER + "1,2,x,4,5,,,\n", "line 2: could not convert"),
+        (HEADER + "1,2,,4,5,,,\n", "line 2: lr, loss or images_per_second is missing"),
         (HEADER + "\n", "line 2"),
     ],
 )

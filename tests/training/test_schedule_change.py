@@ -33,20 +33,25 @@ def change(folder: Path, position: Position, *words: str, steps: int = 5, recipe
 @pytest.mark.parametrize(
     ("position", "words", "steps", "said"),
     [
-        (Position(6, 0, 5), ["--epoch_size=250"], 5, "6 -> 250 epochs, the rate goes from 0.000278 to 0.00588"),
-        (Position(6, 0, 50), ["--epoch_size=250"], 5, "6 -> 250 epochs, the rate goes from 6.38e-05 to 0.00588"),
-        (Position(3, 2, 5), ["--lr_max=0.1"], 5, "lr_max 0.006 -> 0.1, the rate goes from 0.00338 to 0.052"),
+        (Position(6, 0, 5), ["--epoch_size=250"], 5, "6 -> 250 epochs, the rate rises from 0.000278 to 0.00588"),
+        (Position(6, 0, 50), ["--epoch_size=250"], 5, "6 -> 250 epochs, the rate rises from 6.38e-05 to 0.00588"),
+        (Position(3, 2, 5), ["--lr_max=0.1"], 5, "lr_max 0.006 -> 0.1, the rate rises from 0.00338 to 0.052"),
         (
             Position(3, 2, 5), ["--scale_lr=True", "--batch_size=512"], 5,
-            "lr_scale 1.0 -> 0.5, the rate goes from 0.00338 to 0.00157",
+            "lr_scale 1.0 -> 0.5, the rate falls from 0.00338 to 0.00157",
         ),
         (
             Position(6, 0, 5), ["--epoch_size=7", "--lr_decay_mode=cosine", "--warmup_epochs=0"], 5,
-            "6 -> 7 epochs, warmup_epochs 1 -> 0, lr_decay_mode linear -> cosine, the rate goes from 0.000278 to",
+            "6 -> 7 epochs, warmup_epochs 1 -> 0, lr_decay_mode linear -> cosine, the rate falls from 0.000278 to",
+        ),
+        (Position(0, 3, 500), ["--epoch_size=7"], 500, "6 -> 7 epochs, the rate goes on as before, from 7.58e-05"),
+        (
+            Position(6, 0, 5), ["--epoch_size=8", "--cooldown_epochs=2"], 5,
+            "6 -> 8 epochs, cooldown_epochs 0 -> 2, the rate goes on as before, from 0.000278",
         ),
     ],
 )  # fmt: skip
-def test_a_jump_is_told_with_what_it_comes_from(tmp_path, position, words, steps, said):
+def test_a_change_is_told_with_what_it_comes_from(tmp_path, position, words, steps, said):
     assert change(tmp_path, position, *words, steps=steps).startswith(f"schedule: {said}")
 
 
@@ -55,7 +60,6 @@ def test_a_jump_is_told_with_what_it_comes_from(tmp_path, position, words, steps
     [
         (Position(3, 0, 5), [], None),
         (Position(3, 0, 5), ["--lr_decay_mode=liner"], None),
-        (Position(0, 3, 500), ["--epoch_size=7"], None),  # in the warm-up all is as before
         (Position(6, 0, 5), ["--lr_max=1"], None),  # nothing is left to train
         (Position(3, 0, 5), ["--scale_lr=True", "--batch_size=1024"], None),
         (Position(6, 0, 5), ["--epoch_size=9"], {}),
@@ -64,5 +68,5 @@ def test_a_jump_is_told_with_what_it_comes_from(tmp_path, position, words, steps
         (Position(6, 0, 5), ["--epoch_size=9"], {"epoch_size": 6, "lr_max": -1.0}),
     ],
 )
-def test_nothing_is_said_without_a_jump_or_without_knowing(tmp_path, position, words, recipe):
+def test_nothing_is_said_without_a_change_or_without_knowing(tmp_path, position, words, recipe):
     assert change(tmp_path, position, *words, steps=position.steps_per_epoch, recipe=recipe) == ""

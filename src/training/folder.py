@@ -1,0 +1,88 @@
+"""The folder of a training: kept for it alone, with what stands there before the first step."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.checkpoints.keeper import CheckpointKeeper, Keep
+from src.checkpoints.names import BAD_IMAGES
+from src.checkpoints.training_state import TrainingState
+from src.common.files import printable
+from src.common.folder_lock import only_writer
+from src.data.usable_images import UsableImages, write_bad_images
+from src.evaluation.evaluation_set import EvaluationSet
+from src.model_utils.beside import CONFIG
+from src.model_utils.config import Config
+from src.model_utils.local_adapter import Group
+from src.training.describe import KEPT
+from src.training.line import open_line
+from src.training.metrics import MetricsLog
+from src.training.origin import Origin
+from src.training.plan import TrainingPlan
+from src.training.resume import Start
+from src.training.summary import summarize
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the parts of a training follow from; `folder` is that of its checkpoints, `library` the operators in C++."""
+
+    config: Config
+    group: Group
+    state: TrainingState
+    plan: TrainingPlan
+    start: Start
+    folder: Path
+    images: UsableImages
+    library: Path | None = None
+    class_weights: tuple[float, ...] | None = None
+
+
+@contextmanager
+def open_folder(
+    training: Training, origin: Origin | None, test_images: EvaluationSet | None
+) -> Iterator[tuple[MetricsLog | None, CheckpointKeeper | None]]:
+    """Keep the folder for this training, and begin its files; only the first rank writes any."""
+    if training.group.rank != 0:
+        yield None, None
+        return
+    config, folder, start = training.config, training.folder, training.start
+    with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
+        line = open_line(config, folder, training.images.class_names, start)
+        if origin and not origin.path.exists():
+            print(
+                f"{origin.path} is among them, and has been read: the same command would not find it there again; give "
+                "another --save_checkpoint_path",
+                file=sys.stderr,
+                flush=True,
+            )
+        images, has_library = (training.images, test_images), training.library is not None
+        for said in summarize(config, training.group, training.plan, images, origin, has_library=has_library):
+            print(printable(said), flush=True)
+        print(f"configuration: {folder / CONFIG}", flush=True)
+        for path in write_bad_images(
+            folder / BAD_IMAGES, training.images, *([test_images.images] if test_images else [])
+        ):
+            print(f"the bad images are listed in {path}", flush=True)
+        yield line.metrics, _keeper(training, line.best)
+
+
+def _keeper(training: Training, best: float) -> CheckpointKeeper | None:
+    config = training.config
+    if not config.save_checkpoint:
+        return None
+    recipe = training.state.metadata.provenance.recipe if training.state.metadata else {}
+    besides = frozenset(str(recipe.get(KEPT, "")).split())
+    keep = Keep(
+        config.save_checkpoint_epochs,
+        config.keep_checkpoint_max,
+        config.epoch_size,
+        besides=besides,
+        metric=config.best_metric,
+        steps=config.save_checkpoint_steps,
+    )
+    return CheckpointKeeper(training.folder, training.state, keep, best)
