@@ -26,7 +26,7 @@ def message(*argv: object) -> str:
         (["--dataset_path=x"], ["unknown option --dataset_path: train_data_dir names the images of a training"]),
         (["--filter_weight=True"], ["unknown option --filter_weight: pretrained leaves the classifier out"]),
         (["--class_num=3", "--num_classes=3"], ["options --class_num and --num_classes are the same: give one"]),
-        (["--class_num=ten"], ["option --num_classes: expected an integer >= 1, got 'ten'"]),
+        (["--class_num=ten"], ["option --num_classes: expected an integer >= 0, got 'ten'"]),
         (["stray"], ["unexpected argument 'stray'"]),
         (["--epoch_size"], ["--epoch_size", "expected one argument"]),
         (["--epoch_size", "2.5"], ["option --epoch_size: expected an integer >= 1, got '2.5'"]),

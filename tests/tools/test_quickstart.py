@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from src.model_utils.command import run_command
 from tests.helpers.project import ROOT
@@ -38,9 +40,15 @@ class Commands:
         elif name == "split_dataset":
             for part in ("train", "val"):
                 make_images(Path(options[1]) / part)
+        elif name == "make_sample_dataset":
+            make_images(Path(options[0]) / "train")
+            (Path(options[0]) / "dataset.json").touch()
         elif name == "train" and not self.statuses.get(name):
-            (Path(given["save_checkpoint_path"]) / "model_0").mkdir()
-            (Path(given["save_checkpoint_path"]) / "model_0" / "Xception-rank0-3_7.ckpt").touch()
+            touch(
+                Path(given["save_checkpoint_path"]) / "model_0", "Xception-rank0-3_7.ckpt", "metrics.csv", "curves.png"
+            )
+        elif name == "eval":
+            touch(Path(given["eval_report"]), "report.html", "per_class.csv", "confusion_matrix.png")
         elif name == "export":
             Path(f"{given['file_name']}.mindir").touch()
         return self.statuses.get(name, 0), FIGURES if name == "eval" else []
@@ -55,6 +63,12 @@ def commands(monkeypatch) -> Commands:
     commands = Commands()
     monkeypatch.setattr(quickstart, "call", commands)
     return commands
+
+
+def touch(folder: Path, *names: str) -> None:
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
 
 
 def make_images(folder: Path) -> None:
@@ -175,6 +189,22 @@ def test_a_wrong_option_is_one_line_before_anything_is_made(commands, photos, mo
     assert run(*(word.format(photos=photos) for word in words)) == 2
     assert capsys.readouterr().err == f"error: {error.format(photos=photos)}\n"
     assert [path.name for path in photos.parent.iterdir()] == ["photos"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README_CN.md"])
+def test_the_table_that_the_documents_show_is_that_of_this_version(commands, tmp_path, monkeypatch, capsys, page):
+    (shown,) = re.findall(r"```text\n(training images .*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert run() == 0
+    printed = capsys.readouterr().out.split("== result\n")[1]
+    number = re.compile(r"\d+(\.\d+)?")
+    assert number.sub("N", shown) == number.sub("N", printed)
+    table = dict(re.findall(r"^(\S.*?) {2,}(.*)$", shown, re.MULTILINE))
+    config = yaml.safe_load((ROOT / "scripts" / "quickstart.yaml").read_text(encoding="utf-8"))
+    assert (table["training images"], table["held-out images"]) == ("1438 in 10 classes", "359")
+    assert int(table["epochs"]) == config["config_cpu"]["epoch_size"]
+    assert 97.5 <= float(table["top-1"].split()[0]) <= float(table["top-5"].split()[0]) <= 100
+    assert f"Xception-rank0-{table['epochs']}_{1438 // config['config_cpu']['batch_size']}.ckpt" in table["checkpoint"]
 
 
 def test_a_signal_reaches_the_command_and_its_status_comes_back():
