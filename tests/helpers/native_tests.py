@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.helpers.project import ROOT
 
 _NATIVE = ROOT / "src" / "cpu" / "native"
+_PROFILE = _NATIVE / "profile.cc"  # of which the kernels tell how long they take
 _TESTS = ROOT / "tests" / "cpu"
 _CROSS_COMPILER, _EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 _FLAGS = ("-std=c++17", "-pthread", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-D_GLIBCXX_ASSERTIONS")
@@ -29,7 +30,7 @@ def run_as_arm(folder: Path, tests: list[str], onednn: Path | None = None) -> No
         tests: Their names; without oneDNN, those that use none.
         onednn: MindSpore's oneDNN for ARM.
     """
-    sources = [path for path in sorted(_NATIVE.glob("*.cc")) if path.stem != "operators"] if onednn else []
+    sources = [path for path in sorted(_NATIVE.glob("*.cc")) if path.stem != "operators"] if onednn else [_PROFILE]
     options = [*_FLAGS, "-O2", f"-I{_NATIVE}", f"-I{_TESTS}"]
     emulator = [_EMULATOR, "-L", "/usr/aarch64-linux-gnu"]  # where the cross compiler has the C library
     link = [onednn] if onednn else []

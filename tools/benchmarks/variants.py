@@ -41,7 +41,12 @@ class Variant:
         if self.ranks == 1:
             return [sys.executable, str(self.root / door), f"--device_target={self.device}", *words]
         launch = [sys.executable, str(self.root / "scripts/launch.py"), f"--python={sys.executable}", f"--door={door}"]
-        launch += ["--msrun", f"--device_target={self.device}", f"--device_num={self.ranks}", "--log=rank{rank}.log"]
+        launch += [
+            "--dynamic_cluster",
+            f"--device_target={self.device}",
+            f"--device_num={self.ranks}",
+            "--log=rank{rank}.log",
+        ]
         return [*launch, "--", *words]
 
 
