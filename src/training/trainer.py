@@ -95,7 +95,6 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     if is_done and not (owes and is_here(training.start, training.folder)):
         say_done(config, training.start, owes=owes)
         return training.folder
-    say_left_over(config, training.plan, train_images, group)
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks = [] if sinks_data(config) else [_dropout_masks(training)]
@@ -188,6 +187,7 @@ def _open_folder(
     config, folder, start = training.config, training.folder, training.start
     with only_writer(folder, "another training", "choose another --save_checkpoint_path"):
         print(f"configuration:\n{config.to_yaml()}", flush=True)
+        say_left_over(config, training.plan, training.images, training.group)
         line = open_line(config, folder, training.images.class_names, start)
         for path in write_bad_images(
             folder / BAD_IMAGES, training.images, *([test_images.images] if test_images else [])
