@@ -19,7 +19,6 @@ from src.model_utils.derived_settings import workers
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
 from src.training.model import build_augmentation
-from src.training.plan import TrainingPlan
 
 _ON_TRAINING_IMAGES = (
     "warning: test_data_dir {} holds the images that are trained on, and tells nothing of others: "
@@ -46,19 +45,6 @@ def check_data(config: Config, group: Group) -> tuple[UsableImages, EvaluationSe
     elif config.class_map and group.rank == 0:
         say([f"class_map {config.class_map} has no effect: it is for validation, and eval_while_train is false"])
     return train_images, test_images
-
-
-def say_left_over(config: Config, plan: TrainingPlan, images: UsableImages, group: Group) -> None:
-    """Say how many images an epoch leaves out because they fill no step, or what a balanced one draws."""
-    if group.rank == 0 and config.sampler == "balanced":
-        counts = images.source.counts(images.excluded).values()
-        each = f"{images.count // len(counts):,} of each class, which have {min(counts):,} to {max(counts):,}"
-        print(f"sampler balanced: {images.count:,} images are drawn in an epoch, {each}", flush=True)
-        return
-    left_over = images.count - plan.steps_per_epoch * plan.images_per_step
-    if left_over > 0 and group.rank == 0:
-        what = f"{left_over:,} of {images.count:,} images, others in each epoch, are left out"
-        say([f"{what}: they fill no step of {plan.images_per_step:,}"])
 
 
 def train_dataset(config: Config, group: Group, images: UsableImages, position: Position) -> ms.dataset.Dataset:

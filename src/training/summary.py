@@ -34,8 +34,13 @@ def summarize(
     """
     train, validation = images
     classes, side = config.num_classes, config.image_size
-    validated = f"{validation.images.count} of {config.test_data_dir}" if validation else "none (--eval_while_train)"
+    where = "them, held out" if config.validation_split else config.test_data_dir
+    validated = f"{validation.images.count} of {where}" if validation else "none (--eval_while_train)"
     yield f"data: {train.count} images in {classes} classes of {config.train_data_dir}; validation: {validated}"
+    if config.sampler == "balanced":
+        counts = train.source.counts(train.excluded).values()
+        each = f"{train.count // len(counts):,} of each class, which have {min(counts):,} to {max(counts):,}"
+        yield f"sampler balanced: {train.count:,} images are drawn in an epoch, {each}"
     weights = "random weights" if origin is None else f"weights of {origin.path}"
     yield f"model: Xception, {classes} classes, images of {side} x {side}, {weights}"
     operators = ", operators in C++" if has_library else ""

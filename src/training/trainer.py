@@ -32,7 +32,7 @@ from src.training.epoch_end import EpochEnd, Validation
 from src.training.epochs import run_epochs
 from src.training.fine_tuning import prepare_fine_tuning
 from src.training.folder import Training, open_folder
-from src.training.images import check_data, say_left_over, train_dataset
+from src.training.images import check_data, train_dataset
 from src.training.line import is_here, owes_validation
 from src.training.log import TrainingLog
 from src.training.metrics import MetricsLog
@@ -99,7 +99,6 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     if is_done and not (owes and is_here(training.start, training.folder)):
         say_done(config, training.start, owes=owes)
         return training.folder
-    say_left_over(config, training.plan, train_images, group)
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks: list[ms.train.Callback] = [] if sinks_data(config) else [_dropout_masks(training)]

@@ -8,8 +8,9 @@ import pytest
 from src.data.usable_images import UsableImages
 from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE, Group
-from src.training.images import check_data, say_left_over
+from src.training.images import check_data
 from src.training.plan import TrainingPlan
+from src.training.summary import summarize
 
 
 def configure(*words: str):
@@ -36,15 +37,14 @@ def test_a_part_that_is_held_out_is_told_and_validated_on(numbered, capsys):
 
 
 @pytest.mark.parametrize(
-    ("steps", "size", "rank", "said"),
+    ("steps", "size", "said"),
     [
-        (11, 32, 0, "29 of 381 images, others in each epoch, are left out: they fill no step of 32\n"),
-        (11, 32, 1, ""),
-        (12, 32, 0, ""),  # ranks fill up
-        (381, 1, 0, ""),
+        (11, 32, "; 29 images are left out of each, others each time"),
+        (12, 32, ""),  # ranks fill up
+        (381, 1, ""),
     ],
 )
-def test_images_that_fill_no_step_are_told(steps, size, rank, said, capsys):
+def test_images_that_fill_no_step_are_told(steps, size, said):
     plan = TrainingPlan(np.zeros(steps), steps, size)
-    say_left_over(configure("--test_data_dir=x"), plan, UsableImages(None, 381), Group(rank, 2))
-    assert capsys.readouterr().err == said
+    *_, last = summarize(configure(), Group(0, 2), plan, (UsableImages(None, 381), None), None, has_library=False)
+    assert last == f"steps: {steps} in 250 epochs of {steps}{said}"
