@@ -34,7 +34,7 @@ def summarize(
     """
     train, validation = images
     classes, side = config.num_classes, config.image_size
-    where = "them, held out" if config.validation_split else config.test_data_dir
+    where = "its images, held out" if config.validation_split else config.test_data_dir
     validated = f"{validation.images.count} of {where}" if validation else "none (--eval_while_train)"
     yield f"data: {train.count} images in {classes} classes of {config.train_data_dir}; validation: {validated}"
     if config.sampler == "balanced":
