@@ -1,4 +1,4 @@
-# Training, evaluation, prediction and export on CPU: docker build -t xception . ; README.md says how to run it.
+# Training, evaluation, prediction and export on CPU: docker build -t xception . ; docs/installation.md says how to run it.
 FROM python:3.11-slim-bookworm
 
 # g++ compiles the operators in C++ once, at the first training or evaluation.

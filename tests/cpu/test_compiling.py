@@ -28,7 +28,7 @@ def test_no_compiler_is_run_for_a_disk_that_is_too_full(tmp_path, monkeypatch, c
         assert build(folder) is None
         assert list(folder.iterdir()) == []
     assert times_run(compiler) == 0
-    output = capsys.readouterr().out
+    output = capsys.readouterr().err
     assert re.fullmatch(
         rf"no operators in C\+\+, so work on CPU is slower: {compiler} cannot make {folder}/cpu-operators-\w+\.so: "
         rf"{folder} needs 33\.6 MB, but {folder} has 1\.0 MB left; make room or choose another disk\n",

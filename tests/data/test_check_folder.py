@@ -34,7 +34,7 @@ def test_folders_that_do_not_exist_or_hold_no_classes_are_one_line(tmp_path):
         (str(tmp_path / "absent"), "absent: No such file"),
         ("", r"\(none given\)"),
         (str(tmp_path), "one folder a class"),
-        (__file__, "Not a directory"),
+        (__file__, "is no list of images"),
     ]:
         with pytest.raises(ValueError, match=message):
             check_folder(open_images(path), 2)

@@ -14,8 +14,8 @@ from mindspore import nn
 
 from src.data import image_source
 from src.data.class_matching import ModelClasses
+from src.data.image_list import list_data
 from src.data.image_source import open_images
-from src.data.listing import list_images
 from src.data.record_set import find_records
 from src.dataset import create_dataset
 from src.evaluation.engines import by_mindspore, image_loss
@@ -35,9 +35,9 @@ def test_a_set_is_opened_once_for_all_epochs_and_evaluations(few_digits, records
     asked = []
 
     def counted(question: Callable) -> Callable:
-        return lambda path, **options: asked.append(question.__name__) or question(path, **options)
+        return lambda *place: asked.append(question.__name__) or question(*place)
 
-    for question in (find_records, list_images):
+    for question in (find_records, list_data):
         monkeypatch.setattr(image_source, question.__name__, counted(question))
     words = ["--num_classes=3", f"--image_size={SIZE}", "--batch_size=8", "--checkpoint_path=x.ckpt"]
     config = parse_config([*words, f"--test_data_dir={folder}", f"--eval_report={tmp_path}"], lambda _: "CPU")
@@ -50,7 +50,7 @@ def test_a_set_is_opened_once_for_all_epochs_and_evaluations(few_digits, records
         result = evaluate_test_images(config, engine, evaluated, ALONE)
     assert result.images == 37
     assert write_report(config, Path("x.ckpt"), result, evaluated)
-    assert asked == {"folders": ["find_records", "list_images"], "records": ["find_records"]}[form]
+    assert asked == {"folders": ["find_records", "list_data"], "records": ["find_records"]}[form]
 
 
 # Shares of ranks
