@@ -22,13 +22,14 @@ def go_on_beside_scheduler() -> None:
         SystemExit: In the parent, at their end, with the status of the rank.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # until somebody is there who can take them
-    scheduler = _fork()
+    held: list[int] = []
+    scheduler = _fork(held)
     if not scheduler:
         os.environ["MS_ROLE"] = "MS_SCHED"
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)  # the rank says the same
         return
-    rank = _fork()
+    rank = _fork(held)
     if not rank:
         return
     receiver = [rank]
@@ -40,14 +41,23 @@ def go_on_beside_scheduler() -> None:
     sys.exit(status if status >= 0 else 128 - status)
 
 
-def _fork() -> int:
-    """Fork; the child, which gets 0, ends when the parent is killed."""
-    parent = os.getpid()
+def _fork(held: list[int]) -> int:
+    """Fork; the child, which gets 0, ends when the parent is killed.
+
+    Args:
+        held: The ends of pipes that tell children of it, which the parent alone keeps; gets one more.
+    """
+    lifeline, end = os.pipe()
+    held.append(end)
     sys.stdout.flush()  # else both would print what waits there
     child = os.fork()
     if not child:
-        end_with(parent)
+        for end in held:
+            os.close(end)
+        end_with(lifeline)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    else:
+        os.close(lifeline)
     return child
 
 

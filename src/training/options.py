@@ -20,12 +20,11 @@ WITH_MOMENTUM = ("momentum", "nesterov")  # the optimizers that the recipe's lea
 _USUAL_RATES = {"adamw": 0.001, "lamb": 0.005}
 
 
-def check_options(config: Config, group: Group) -> None:
-    """Check the options of a training before anything is read, and say what a person should know of them.
+def check_options(config: Config) -> None:
+    """Check the options of a training before anything is read.
 
     Args:
         config: The configuration.
-        group: The processes that train together, of which the first one speaks.
 
     Raises:
         ConfigError: If options do not fit each other or the device.
@@ -53,6 +52,15 @@ def check_options(config: Config, group: Group) -> None:
             )
     if scales_dynamically(config) and config.loss_scale < SMALLEST:
         raise ConfigError(f"loss_scale is {config.loss_scale:g}, but a dynamic one is {SMALLEST:g} or more")
+
+
+def say_notes(config: Config, group: Group) -> None:
+    """Say what a person should know of the options of a training: what has no effect, or another one.
+
+    Args:
+        config: The configuration.
+        group: The processes that train together, of which the first one speaks.
+    """
     if group.rank == 0:
         say(_notes(config, group.size))
 

@@ -45,7 +45,7 @@ from src.training.model import (
     settle_steps,
 )
 from src.training.more_epochs import add_epochs
-from src.training.options import check_options
+from src.training.options import check_options, say_notes
 from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
 from src.training.profiling import profiling
@@ -82,10 +82,11 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         Interrupted: After SIGTERM or SIGINT, with the checkpoint of the last step written.
     """
     config = settle_validation(config)
-    check_options(config, group)
+    check_options(config)
     config, origin = settle_origin(config, group)
     config = add_epochs(config, origin)
     train_images, test_images = check_data(config, group)
+    say_notes(config, group)
     new_dataset = partial(train_dataset, config, group, train_images)
     steps_per_epoch = new_dataset(Position()).get_dataset_size()
     config = settle_steps(config, steps_per_epoch)

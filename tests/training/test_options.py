@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from src.model_utils.config import ConfigError, parse_config
-from src.model_utils.local_adapter import ALONE, Group
-from src.training.options import check_options
+from src.model_utils.local_adapter import Group
+from src.training.options import check_options, say_notes
 
 RECIPE = "--batch_size=1024"
 
 
 def said(capsys, *words: str, ranks: int = 1, device: str = "CPU") -> str:
-    check_options(parse_config(list(words), lambda _: device), Group(0, ranks))
+    say_notes(parse_config(list(words), lambda _: device), Group(0, ranks))
     return capsys.readouterr().err
 
 
@@ -48,7 +48,7 @@ def said(capsys, *words: str, ranks: int = 1, device: str = "CPU") -> str:
 )
 def test_what_does_not_fit_is_refused(words, device, message):
     with pytest.raises(ConfigError, match=f"^{message}"):
-        check_options(parse_config(words, lambda _: device), ALONE)
+        check_options(parse_config(words, lambda _: device))
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_another_number_of_images_a_step_is_told_with_the_proportional_rate(caps
 
 
 def test_the_first_rank_alone_speaks(capsys):
-    check_options(parse_config(["--momentum=0.5"], lambda _: "CPU"), Group(1, 2))
+    say_notes(parse_config(["--momentum=0.5"], lambda _: "CPU"), Group(1, 2))
     assert capsys.readouterr().err == ""

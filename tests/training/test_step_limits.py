@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from src.model_utils.config import ConfigError, parse_config
-from src.model_utils.local_adapter import ALONE
 from src.training.metrics import read_metrics
 from src.training.model import build_schedule, settle_steps
 from src.training.options import check_options
@@ -42,8 +41,8 @@ def test_a_device_that_takes_whole_epochs_is_refused(name):
     with pytest.raises(
         ConfigError, match=f"{name} is 3, but the device takes a whole epoch at once: add --dataset_sink"
     ):
-        check_options(configure(f"--{name}=3", device="Ascend"), ALONE)
-    check_options(configure(f"--{name}=3", "--dataset_sink_mode=False", device="Ascend"), ALONE)
+        check_options(configure(f"--{name}=3", device="Ascend"))
+    check_options(configure(f"--{name}=3", "--dataset_sink_mode=False", device="Ascend"))
 
 
 def steps_of(folder) -> dict[int, float]:
