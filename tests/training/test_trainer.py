@@ -8,9 +8,10 @@ import weakref
 import pytest
 
 from src.checkpoints.position import Position
+from src.model_utils.config import parse_config
 from src.training import trainer
+from src.training.epochs import run_epochs
 from src.training.images import train_dataset
-from src.training.trainer import _run
 from tests.helpers.small_training import train_small
 
 
@@ -34,7 +35,9 @@ def test_each_epoch_has_a_data_set_of_its_own_unless_the_device_sinks_data(sink,
             assert initial_epoch == position.epoch
             found.append((position.epoch, position.step, last))
 
-    _run(Recorder(), lambda position: position, [], start=start, epochs=3, sink=sink)
+    device = "Ascend" if sink else "CPU"
+    config = parse_config(["--epoch_size=3"], lambda _: device)
+    run_epochs(Recorder(), lambda position: position, [], config, start)
     assert found == calls
 
 

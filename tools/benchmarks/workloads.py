@@ -36,8 +36,8 @@ class Training(Workload):
     """
 
     def __init__(self, config: Config, images: int, group: Group, library: Path | None):
+        self._network = build_network(config)  # sets the seed, of which the images must not follow later
         self._dataset = open_batches(config, True, images, group)
-        self._network = build_network(config)
         self._network.dropout = nn.Dropout(p=0.0)
         schedule = np.full(count_steps(config, images, group), LEARNING_RATE, np.float32)
         self._optimizer = build_optimizer(config, self._network, schedule)
