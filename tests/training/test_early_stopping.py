@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import ALONE, Group
 from src.training import early_stopping
 from src.training.early_stopping import EarlyStopping
 from src.training.metrics import Row, read_metrics
+from src.training.options import say_notes
 from tests.helpers.small_training import train_small
 
 
@@ -83,8 +85,8 @@ def test_another_best_metric_moves_the_best_checkpoint_aside(small_copy, few_dig
     assert (small_copy / "earlier-1" / "Xception-best.ckpt").exists()
 
 
-def test_what_has_no_effect_without_validation_is_said(few_digits, tmp_path, capsys):
-    assert train_small(few_digits, tmp_path, "--early_stopping=2", "--train_data_dir=absent") == 1
+def test_what_has_no_effect_without_validation_is_said(capsys):
+    say_notes(parse_config(["--early_stopping=2"], lambda _: "CPU"), ALONE)
     assert "early_stopping has no effect: nothing is validated, eval_while_train is false" in capsys.readouterr().err
 
 
