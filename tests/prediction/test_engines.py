@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,18 +43,15 @@ def test_logits_are_equal_over_engines(few_digits, checkpoint, images, monkeypat
         assert np.array_equal(found.argmax(1), expected.argmax(1))
 
 
+def predict_in_half(checkpoint: Path, image: Path, cwd: Path) -> subprocess.CompletedProcess:
+    words = [f"--checkpoint_path={checkpoint}", str(image), "--json", "--device_target=CPU", "--amp_level=O2"]
+    return run("predict.py", [*words, ONE_WORKER], cwd)
+
+
 def test_bfloat16_is_another_precision_of_the_same_network(few_digits, checkpoint, predicted, tmp_path, monkeypatch):
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)  # the tests keep themselves to AVX2
     path = sorted((few_digits / "val" / "1").iterdir())[0]
-    words = [
-        f"--checkpoint_path={checkpoint}",
-        str(path),
-        "--json",
-        "--device_target=CPU",
-        "--amp_level=O2",
-        ONE_WORKER,
-    ]
-    result = run("predict.py", words, tmp_path)
+    result = predict_in_half(checkpoint, path, tmp_path)
     assert result.returncode == 0, result.stderr
     if "has no avx512_bf16: computing in float32\n" in result.stderr:
         pytest.skip("this processor has no bfloat16")
@@ -79,15 +78,7 @@ def test_without_a_compiler_a_line_on_stderr_says_so_and_mindspore_predicts(
 ):
     monkeypatch.setenv("CXX", "no-such-compiler")
     path = sorted((few_digits / "val" / "1").iterdir())[0]
-    words = [
-        f"--checkpoint_path={checkpoint}",
-        str(path),
-        "--json",
-        "--device_target=CPU",
-        "--amp_level=O2",
-        ONE_WORKER,
-    ]
-    result = run("predict.py", words, tmp_path)
+    result = predict_in_half(checkpoint, path, tmp_path)
     assert result.returncode == 0, result.stderr
     (found,) = json.loads(result.stdout)["images"]
     expected = next(image for image in predicted.images if image.path == path)
