@@ -143,20 +143,22 @@ def _variants(
     cores = available_cores()
     if ranks > 1 and args.device_target in ("auto", "CPU"):
         options = [*options, f"--cores={','.join(map(str, cores[: len(cores) // ranks * ranks]))}"]
+    # What is drawn for an image depends on the number of loader threads.
+    alike = [f"--num_parallel_workers={len(cores)}", *options] if args.cores else options
     own = Variant(
         name="this version",
         workload=workload,
         root=ROOT,
-        options=options,
+        options=alike,
         images=images,
         passes=_PIPELINE_PASSES if workload.startswith("pipeline") else 1,
         device=args.device_target,
     )
     yield own
     if ranks > 1:
-        yield replace(own, name=f"{ranks} ranks", ranks=ranks)
+        yield replace(own, name=f"{ranks} ranks", ranks=ranks, options=options)
     for count in args.cores:
-        words = [*options, f"--cores={','.join(map(str, cores[:count]))}"]
+        words = [*alike, f"--cores={','.join(map(str, cores[:count]))}"]
         yield replace(own, name=f"{count} core{'s' if count > 1 else ''}", options=words)
     yield from peers_of(own, args.against, settings["precision"] == "half", folder)
 

@@ -157,13 +157,15 @@ def test_training_is_measured_on_the_batches_that_it_has(few_digits):
 def test_fewer_cores_and_ranks_are_measured_beside_the_whole(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 4, 5})
     args, options = benchmark._parse(["training", "--device_target=CPU", "--cores", "1", "2", "--ranks=3"])
-    found = benchmark._variants(args, "training", {"batch_size": 8, "precision": ""}, options, tmp_path)
+    found = list(benchmark._variants(args, "training", {"batch_size": 8, "precision": ""}, options, tmp_path))
     assert [(each.name, each.ranks, each.options[-1]) for each in found] == [
         ("this version", 1, "--cores=3,4,5"),
         ("3 ranks", 3, "--cores=3,4,5"),
         ("1 core", 1, "--cores=3"),
         ("2 cores", 1, "--cores=3,4"),
     ]
+    same_images = [each.name for each in found if "--num_parallel_workers=3" in each.options]
+    assert same_images == ["this version", "1 core", "2 cores"]  # ranks see other ones, and share the threads
 
 
 def test_the_variables_that_limit_a_processor_are_told(monkeypatch):
