@@ -79,7 +79,9 @@ def open_folder(
 
 
 def print_summary(training: Training, origin: Origin | None, test_images: EvaluationSet | None) -> None:
-    """Print what is about to be trained."""
+    """Print what is about to be trained; only the first rank does."""
+    if training.group.rank != 0:
+        return
     images, has_library = (training.images, test_images), training.library is not None
     for said in summarize(training.config, training.group, training.plan, images, origin, has_library=has_library):
         print(printable(said), flush=True)

@@ -100,10 +100,10 @@ def _forecast(training: Training, measured: Measured, validating: float, saving:
 
 
 def _memory(device: str) -> str:
-    """Return how much memory was taken at most, of the machine and of the device."""
+    """Return how much memory this process took at most, of the machine and of the device."""
     host = peak_memory()
-    said = f"{host / 1e9:.2f} GB of the machine at most" if host else "not told by this system"
-    return said if device == "CPU" else f"{said}, {ms.runtime.max_memory_reserved() / 1e9:.2f} GB of the device"
+    said = f"{host / 1e9:.2f} GB at most in this process" if host else "not told by this system"
+    return said if device == "CPU" else f"{said}, {ms.runtime.max_memory_reserved() / 1e9:.2f} GB on the device"
 
 
 def _ends(training: Training) -> list[Position]:

@@ -17,9 +17,9 @@ from src.checkpoints.position import Position
 from src.checkpoints.training_state import save_training
 from src.data.usable_images import UsableImages
 from src.model_utils.config import parse_config
-from src.model_utils.local_adapter import ALONE
+from src.model_utils.local_adapter import ALONE, Group
 from src.training import dry_run, forecast
-from src.training.folder import Training
+from src.training.folder import Training, print_summary
 from src.training.forecast import Measured, report, space_warning
 from src.training.plan import TrainingPlan
 from src.training.resume import Start
@@ -54,7 +54,7 @@ def test_it_tells_what_the_rest_of_a_training_takes_and_changes_nothing(
         "data: 21 images in 3 classes of .*; validation: 37 of .*",
         f"first step: {number} s, with the compilation",
         f"speed: {number} images/s in the steps after it, {number} s each; images alone are read at {number}/s",
-        rf"memory: {number} GB of the machine at most",
+        rf"memory: {number} GB at most in this process",
         rf"validation: {number} s a batch, 0:00:\d\d for 37 images, 3 times",
         rf"checkpoint: {number} MB, written in {number} s",
         rf"disk: {number} MB at most, for 6 checkpoints and one being written; {number} MB are free for .*/out/model_0",
@@ -76,6 +76,11 @@ def test_a_new_training_leaves_no_folder_also_where_its_epochs_are_shorter_than_
     assert train_small(few_digits, tmp_path / "out", "--dry_run", "--max_steps=1") == 0
     assert "forecast: none, as the only step of this training is the one that compiles\n" in capsys.readouterr().out
     assert os.listdir(tmp_path) == os.listdir(temporary) == []
+
+
+def test_the_first_rank_alone_tells_what_is_tried(capsys):
+    print_summary(SimpleNamespace(group=Group(1, 2)), None, None)
+    assert capsys.readouterr().out == ""
 
 
 def full(path, *_):
