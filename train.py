@@ -10,13 +10,14 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from src.common.event_file import MISSING_TENSORBOARD, has_tensorboard
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision
 from src.cpu.threads import share_cores
 from src.launch.platform import take_place
 from src.model_utils.command import run_command
-from src.model_utils.config import Config, parse_config
+from src.model_utils.config import Config, ConfigError, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
 from src.model_utils.local_adapter import join_group
 from src.model_utils.moxing_adapter import moxing_wrapper
@@ -30,6 +31,8 @@ def main(argv: Sequence[str]) -> None:
     argv = take_place(Path(__file__), argv)
     config = parse_config(argv, resolve_device, __doc__)
     say_unused(Path(__file__).name, argv)
+    if config.log_dir and not has_tensorboard():
+        raise ConfigError(f"log_dir is {config.log_dir}, but {MISSING_TENSORBOARD}")
     run_train(config)
 
 
@@ -47,7 +50,8 @@ def run_train(config: Config) -> None:
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without
 
     folder = train(config, group, library)
-    print(f"finished: checkpoints and metrics are in {folder}")
+    if folder:
+        print(f"finished: checkpoints and metrics are in {folder}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from src.common.resources import existing_place, free_space
+
 # Network and FUSE file systems answer so when a folder cannot be flushed; the rename itself has happened by then.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}
 
@@ -184,12 +186,11 @@ def check_free_space(folder: Path, needed: int) -> None:
     Raises:
         OSError: If fewer bytes are free.
     """
-    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    free = free_space(folder)
     if needed > free:
         raise OSError(
-            f"{folder} needs {needed / 1e6:.1f} MB, but {place} has {free / 1e6:.1f} MB left; make room or choose "
-            f"another disk"
+            f"{folder} needs {needed / 1e6:.1f} MB, but {existing_place(folder)} has {free / 1e6:.1f} MB left; make "
+            f"room or choose another disk"
         )
 
 

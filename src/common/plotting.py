@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 MISSING_MATPLOTLIB = "matplotlib is not installed: pip install -r requirements-plot.txt"
@@ -40,15 +40,23 @@ def printable_names(names: Sequence[str]) -> list[str]:
 
     A character that the font lacks becomes visible as an escape; `font.family` in a matplotlibrc chooses another font.
     """
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+    from matplotlib.font_manager import get_font
 
-    drawn = get_font(findfont(FontProperties())).get_charmap()
-    shown = []
-    for name in names:
-        short = name if len(name) <= 20 else f"{name[:17]}..."
-        letters = (
-            letter if letter.isprintable() and ord(letter) in drawn else letter.encode("unicode_escape").decode()
-            for letter in short
-        )
-        shown.append("".join(letters))
-    return shown
+    drawn = get_font(font_file()).get_charmap()
+    short = (name if len(name) <= 20 else f"{name[:17]}..." for name in names)
+    return [drawable(name, lambda letter: ord(letter) in drawn) for name in short]
+
+
+def font_file() -> str:
+    """Return the file of matplotlib's font, which is installed with it."""
+    from matplotlib.font_manager import FontProperties, findfont
+
+    return findfont(FontProperties())
+
+
+def drawable(text: str, has_glyph: Callable[[str], bool]) -> str:
+    """Return a text whose letters without a glyph are visible as escapes."""
+    return "".join(
+        letter if letter.isprintable() and has_glyph(letter) else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -85,10 +85,9 @@ class BatchAugmentation:
     def __init__(self, augmentation: Augmentation, num_classes: int, seed: tuple[int, ...]):
         self._augmentation = augmentation
         self._seed = seed
-        smoothing = augmentation.label_smoothing if num_classes > 1 else 0.0
-        off = smoothing / max(num_classes - 1, 1)
+        off, on = _smoothed(num_classes, augmentation.label_smoothing)
         self._targets = np.full((num_classes, num_classes), off, np.float32)
-        np.fill_diagonal(self._targets, 1 - smoothing)
+        np.fill_diagonal(self._targets, on)
 
     def __call__(
         self, images: list[np.ndarray], labels: list[np.ndarray], info: BatchInfo
@@ -183,3 +182,23 @@ def erase(image: np.ndarray, random: np.random.Generator) -> None:
     top, left = random.integers(height - rows + 1), random.integers(width - columns + 1)
     noise = random.random((len(image), rows, columns), dtype=np.float32)
     image[:, top : top + rows, left : left + columns] = 2 * noise - 1
+
+
+def class_shares(targets: np.ndarray, smoothing: float) -> np.ndarray:
+    """Undo the smoothing of labels that BatchAugmentation has mixed.
+
+    Args:
+        targets: Float32 (N, classes), the probabilities of the classes.
+        smoothing: Share of the label that went to the wrong classes, in [0, 1).
+
+    Returns:
+        Float32 (N, classes), the share of each class, 0 to 1; the targets where the smoothing makes all classes alike.
+    """
+    off, on = _smoothed(targets.shape[1], smoothing)
+    return targets if on == off else np.clip((targets - off) / (on - off), 0, 1)
+
+
+def _smoothed(num_classes: int, smoothing: float) -> tuple[float, float]:
+    """Return the probabilities of a wrong class and of the right one."""
+    smoothing = smoothing if num_classes > 1 else 0.0
+    return smoothing / max(num_classes - 1, 1), 1 - smoothing

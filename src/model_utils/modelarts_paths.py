@@ -14,7 +14,7 @@ from src.modelarts.given_files import find_file, find_unzipped
 
 _JOB_VARIABLES = ("JOB_ID", "MA_VJ_NAME")  # where ModelArts names the job: older and newer images
 CHECKPOINTS = ("checkpoint_path", "ckpt_file", "pretrained", "resume", "initial_checkpoint")
-_RESULTS = ("save_checkpoint_path", "eval_report", "file_name")
+_RESULTS = ("save_checkpoint_path", "log_dir", "show_batch", "eval_report", "file_name")
 
 
 def local_config(config: Config) -> Config:
@@ -26,8 +26,8 @@ def local_config(config: Config) -> Config:
     Returns:
         The configuration with train_data_dir, test_data_dir, class_map and a file of class_weights below the images
         (data_path, or folder_name_under_zip_file in the unzipped data set); checkpoint_path, ckpt_file, pretrained,
-        resume and initial_checkpoint below load_path; save_checkpoint_path, eval_report and file_name below
-        output_path.
+        resume and initial_checkpoint below load_path; save_checkpoint_path, log_dir, show_batch, eval_report and
+        file_name below output_path.
 
     Raises:
         ConfigError: If results would be written outside of output_path, or validation has no folder of its own.

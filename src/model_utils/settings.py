@@ -60,6 +60,9 @@ class Settings:
     best_metric: str
     early_stopping: int
     log_steps: int
+    log_dir: str
+    show_batch: str
+    dry_run: bool
     enable_profiling: bool
     debug: bool
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 
+_TRAINS = dict.fromkeys(("log_dir", "show_batch", "dry_run"), "it belongs to a training")
 _SPLIT = "it divides the images of a training; tools/split_dataset.py puts the same ones into folders"
 # What a person could expect of a command that another one, or another option, does.
 _ELSEWHERE = {
@@ -22,6 +23,7 @@ _ELSEWHERE = {
         "resume": "--checkpoint_path is evaluated",
         "onnx_path": "eval_onnx.py evaluates it",
         "validation_split": _SPLIT,
+        **_TRAINS,
     },
     "eval_onnx.py": {
         "ckpt_file": "--onnx_path is evaluated",
@@ -30,6 +32,7 @@ _ELSEWHERE = {
         "amp_level": "the file has its own precision",
         "enable_modelarts": "train.py, eval.py and export.py copy data in and results out",
         "validation_split": _SPLIT,
+        **_TRAINS,
     },
     "export.py": {
         "checkpoint_path": "--ckpt_file is exported",
@@ -42,6 +45,7 @@ _ELSEWHERE = {
         "test_data_dir": "eval.py and eval_onnx.py evaluate",
         "eval_report": "eval.py and eval_onnx.py write it",
         "eval_engine": "eval.py and eval_onnx.py evaluate",
+        **_TRAINS,
     },
 }
 

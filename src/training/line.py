@@ -35,10 +35,12 @@ class Line:
     Args:
         metrics: Its metrics, up to where it goes on.
         best: The figure of the best checkpoint there; NONE where there is none.
+        goes_on: Whether its steps count on from those that were trained here before, 0 or more.
     """
 
     metrics: MetricsLog
     best: float
+    goes_on: bool
 
 
 def owes_validation(config: Config, folder: Path, start: Start, group: Group) -> bool:
@@ -94,7 +96,8 @@ def open_line(config: Config, folder: Path, names: list[str], start: Start) -> L
     """
     position = _place(start, folder)
     remove_temporary(folder)
-    aside = _leave_others(config, folder, start, position)
+    repeats = position is None and _was_ended_early(config, folder)
+    aside = _leave_others(config, folder, start, position, repeats=repeats)
     if aside:
         print(f"files of an earlier run are in {aside} now", flush=True)
     # First: beside nothing else, one run that ended early is told from another by it.
@@ -102,7 +105,8 @@ def open_line(config: Config, folder: Path, names: list[str], start: Start) -> L
     metrics = MetricsLog(folder / METRICS, position)
     if not (folder / CLASS_NAMES).exists():
         atomic_write(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
-    return Line(metrics, _find_best(config, folder, start.position))
+    counts_on = position is not None and position.steps_per_epoch == start.position.steps_per_epoch
+    return Line(metrics, _find_best(config, folder, start.position), repeats or counts_on)
 
 
 def _find_best(config: Config, folder: Path, position: Position) -> float:
@@ -127,11 +131,13 @@ def _place(start: Start, folder: Path) -> Position | None:
     return read_position(start.checkpoint) or start.position
 
 
-def _leave_others(config: Config, folder: Path, start: Start, position: Position | None) -> Path | None:
+def _leave_others(
+    config: Config, folder: Path, start: Start, position: Position | None, *, repeats: bool
+) -> Path | None:
     """Move aside what is no part of the line that ends at a position, None for a new line; return where it is now."""
     found = recorded_checkpoints(folder)[::-1]  # the latest first: what a kill leaves then is the beginning of a line
     if position is None or start.checkpoint is None:
-        if not found and _was_ended_early(config, folder):
+        if repeats:
             for name in _ALL:
                 (folder / name).unlink(missing_ok=True)
         return move_aside([*(path for path, _ in found), *(folder / name for name in _ALL)], folder)
@@ -163,8 +169,10 @@ def _is_whole(path: Path) -> bool:
 
 
 def _was_ended_early(config: Config, folder: Path) -> bool:
-    """Tell whether a folder without checkpoints holds no more than a run like this that ended before its first one."""
-    if not config.save_checkpoint or not _comes_out_alike(config, folder, goes_on=False):
+    """Tell whether a folder holds no more than a run like this that ended before its first checkpoint."""
+    if recorded_checkpoints(folder) or not config.save_checkpoint:
+        return False
+    if not _comes_out_alike(config, folder, goes_on=False):
         return False
     try:
         rows = _read_rows(folder)

@@ -19,6 +19,11 @@ from src.training.plan import TrainingPlan
 CHANCE_TOLERANCE = 0.02  # relative distance from ln(classes) that counts as not learned
 
 
+def read_loss(outputs: Any) -> np.floating:
+    """Return the loss of a step, once the device has it, from what a callback is told as its outputs."""
+    return (outputs[0] if isinstance(outputs, tuple) else outputs).asnumpy().reshape(-1)[0]
+
+
 class TrainingLog(ms.train.Callback):
     """Prints the loss every few steps and the time of each epoch, and stops at a loss that is NaN or infinite.
 
@@ -115,7 +120,7 @@ class TrainingLog(ms.train.Callback):
         self._has_waiting_row = False
 
     def _log(self, position: Position, outputs: Any) -> None:
-        loss = (outputs[0] if isinstance(outputs, tuple) else outputs).asnumpy().reshape(-1)[0]
+        loss = read_loss(outputs)
         now = time.monotonic()
         steps = position.step - self._entry_step
         rate = steps * self._plan.images_per_step / max(now - self._entry_start, 1e-9)

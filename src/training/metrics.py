@@ -6,7 +6,7 @@ import csv
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,17 @@ class MetricsLog:
         self.path = path
         rows = rows_until(read_metrics(path), until or Position()) if path.exists() else []
         self._last = rows[-1] if rows else None
+        self._mirror: Callable[[Row], None] = lambda _: None
         self._write(rows)
+
+    @property
+    def last(self) -> Row | None:
+        """The last row, None where there is none."""
+        return self._last
+
+    def mirror_to(self, add: Callable[[Row], None]) -> None:
+        """Have each row that is written from here on added elsewhere too."""
+        self._mirror = add
 
     def append(self, row: Row) -> None:
         """Append a row, unless it is the last one already.
@@ -79,6 +89,7 @@ class MetricsLog:
             stream.flush()
             os.fsync(stream.fileno())
         self._last = row
+        self._mirror(row)
 
     def add_validation(self, row: Row) -> None:
         """Put a validation into the last row, where that is of the same epoch, or append it.
@@ -101,6 +112,7 @@ class MetricsLog:
             return
         self._write([*before, row])
         self._last = row
+        self._mirror(row)
 
     def _write(self, rows: Iterable[Row]) -> None:
         atomic_write(self.path, to_csv([_NAMES]) + "".join(_to_line(row) for row in rows))

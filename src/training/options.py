@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from src.model_utils.config import Config, ConfigError
 from src.model_utils.derived_settings import (
@@ -50,8 +51,25 @@ def check_options(config: Config) -> None:
                 f"{name} is {getattr(config, name)}, but the device takes a whole epoch at once: add "
                 "--dataset_sink_mode=False"
             )
+    _check_outputs(config)
     if scales_dynamically(config) and config.loss_scale < SMALLEST:
         raise ConfigError(f"loss_scale is {config.loss_scale:g}, but a dynamic one is {SMALLEST:g} or more")
+
+
+def _check_outputs(config: Config) -> None:
+    """Check where a picture of the first batch and events are to be written."""
+    if config.show_batch and not config.show_batch.endswith(".png"):
+        raise ConfigError(f"show_batch is {config.show_batch}, but the picture is a PNG file: let its name end in .png")
+    if config.show_batch and config.dry_run:
+        raise ConfigError("show_batch and dry_run are both given: leave one of them out")
+    for name in ("show_batch", "log_dir"):
+        for images in ("train_data_dir", "test_data_dir"):
+            path, folder = getattr(config, name), getattr(config, images)
+            if path and folder and Path(path).resolve().is_relative_to(Path(folder).resolve()):
+                raise ConfigError(
+                    f"{name} {path} is in {images} {folder}, where it could be taken for images of a class: choose "
+                    "another place"
+                )
 
 
 def say_notes(config: Config, group: Group) -> None:
@@ -67,6 +85,10 @@ def say_notes(config: Config, group: Group) -> None:
 
 def _notes(config: Config, ranks: int) -> Iterator[str]:
     yield from _validation_notes(config)
+    if trial := "show_batch" if config.show_batch else "dry_run" if config.dry_run else "":
+        for name in ("log_dir", "enable_profiling"):
+            if getattr(config, name):
+                yield f"{name} has no effect with {trial}, which writes nothing of a training"
     if config.save_checkpoint_steps and not config.save_checkpoint:
         yield "save_checkpoint_steps has no effect: save_checkpoint is false"
     if config.max_steps and config.is_given("epoch_size"):

@@ -27,11 +27,13 @@ from src.training.batch_norm import RankStatistics, synchronize
 from src.training.class_weights import class_weights, describe_extremes
 from src.training.describe import describe_run
 from src.training.dropout import DropoutMasks, ReplayableDropout
+from src.training.dry_run import dry_run
 from src.training.early_stopping import resume_stopping, say_stopped
 from src.training.epoch_end import EpochEnd, Validation
 from src.training.epochs import run_epochs
 from src.training.fine_tuning import prepare_fine_tuning
-from src.training.folder import Training, open_folder
+from src.training.first_batch import read_first_batch
+from src.training.folder import Training, open_folder, print_summary
 from src.training.images import check_data, train_dataset
 from src.training.line import is_here, owes_validation
 from src.training.log import TrainingLog
@@ -50,10 +52,13 @@ from src.training.origin import Origin, settle_origin
 from src.training.plan import TrainingPlan
 from src.training.profiling import profiling
 from src.training.resume import restore, say_done
+from src.training.show_batch import show_batch
 from src.training.step_end import StepEnd
 from src.training.stop import StopOnSignal, StopSignal
 from src.training.validation import settle_validation, validation_engine
 from src.Xception import FEATURES, xception
+
+_LOGGED_IMAGES = 8  # in a picture of training images
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,8 @@ class _Outputs:
     keeper: CheckpointKeeper | None
 
 
-def train(config: Config, group: Group, library: Path | None = None) -> Path:
-    """Train Xception as the configuration says.
+def train(config: Config, group: Group, library: Path | None = None) -> Path | None:
+    """Train Xception as the configuration says, or with `show_batch` or `dry_run` tell what that would be.
 
     Args:
         config: The configuration; the device is set already.
@@ -74,7 +79,7 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
         library: The operators in C++, as build_cpu_library returns them; None for MindSpore's.
 
     Returns:
-        The folder of the checkpoints.
+        The folder of the checkpoints; None where nothing was to be trained.
 
     Raises:
         ValueError: If an option, the data or the checkpoint to resume from does not fit.
@@ -97,13 +102,21 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
     if not (is_done or owes) and stopping.is_over():
         say_stopped(config, stopping, training.start)
         return training.folder
-    if is_done and not (owes and is_here(training.start, training.folder)):
+    is_trial = bool(config.show_batch or config.dry_run)
+    if is_done and (is_trial or not (owes and is_here(training.start, training.folder))):
         say_done(config, training.start, owes=owes)
         return training.folder
+    if config.show_batch:
+        show_batch(training, new_dataset(training.start.position))
+        return None
     metadata = describe_run(config, group, train_images, origin, training.start, has_library=library is not None)
     training = replace(training, state=replace(training.state, metadata=metadata), library=library)
     masks: list[ms.train.Callback] = [] if sinks_data(config) else [_dropout_masks(training)]
-    with open_folder(training, origin, test_images) as (metrics, keeper):
+    if config.dry_run:
+        print_summary(training, origin, test_images)
+        dry_run(training, _model(training), new_dataset, masks, test_images)
+        return None
+    with open_folder(training, origin, test_images) as (metrics, keeper, events):
         validation = None
         if test_images:
             evaluate = _evaluation(training, test_images, library)
@@ -112,6 +125,9 @@ def train(config: Config, group: Group, library: Path | None = None) -> Path:
             validation.make_up(training.start.position, training.plan.rate_before(training.start.position))
         if not is_done and not (owes and stopping.is_over()):
             outputs = _Outputs(validation, metrics, keeper)
+            if events:
+                first = read_first_batch(training, new_dataset(training.start.position))
+                events.add_images(training.start.position.global_step + 1, first.draw(_LOGGED_IMAGES))
             with readable_failures(library):
                 print("begin train", flush=True)
                 _fit(training, new_dataset, masks, outputs)
@@ -132,15 +148,7 @@ def _fit(
         Progress(plan.images_after(start), "train", log_seconds=30) as progress,
         profiling(config, training.folder),
     ):
-        model = build_model(
-            config,
-            state.network,
-            state.optimizer,
-            state.averaged,
-            scaling=state.scaling,
-            library=training.library,
-            class_weights=training.class_weights,
-        )
+        model = _model(training)
         log = TrainingLog(plan, config.log_steps, progress, outputs.metrics, config.num_classes, scaling=state.scaling)
         statistics = RankStatistics(state, training.group)
         on_signal = StopOnSignal(stop, training.group, log, outputs.keeper, plan, statistics=statistics)
@@ -157,6 +165,19 @@ def _fit(
         callbacks = [*first, log, on_signal, step_end, epoch_end]
         with readable_errors(training.images.source, ImageLimits.of(config), on_signal.save_finished):
             run_epochs(model, new_dataset, callbacks, config, start, has_ended=epoch_end.is_over)
+
+
+def _model(training: Training) -> ms.Model:
+    state = training.state
+    return build_model(
+        training.config,
+        state.network,
+        state.optimizer,
+        state.averaged,
+        scaling=state.scaling,
+        library=training.library,
+        class_weights=training.class_weights,
+    )
 
 
 def _build(config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, images: UsableImages) -> Training:

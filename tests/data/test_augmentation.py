@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from src.data.augmentation import ERASED_AREA, Augmentation, BatchAugmentation, cutmix, erase, mixup
+from src.data.augmentation import ERASED_AREA, Augmentation, BatchAugmentation, class_shares, cutmix, erase, mixup
 from tests.helpers.labels import smoothed
 from tests.helpers.pipeline import batches, write_image
 
@@ -49,6 +49,20 @@ def test_mixup_blends_each_image_with_its_partner():
     images, partner = before.copy(), np.array([2, 3, 1, 0])
     assert mixup(images, partner, 0.3) == 0.3
     assert np.allclose(images, 0.3 * before + 0.7 * before[partner], atol=1e-6)
+
+
+@given(st.integers(1, 9), st.floats(0, 0.99), st.floats(0, 1))
+def test_shares_of_mixed_labels_are_found_again_whatever_the_smoothing(classes, smoothing, share):
+    assume(classes == 1 or abs(1 - smoothing - smoothing / (classes - 1)) > 0.01)  # else classes are as good as alike
+    first, last = smoothed(np.array([0, classes - 1]), classes, smoothing)
+    found = class_shares(np.array([share * first + (1 - share) * last], np.float32), smoothing)
+    identity = np.eye(classes)
+    np.testing.assert_allclose(found[0], share * identity[0] + (1 - share) * identity[-1], atol=1e-4)
+
+
+def test_labels_that_smoothing_makes_alike_stay_as_they_are():
+    targets = np.full((1, 2), 0.5, np.float32)
+    assert class_shares(targets, 0.5) is targets
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**32 - 1))

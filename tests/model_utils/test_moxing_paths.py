@@ -27,7 +27,8 @@ def configure(**values: object) -> Config:
         ("resume", "sub/a.ckpt", "/c/load/sub/a.ckpt"), ("resume", "auto", "auto"), ("resume", "", ""),
         ("save_checkpoint_path", "./", "/c/out"), ("save_checkpoint_path", "./cpu-ckpt", "/c/out/cpu-ckpt"),
         ("save_checkpoint_path", "/c/out/x", "/c/out/x"), ("eval_report", "", ""), ("eval_report", "r", "/c/out/r"),
-        ("file_name", "xception", "/c/out/xception"),
+        ("file_name", "xception", "/c/out/xception"), ("log_dir", "", ""), ("log_dir", "runs", "/c/out/runs"),
+        ("show_batch", "a.png", "/c/out/a.png"),
     ],
 )  # fmt: skip
 def test_paths_lead_to_the_local_copies(key, given, expected):
@@ -42,7 +43,7 @@ def test_images_of_a_zip_are_below_its_folder(under, given, expected):
     assert local_config(config).train_data_dir == expected
 
 
-@pytest.mark.parametrize("key", ["save_checkpoint_path", "eval_report", "file_name"])
+@pytest.mark.parametrize("key", ["save_checkpoint_path", "log_dir", "show_batch", "eval_report", "file_name"])
 @pytest.mark.parametrize("path", ["/elsewhere", "../x", "/c/outside"])
 def test_results_that_would_not_be_copied_out_are_refused(key, path):
     with pytest.raises(ConfigError, match=rf"^{key} {path} is outside of output_path /c/out"):

@@ -28,7 +28,7 @@ def test_every_such_option_is_told_before_work_begins(command, monkeypatch, caps
 
     monkeypatch.setattr(door, work, begin)
     values = {"amp_level": "O0", "eval_engine": "onnx", "resume": "auto", "validation_split": "0.1"}
-    values |= {"enable_modelarts": "True", "use_average": "False"}
+    values |= {"enable_modelarts": "True", "use_average": "False", "dry_run": "True"}
     words = [f"--{name}={values.get(name, 'x')}" for name in _ELSEWHERE[command]]
     with pytest.raises(KeyboardInterrupt):
         door.main([*needed, "--device_target=CPU", *words])

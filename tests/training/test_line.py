@@ -302,3 +302,23 @@ def test_metrics_of_a_finished_run_without_checkpoints_are_never_written_over(tm
         start = restore(config, build_state(), 10, None, ALONE)
         open_line(config, folder, ["a"], start).metrics.append(Row(1, 1, 0.1, 1.0, 9.0))
         assert len(list(folder.glob("earlier-*"))) == number
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "steps", "goes_on"),
+    [
+        ({}, (), 10, False),
+        ({"top_1": FIRST}, (), 10, False),
+        ({"top_1": FIRST}, ("--resume=auto",), 10, True),
+        ({"top_1": FIRST}, ("--resume=auto",), 20, False),
+        ({"top_1": FIRST, "dies": "early"}, (), 10, True),
+        ({"top_1": FIRST, "dies": "early"}, ("--seed=2",), 10, False),
+    ],
+    ids=["nothing", "anew", "resumed", "other steps", "killed early", "killed early, other settings"],
+)
+def test_steps_count_on_where_a_training_goes_on_or_begins_again_as_it_was(before, words, steps, goes_on, tmp_path):
+    if before:
+        train(tmp_path, **before)
+    config = parse_config(["--epoch_size=9", "--eval_while_train", *words], lambda _: "CPU")
+    start = restore(config, build_state(), steps, find_origin(config, tmp_path, ALONE), ALONE)
+    assert open_line(config, tmp_path, ["a", "b"], start).goes_on is goes_on

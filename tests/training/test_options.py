@@ -44,6 +44,14 @@ def said(capsys, *words: str, ranks: int = 1, device: str = "CPU") -> str:
             "CPU",
             "loss_scale is 0.5, but a dynamic ",
         ),
+        (["--show_batch=a.jpg"], "CPU", "show_batch is a.jpg, but the picture is a PNG file: let its name end in .png"),
+        (["--show_batch=a.png", "--dry_run"], "CPU", "show_batch and dry_run are both given: leave one of them out"),
+        (["--show_batch=x/a.png", "--train_data_dir=./x"], "CPU", "show_batch x/a.png is in train_data_dir ./x, where"),
+        (
+            ["--log_dir=x/y/z", "--test_data_dir=x"],
+            "CPU",
+            "log_dir x/y/z is in test_data_dir x, where it could be taken",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(words, device, message):
@@ -60,6 +68,9 @@ def test_what_does_not_fit_is_refused(words, device, message):
             ["--layer_decay=0.5", "--freeze=features"],
             "layer_decay has no effect: only the classifier is trained, at the ",
         ),
+        (["--log_dir=a", "--show_batch=a.png"], "log_dir has no effect with show_batch, which writes nothing of a tr"),
+        (["--enable_profiling", "--dry_run"], "enable_profiling has no effect with dry_run, which writes nothing of"),
+        (["--log_dir=a", "--enable_profiling"], ""),
         (["--optimizer=nesterov", "--momentum=0.5", "--layer_decay=0.5"], ""),
         (["--loss_scale_mode=dynamic", "--amp_level=O2"], ""),
     ],
