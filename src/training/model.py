@@ -39,8 +39,15 @@ def build_loss(config: Config, sparse: bool = True, class_weights: Sequence[floa
 
 
 def build_augmentation(config: Config) -> Augmentation:
-    """Return what training images undergo beyond the recipe."""
+    """Return what training images undergo beside crops and mirroring.
+
+    Raises:
+        ValueError: If two options do not fit each other.
+    """
     return Augmentation(
+        vertical_flip=config.vertical_flip,
+        color_jitter=config.color_jitter,
+        auto_augment=config.auto_augment,
         rand_augment=config.rand_augment,
         rand_augment_layers=config.rand_augment_layers,
         mixup=config.mixup,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.model_utils.config import ConfigError, parse_config
+from src.model_utils.config import parse_config
 from src.model_utils.local_adapter import Group
 from src.training.options import check_options, say_notes
 
@@ -44,10 +44,15 @@ def said(capsys, *words: str, ranks: int = 1, device: str = "CPU") -> str:
             "CPU",
             "loss_scale is 0.5, but a dynamic ",
         ),
+        (
+            ["--auto_augment=autoaugment", "--rand_augment=9"],
+            "CPU",
+            "auto_augment is autoaugment and rand_augment 9: each takes .* leave one of them out$",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(words, device, message):
-    with pytest.raises(ConfigError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         check_options(parse_config(words, lambda _: device))
 
 
@@ -59,6 +64,15 @@ def test_what_does_not_fit_is_refused(words, device, message):
         (
             ["--layer_decay=0.5", "--freeze=features"],
             "layer_decay has no effect: only the classifier is trained, at the ",
+        ),
+        (["--color_jitter=0.2", "--auto_augment=none", "--vertical_flip=0.5"], ""),
+        (
+            ["--color_jitter=0.2", "--auto_augment=autoaugment"],
+            "color_jitter has no effect: the operations of auto_augment take its place\n",
+        ),
+        (
+            ["--color_jitter=0.2", "--rand_augment=9"],
+            "color_jitter has no effect: the operations of rand_augment take its place\n",
         ),
         (["--optimizer=nesterov", "--momentum=0.5", "--layer_decay=0.5"], ""),
         (["--loss_scale_mode=dynamic", "--amp_level=O2"], ""),
