@@ -28,7 +28,7 @@ def check_options(config: Config) -> None:
         config: The configuration.
 
     Raises:
-        ValueError: If options do not fit each other or the device.
+        ConfigError: If options do not fit each other or the device.
     """
     build_augmentation(config)
     if config.optimizer not in WITH_MOMENTUM and not config.is_given("lr_max"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from src.model_utils.config import parse_config
+from src.model_utils.config import ConfigError, parse_config
 from src.model_utils.local_adapter import Group
 from src.training.options import check_options, say_notes
 
@@ -52,7 +52,7 @@ def said(capsys, *words: str, ranks: int = 1, device: str = "CPU") -> str:
     ],
 )
 def test_what_does_not_fit_is_refused(words, device, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ConfigError, match=f"^{message}"):
         check_options(parse_config(words, lambda _: device))
 
 
