@@ -137,6 +137,7 @@ class Xception(nn.Cell):
             classifier nor their parameters, and `num_classes` does not count: it is 0. Default: True.
         pooling (str): what a network without classifier gives: the mean ("avg") or the largest value ("max") of each
             feature map, or None for the maps. Default: None.
+        dropout_rate (float): share of the features that training drops before the classifier, in [0, 1). Default: 0.5.
 
     Inputs:
         - **x** (Tensor) - float images (N, 3, H, W), RGB, (value - 127.5) / 127.5, so in [-1, 1]; H and W at least 71.
@@ -146,7 +147,8 @@ class Xception(nn.Cell):
 
     Raises:
         ValueError: If `num_classes` is below 1, or `pool_padding` or `pooling` is another word, or there are both
-            `pooling` and the classifier, or the input is not (N, 3, H, W) with H and W of at least 71.
+            `pooling` and the classifier, or `dropout_rate` is not in [0, 1), or the input is not (N, 3, H, W) with H
+            and W of at least 71.
 
     Note:
         Call `forward_features` and `forward_head` from the `construct` of a Cell to switch between training and
@@ -159,12 +161,16 @@ class Xception(nn.Cell):
         pool_padding: str = "same",
         include_top: bool = True,
         pooling: str | None = None,
+        *,
+        dropout_rate: float = 0.5,
     ):
         super().__init__()
         if include_top and num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, but got {num_classes}")
         _check_pool_padding(pool_padding)
         _check_pooling(include_top, pooling)
+        if not 0 <= dropout_rate < 1:
+            raise ValueError(f"dropout_rate must be from 0 to below 1, but got {dropout_rate}")
         self.num_classes = num_classes if include_top else 0
         self.pool_padding = pool_padding
         self.include_top = include_top
@@ -181,7 +187,7 @@ class Xception(nn.Cell):
         self.bn4 = _batch_norm(FEATURES)
         self.relu = nn.ReLU()
         if include_top:
-            self.dropout = nn.Dropout(p=0.5)
+            self.dropout = nn.Dropout(p=dropout_rate)
             self.fc = nn.Dense(FEATURES, num_classes)
         # A plain tuple, so that the loop over the blocks adds no second name to their parameters.
         self.blocks = tuple(getattr(self, f"block{number}") for number in range(1, len(BLOCKS) + 1))
@@ -260,6 +266,7 @@ def xception(
     include_top: bool = True,
     pooling: str | None = None,
     *,
+    dropout_rate: float = 0.5,
     class_num: int | None = None,
 ) -> Xception:
     """Build Xception with freshly initialised weights.
@@ -269,6 +276,7 @@ def xception(
         pool_padding (str): "same", or "symmetric" for weights that come from PyTorch. Default: "same".
         include_top (bool): Whether the network ends in its classifier. Default: True.
         pooling (str): "avg", "max" or None, as in Xception; only without the classifier. Default: None.
+        dropout_rate (float): share of the features that training drops before the classifier, in [0, 1). Default: 0.5.
         class_num (int): the model zoo's name of `num_classes`, taken with a warning.
 
     Returns:
@@ -288,4 +296,4 @@ def xception(
             )
         warnings.warn("class_num is the model zoo's name of num_classes", FutureWarning, stacklevel=2)
         num_classes = class_num
-    return Xception(num_classes, pool_padding, include_top, pooling)
+    return Xception(num_classes, pool_padding, include_top, pooling, dropout_rate=dropout_rate)

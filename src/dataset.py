@@ -49,9 +49,9 @@ def create_dataset(
     """Build the input pipeline over image folders, one folder a class, or over MindRecord files made of them.
 
     Training: a random crop is resized, perhaps flipped, and changed in brightness, contrast and saturation by up to
-    40 %; the order is random; the images left over by the last whole batch are dropped; every rank gets the same number
-    of batches. Evaluation: the shorter side is resized to image_size / crop_pct, 320 by default, and the centre is
-    cropped; over all ranks every image comes exactly once.
+    40 %, or as `augmentation` says; the order is random; the images left over by the last whole batch are dropped;
+    every rank gets the same number of batches. Evaluation: the shorter side is resized to image_size / crop_pct, 320 by
+    default, and the centre is cropped; over all ranks every image comes exactly once.
 
     Args:
         dataset_path: Folder of the class folders, whose positions in sorted order are the labels, or folder of
@@ -66,14 +66,15 @@ def create_dataset(
         interpolation: How evaluation resizes, "bilinear" or "bicubic", both as OpenCV does.
         num_parallel_workers: Threads for each stage, 1 up to the machine's cores; None takes all that this process may
             use.
-        seed: Makes order and augmentation of an epoch a function of seed and number of threads. It becomes MindSpore's
-            global seed for data sets, which counts when iteration begins: iterate before building the next data set.
-            None leaves that as it is.
+        seed: Makes order and augmentation of an epoch a function of seed, rank and number of threads: ranks share one
+            order, and draw crops, flips and the like each for itself. What follows from it becomes MindSpore's global
+            seed for data sets, which counts when iteration begins: iterate before building the next data set. None
+            leaves that as it is.
         skip_batches: Batches of the epoch to leave out at its beginning, 0 or more.
         crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
         flip_probability: Share of the training images that are flipped left to right, 0 to 1.
         excluded: Paths of images, as image_files of the source gives them, that are left out and never opened.
-        augmentation: What the training images undergo besides.
+        augmentation: What the training images undergo beside crop and mirroring.
         micro_batches: Batches that make up one step of training, 1 or more; those left over are dropped like images.
             From 2, they are stacked on a new first axis of both columns, and `skip_batches` counts the stacks.
         normalize: Whether to normalise; False leaves that to Normalization of src.data.normalization, unless the
@@ -111,6 +112,9 @@ def create_dataset(
         counts = list(source.counts(excluded).values())
         order = balanced_order(counts, device_num, ds.config.get_seed() if seed is None else seed)
     images = source.open(Share(device_num, rank, order), do_train, workers, excluded)
+    seeds = (ds.config.get_seed(), rank)
+    if seed is not None and rank:  # the order is drawn by now, the same on all ranks
+        ds.config.set_seed(int(np.random.SeedSequence(seeds).generate_state(1)[0]))
 
     preset = Preset(
         image_size=image_size,
@@ -129,7 +133,6 @@ def create_dataset(
 
     changes = {}
     if do_train and augmentation.changes_batches:
-        seeds = (ds.config.get_seed(), rank)
         changes = {
             "per_batch_map": BatchAugmentation(augmentation, len(source.class_names), seeds),
             "input_columns": ["image", "label"],

@@ -219,16 +219,23 @@ class Head(nn.Cell):
         return self.network.forward_head(features)
 
 
-def test_dropout_acts_on_half_of_the_features_in_training_only():
-    network = xception(FEATURES)
+@pytest.mark.parametrize(("options", "rate"), [({}, 0.5), ({"dropout_rate": 0.2}, 0.2)], ids=["default", "given"])
+def test_dropout_acts_on_its_share_of_the_features_in_training_only(options, rate):
+    network = xception(FEATURES, **options)
     network.fc.weight.set_data(Tensor(np.eye(FEATURES, dtype=np.float32)))  # the logits are what dropout leaves
     network.fc.bias.set_data(Tensor(np.zeros(FEATURES, np.float32)))
     ones = Tensor(np.ones((32, FEATURES, 3, 3), np.float32))
     head = Head(network)
     trained = head.set_train(True)(ones).asnumpy()
     assert np.allclose(head.set_train(False)(ones).asnumpy(), 1, rtol=1e-5)
-    assert np.allclose(trained[trained != 0], 2, rtol=1e-5)
-    assert abs((trained == 0).mean() - 0.5) < 0.01
+    assert np.allclose(trained[trained != 0], 1 / (1 - rate), rtol=1e-5)
+    assert abs((trained == 0).mean() - rate) < 0.01
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+def test_a_dropout_rate_that_leaves_nothing_is_an_error(rate):
+    with pytest.raises(ValueError, match=f"^dropout_rate must be from 0 to below 1, but got {rate}$"):
+        xception(2, dropout_rate=rate)
 
 
 @pytest.mark.parametrize("level", ["O2", "O3"])

@@ -1,26 +1,34 @@
-"""Augmentations beyond the recipe: RandAugment of an image, random erasing, mixup and cutmix of a batch."""
+"""What training images undergo beside crops and mirroring: changes of each image, and of a batch of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from mindspore.dataset import vision
 
-MAGNITUDES = 31  # RandAugment counts them from 0 to 30
+NONE = "none"
+_AUTO, _TRIVIAL = "autoaugment", "trivialaugment"
+AUTO_AUGMENTS = (NONE, _AUTO, _TRIVIAL)
+MAGNITUDES = 31  # RandAugment counts them from 0 to 30, TrivialAugment draws one of them
 ERASED_AREA = (0.02, 0.4)  # share of the image, and
 ERASED_RATIO = (0.3, 1 / 0.3)  # height by width of the rectangle, in the paper on random erasing
-_GREY = 128  # fills what RandAugment moves into the image: about 0 once it is normalised
+_GREY = 128  # fills what such operations move into the image: about 0 once it is normalised
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What training images undergo beyond the recipe; nothing by default.
+    """What training images undergo beside crops and mirroring; the recipe's changes of colour by default.
 
     Args:
-        rand_augment: Magnitude of RandAugment (Cubuk et al. 2019, arXiv 1909.13719), 0 (off) to 30. It takes the place
-            of the recipe's changes of colour, which are among its operations.
+        vertical_flip: Share of the images that are turned upside down, 0 to 1.
+        color_jitter: Largest change of brightness, contrast and saturation, up or down, as a share, 0 (none) or more;
+            each is drawn evenly. What is drawn by `auto_augment` or `rand_augment` takes its place.
+        auto_augment: A word of AUTO_AUGMENTS: "autoaugment" applies one of the 25 pairs of operations that were learned
+            on ImageNet (Cubuk et al. 2018, arXiv 1805.09501), "trivialaugment" one operation of any magnitude
+            (Mueller and Hutter 2021, arXiv 2103.10158), "none" nothing.
+        rand_augment: Magnitude of RandAugment (Cubuk et al. 2019, arXiv 1909.13719), 0 (off) to 30.
         rand_augment_layers: Operations that RandAugment applies to an image one after another, 1 or more.
         mixup: Both parameters of the beta distribution of mixup's shares (Zhang et al. 2017, arXiv 1710.09412), 0 (off)
             or more.
@@ -30,14 +38,34 @@ class Augmentation:
             arXiv 1708.04896), 0 to 1.
         label_smoothing: Share of the label that goes to the wrong classes, in [0, 1), where mixup or cutmix turn the
             labels into probabilities; others are smoothed by the loss.
+
+    Raises:
+        ValueError: If `auto_augment` is another word, or there is RandAugment too.
     """
 
+    vertical_flip: float = 0.0
+    color_jitter: float = 0.4
+    auto_augment: str = NONE
     rand_augment: int = 0
     rand_augment_layers: int = 2
     mixup: float = 0.0
     cutmix: float = 0.0
     random_erasing: float = 0.0
     label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.auto_augment not in AUTO_AUGMENTS:
+            raise ValueError(f"auto_augment must be one of {', '.join(AUTO_AUGMENTS)}, got {self.auto_augment}")
+        if self.auto_augment != NONE and self.rand_augment:
+            raise ValueError(
+                f"auto_augment is {self.auto_augment} and rand_augment {self.rand_augment}: each takes the place of "
+                "the changes of colour, so leave one of them out"
+            )
+
+    @property
+    def replaces_colours(self) -> bool:
+        """Whether other operations take the place of the changes of colour."""
+        return self.auto_augment != NONE or self.rand_augment > 0
 
     @property
     def mixes(self) -> bool:
@@ -49,15 +77,17 @@ class Augmentation:
         """Whether batches need a BatchAugmentation."""
         return self.mixes or self.random_erasing > 0
 
-    def image_transforms(self) -> list[vision.RandAugment]:
-        """Return what changes a decoded image, uint8 (H, W, 3), in the place of the recipe's changes of colour."""
-        if not self.rand_augment:
-            return []
-        return [
-            vision.RandAugment(
-                self.rand_augment_layers, self.rand_augment, MAGNITUDES, vision.Inter.BILINEAR, fill_value=_GREY
-            )
-        ]
+    def image_transforms(self) -> list[Any]:
+        """Return what changes colours, or more, of a decoded image, uint8 (H, W, 3), one after another."""
+        moved = (vision.Inter.BILINEAR, _GREY)
+        if self.auto_augment == _AUTO:
+            return [vision.AutoAugment(vision.AutoAugmentPolicy.IMAGENET, *moved)]
+        if self.auto_augment == _TRIVIAL:
+            return [vision.TrivialAugmentWide(MAGNITUDES, *moved)]
+        if self.rand_augment:
+            return [vision.RandAugment(self.rand_augment_layers, self.rand_augment, MAGNITUDES, *moved)]
+        change = float(self.color_jitter)
+        return [vision.RandomColorAdjust(brightness=change, contrast=change, saturation=change)] if change else []
 
 
 class BatchInfo(Protocol):

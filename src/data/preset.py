@@ -17,7 +17,6 @@ CROP_PCT = 299 / 320
 INTERPOLATION = "bilinear"
 RECIPE = Augmentation()
 _ASPECT_RATIO = (3 / 4, 4 / 3)  # width by height of a training crop
-_COLOUR_CHANGE = 0.4  # of brightness, contrast and saturation, up or down
 _INTERPOLATIONS = {"bilinear": vision.Inter.BILINEAR, "bicubic": vision.Inter.BICUBIC}
 
 
@@ -31,7 +30,7 @@ class Preset:
         interpolation: How evaluation resizes, a word of INTERPOLATIONS of src.metadata.metadata.
         crop_min_area: Least share of the image's area that a training crop takes, in (0, 1].
         flip_probability: Share of the training images that are flipped left to right, 0 to 1.
-        augmentation: What the training images undergo besides.
+        augmentation: What the training images undergo beside crop and mirroring.
         max_image_pixels: Most pixels, height x width, of an image that is decoded, 1 or more.
         normalize: Whether to normalise, (value - 127.5) / 127.5; an augmentation that changes batches always does, as
             it takes normalised images.
@@ -65,15 +64,19 @@ class Preset:
 
         They end in float32 (3, image_size, image_size) normalised, or else in uint8 (image_size, image_size, 3), RGB.
         """
-        colours = vision.RandomColorAdjust(
-            brightness=_COLOUR_CHANGE, contrast=_COLOUR_CHANGE, saturation=_COLOUR_CHANGE
-        )
         return [
             vision.RandomCropDecodeResize(self.image_size, scale=(self.crop_min_area, 1.0), ratio=_ASPECT_RATIO),
-            vision.RandomHorizontalFlip(float(self.flip_probability)),
-            *(self.augmentation.image_transforms() or [colours]),
+            self._flips(),
+            *self.augmentation.image_transforms(),
             *(_normalization() if self.normalize or self.augmentation.changes_batches else []),
         ]
+
+    def _flips(self) -> Any:
+        across, down = float(self.flip_probability), float(self.augmentation.vertical_flip)
+        if not down:
+            return vision.RandomHorizontalFlip(across)
+        # Two operations would draw the same numbers, and so flip the same images: one operation draws for both.
+        return vision.RandomSelectSubpolicy([[(vision.HorizontalFlip(), across), (vision.VerticalFlip(), down)]])
 
     def evaluation(self, fast_jpeg: bool = False) -> list[Any]:
         """Return the operations of evaluation, with the results of training's.

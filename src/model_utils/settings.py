@@ -24,11 +24,14 @@ class Settings:
     interpolation: str
     crop_min_area: float
     flip_probability: float
+    vertical_flip: float
+    color_jitter: float
     num_parallel_workers: int
     recursive: bool
     bad_images: str
     max_image_pixels: int
 
+    auto_augment: str
     rand_augment: int
     rand_augment_layers: int
     mixup: float
@@ -41,6 +44,7 @@ class Settings:
     gradient_accumulation: int
     clip_grad_norm: float
     ema_decay: float
+    dropout_rate: float
     weight_decay_filter: str
 
     max_steps: int

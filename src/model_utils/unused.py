@@ -5,8 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 
-_TRAINS = dict.fromkeys(("log_dir", "show_batch", "dry_run"), "it belongs to a training")
 _SPLIT = "it divides the images of a training; tools/split_dataset.py puts the same ones into folders"
+AUGMENTATION = (
+    "crop_min_area", "flip_probability", "vertical_flip", "color_jitter", "auto_augment", "rand_augment",
+    "rand_augment_layers", "mixup", "cutmix", "random_erasing",
+)  # fmt: skip
+_IN_TRAINING = {
+    **dict.fromkeys(AUGMENTATION, "it changes the images of a training alone"),
+    "dropout_rate": "training alone drops features",
+    **dict.fromkeys(("log_dir", "show_batch", "dry_run"), "it belongs to a training"),
+}
 # What a person could expect of a command that another one, or another option, does.
 _ELSEWHERE = {
     "train.py": {
@@ -23,7 +31,7 @@ _ELSEWHERE = {
         "resume": "--checkpoint_path is evaluated",
         "onnx_path": "eval_onnx.py evaluates it",
         "validation_split": _SPLIT,
-        **_TRAINS,
+        **_IN_TRAINING,
     },
     "eval_onnx.py": {
         "ckpt_file": "--onnx_path is evaluated",
@@ -32,7 +40,7 @@ _ELSEWHERE = {
         "amp_level": "the file has its own precision",
         "enable_modelarts": "train.py, eval.py and export.py copy data in and results out",
         "validation_split": _SPLIT,
-        **_TRAINS,
+        **_IN_TRAINING,
     },
     "export.py": {
         "checkpoint_path": "--ckpt_file is exported",
@@ -45,7 +53,7 @@ _ELSEWHERE = {
         "test_data_dir": "eval.py and eval_onnx.py evaluate",
         "eval_report": "eval.py and eval_onnx.py write it",
         "eval_engine": "eval.py and eval_onnx.py evaluate",
-        **_TRAINS,
+        **_IN_TRAINING,
     },
 }
 

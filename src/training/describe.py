@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from src.model_utils.derived_settings import (
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
 from src.training.class_weights import describe_weights
+from src.training.model import build_augmentation
 from src.training.options import WITH_MOMENTUM
 from src.training.origin import Origin
 from src.training.resume import Start
@@ -34,8 +36,9 @@ from src.training.schedule_change import LR_SCALE, schedule_change
 _SETTINGS = (
     "device_target", "seed", "batch_size", "gradient_accumulation", "epoch_size", "max_steps", "warmup_epochs",
     "cooldown_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end", "optimizer", "momentum", "weight_decay",
-    "weight_decay_filter", "clip_grad_norm", "ema_decay", "freeze", "head_lr_scale", "layer_decay", "crop_min_area",
-    "flip_probability", "rand_augment", "mixup", "cutmix", "random_erasing", "sampler",
+    "weight_decay_filter", "clip_grad_norm", "ema_decay", "dropout_rate", "freeze", "head_lr_scale", "layer_decay",
+    "crop_min_area", "flip_probability", "vertical_flip", "color_jitter", "auto_augment", "rand_augment", "mixup",
+    "cutmix", "random_erasing", "sampler",
 )  # fmt: skip
 _BEGINNING = ("pretrained", "resume", "finish_epoch")  # where a training began, which stays so when it goes on
 _CHANGES = "changes"
@@ -143,6 +146,7 @@ def _recipe(config: Config, ranks: int, has_library: bool) -> dict[str, bool | i
     recipe: dict[str, bool | int | float | str] = {name: getattr(config, name) for name in _SETTINGS}
     recipe |= {
         "lr_decay_mode": "linear" if config.lr_decay_mode == "liner" else config.lr_decay_mode,
+        "color_jitter": 0.0 if build_augmentation(config).replaces_colours else config.color_jitter,
         "rand_augment_layers": config.rand_augment_layers if config.rand_augment else 0,
         "label_smooth_factor": label_smoothing(config),
         "loss_scale_mode": "dynamic" if scales_dynamically(config) else "fixed",
@@ -175,8 +179,9 @@ def _differences(before: Metadata, now: Metadata) -> list[str]:
 def _facts(metadata: Metadata) -> dict[str, object]:
     """Return by name what decides the numbers of a training, as far as it is known."""
     provenance = metadata.provenance
+    recipe = {**provenance.recipe, **_unsaid(provenance.recipe)}
     facts = {
-        **{name: value for name, value in provenance.recipe.items() if name not in (*_BEGINNING, _CHANGES, KEPT)},
+        **{name: value for name, value in recipe.items() if name not in (*_BEGINNING, _CHANGES, KEPT)},
         "image_size": metadata.image_size,
         "amp_level": metadata.amp_level,
         _IMAGES: provenance.images,
@@ -184,6 +189,13 @@ def _facts(metadata: Metadata) -> dict[str, object]:
         **{name: provenance.versions.get(name) for name in _COMPARED_VERSIONS},
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _unsaid(recipe: Mapping[str, object]) -> dict[str, object]:
+    """Return what held of a training by an earlier version that tells its settings, and had none of these."""
+    jitter = 0.0 if recipe.get("rand_augment") else 0.4
+    held = {"vertical_flip": 0.0, "color_jitter": jitter, "auto_augment": "none", "dropout_rate": 0.5}
+    return {name: value for name, value in held.items() if recipe and name not in recipe}
 
 
 def _is_text(name: str) -> bool:

@@ -15,7 +15,7 @@ from src.data.augmentation import Augmentation
 from src.data.normalization import WithNormalization
 from src.loss import CrossEntropySmooth
 from src.lr_generator import get_lr
-from src.model_utils.config import Config
+from src.model_utils.config import Config, ConfigError
 from src.model_utils.derived_settings import (
     amp_level,
     is_bfloat16,
@@ -39,15 +39,25 @@ def build_loss(config: Config, sparse: bool = True, class_weights: Sequence[floa
 
 
 def build_augmentation(config: Config) -> Augmentation:
-    """Return what training images undergo beyond the recipe."""
-    return Augmentation(
-        rand_augment=config.rand_augment,
-        rand_augment_layers=config.rand_augment_layers,
-        mixup=config.mixup,
-        cutmix=config.cutmix,
-        random_erasing=config.random_erasing,
-        label_smoothing=label_smoothing(config),
-    )
+    """Return what training images undergo beside crops and mirroring.
+
+    Raises:
+        ConfigError: If two options do not fit each other.
+    """
+    try:
+        return Augmentation(
+            vertical_flip=config.vertical_flip,
+            color_jitter=config.color_jitter,
+            auto_augment=config.auto_augment,
+            rand_augment=config.rand_augment,
+            rand_augment_layers=config.rand_augment_layers,
+            mixup=config.mixup,
+            cutmix=config.cutmix,
+            random_erasing=config.random_erasing,
+            label_smoothing=label_smoothing(config),
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def build_schedule(config: Config, steps_per_epoch: int, scale: float = 1.0) -> np.ndarray:

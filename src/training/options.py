@@ -16,6 +16,7 @@ from src.model_utils.derived_settings import (
 from src.model_utils.local_adapter import Group
 from src.model_utils.weights_settings import say
 from src.training.loss_scale import SMALLEST
+from src.training.model import build_augmentation
 
 WITH_MOMENTUM = ("momentum", "nesterov")  # the optimizers that the recipe's learning rate is for
 _USUAL_RATES = {"adamw": 0.001, "lamb": 0.005}
@@ -30,6 +31,7 @@ def check_options(config: Config) -> None:
     Raises:
         ConfigError: If options do not fit each other or the device.
     """
+    build_augmentation(config)
     if config.optimizer not in WITH_MOMENTUM and not config.is_given("lr_max"):
         raise ConfigError(
             f"optimizer is {config.optimizer}, but lr_max is the recipe's {config.lr_max:g}, which is for momentum: "
@@ -95,6 +97,9 @@ def _notes(config: Config, ranks: int) -> Iterator[str]:
         yield f"epoch_size {config.epoch_size} has no effect: max_steps is {config.max_steps}"
     if config.optimizer not in WITH_MOMENTUM and config.is_given("momentum"):
         yield f"momentum has no effect on the optimizer {config.optimizer}"
+    if config.is_given("color_jitter") and build_augmentation(config).replaces_colours:
+        other = "rand_augment" if config.rand_augment else "auto_augment"
+        yield f"color_jitter has no effect: the operations of {other} take its place"
     if config.sync_bn and ranks == 1:
         yield "sync_bn has no effect: one process trains alone"
     if config.loss_scale_mode == "dynamic" and not scales_dynamically(config):

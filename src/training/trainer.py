@@ -183,7 +183,7 @@ def _model(training: Training) -> ms.Model:
 def _build(config: Config, group: Group, steps_per_epoch: int, origin: Origin | None, images: UsableImages) -> Training:
     """Build what is trained, with the weights and the momentum that training starts with."""
     ms.set_seed(config.seed)
-    network = xception(config.num_classes)
+    network = xception(config.num_classes, dropout_rate=config.dropout_rate)
     prepare_fine_tuning(config, network, origin, images.class_names)
     if config.sync_bn and group.size > 1:
         synchronize(network)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mindspore.dataset import vision
 from PIL import Image
 
 from src.common.workers import available_workers
@@ -28,12 +27,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 LIMIT = np.sqrt(np.log(2e5) / 2 / COUNT)
 
 
-class WithoutColours(Augmentation):
-    """The recipe without its changes of colour."""
-
-    def image_transforms(self) -> list:
-        """Return what changes nothing, in the place of the recipe's changes of colour."""
-        return [vision.RandomColorAdjust()]
+WITHOUT_COLOURS = Augmentation(color_jitter=0.0)
 
 
 # Pictures and what their crops tell
@@ -139,7 +133,7 @@ def pictures(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module", params=sorted({1, min(2, available_workers())}), ids="threads={}".format)
 def drawn(pictures, request) -> dict[str, np.ndarray]:
     """What an epoch drew for each image."""
-    before, labels = training(pictures, num_parallel_workers=request.param, augmentation=WithoutColours())
+    before, labels = training(pictures, num_parallel_workers=request.param, augmentation=WITHOUT_COLOURS)
     after, _ = training(pictures, num_parallel_workers=request.param)
     first, last, top, bottom = crop_edges(before, WIDTH, HEIGHT)
     crops = crop_features(np.minimum(first, last), np.maximum(first, last), top, bottom)
@@ -163,7 +157,7 @@ def test_crops_reach_the_ends_of_the_recipes_ranges(drawn):
 @pytest.mark.parametrize(("width", "height"), [(800, 40), (40, 800)])
 def test_a_picture_too_long_for_any_crop_gives_its_middle(tmp_path, width, height):
     write_pictures(tmp_path, 8, width, height)
-    images, _ = training(tmp_path, augmentation=WithoutColours())
+    images, _ = training(tmp_path, augmentation=WITHOUT_COLOURS)
     left, right, top, bottom = crop_edges(images, width, height)
     sides = (abs(right - left), bottom - top)
     # To 4 pixels: a ramp so long takes 10 for a step of 1 in 0 to 255.

@@ -27,13 +27,13 @@ _FEATURES = 8
 class Small(nn.Cell):
     """A network with the beginning and the end of Xception, and what training asks of it."""
 
-    def __init__(self, num_classes: int, pool_padding: str = "same"):
+    def __init__(self, num_classes: int, pool_padding: str = "same", dropout_rate: float = 0.5):
         super().__init__()
         self.num_classes = num_classes
         self.pool_padding = pool_padding
         self.conv1 = nn.Conv2d(3, _FEATURES, 3, 8, pad_mode="valid", weight_init="xavier_uniform")
         self.bn1 = nn.BatchNorm2d(_FEATURES)
-        self.dropout = nn.Dropout(p=0.5)
+        self.dropout = nn.Dropout(p=dropout_rate)
         self.fc = nn.Dense(_FEATURES, num_classes)
 
     def set_pool_padding(self, pool_padding: str) -> None:

@@ -93,7 +93,12 @@ def test_settings_are_told_as_they_take_effect(images):
             ["--loss_scale_mode=dynamic", "--amp_level=O2"],
             "loss_scale_mode fixed -> dynamic, loss_scale 1.0 -> 1024.0, amp_level O0 -> O2",
         ),
-        (["--rand_augment=9"], "rand_augment 0 -> 9, rand_augment_layers 0 -> 2"),
+        (["--rand_augment=9"], "color_jitter 0.4 -> 0.0, rand_augment 0 -> 9, rand_augment_layers 0 -> 2"),
+        (["--auto_augment=autoaugment"], "color_jitter 0.4 -> 0.0, auto_augment none -> autoaugment"),
+        (
+            ["--vertical_flip=0.5", "--color_jitter=0.1", "--dropout_rate=0.2"],
+            "dropout_rate 0.5 -> 0.2, vertical_flip 0.0 -> 0.5, color_jitter 0.4 -> 0.1",
+        ),
         (["--use_label_smooth=False"], "label_smooth_factor 0.1 -> 0.0"),
         (["--ema_decay=0.9", "--freeze=features"], "ema_decay 0.0 -> 0.9, freeze none -> features"),
     ],
@@ -115,12 +120,27 @@ def test_the_number_of_ranks_and_another_mindspore_are_told(images):
     "words",
     [
         [], ["--log_steps=1", "--lr_decay_mode=liner"], ["--rand_augment_layers=3"], ["--test_data_dir=x"], ["--debug"],
+        ["--color_jitter=0.4", "--auto_augment=none"],
         ["--sync_bn", "--loss_scale_mode=dynamic", "--loss_scale=2"], ["--eval_while_train", "--keep_checkpoint_max=1"],
         ["--save_checkpoint_path=elsewhere", "--resume=x.ckpt"],
     ],
 )  # fmt: skip
 def test_nothing_is_said_where_nothing_differs(images, words):
     assert note(described(images, "--pretrained=a.ckpt"), described(images, *words)) == ""
+
+
+def test_an_earlier_versions_checkpoint_is_known_to_have_had_the_recipes_augmentation_and_dropout(images):
+    def earlier(*words: str) -> Metadata:
+        metadata = described(images, *words)
+        added = ("vertical_flip", "color_jitter", "auto_augment", "dropout_rate")
+        recipe = {name: value for name, value in metadata.provenance.recipe.items() if name not in added}
+        return replace(metadata, provenance=replace(metadata.provenance, recipe=recipe))
+
+    for words in ([], ["--rand_augment=9"]):
+        assert note(earlier(*words), described(images, *words)) == ""
+    assert note(earlier(), described(images, "--dropout_rate=0", "--auto_augment=trivialaugment")).endswith(
+        ": dropout_rate 0.5 -> 0.0, color_jitter 0.4 -> 0.0, auto_augment none -> trivialaugment"
+    )
 
 
 def test_other_images_are_told(tmp_path, images, records):

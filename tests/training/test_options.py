@@ -52,6 +52,11 @@ def said(capsys, *words: str, ranks: int = 1, device: str = "CPU") -> str:
             "CPU",
             "log_dir x/y/z is in test_data_dir x, where it could be taken",
         ),
+        (
+            ["--auto_augment=autoaugment", "--rand_augment=9"],
+            "CPU",
+            "auto_augment is autoaugment and rand_augment 9: each takes .* leave one of them out$",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(words, device, message):
@@ -71,6 +76,15 @@ def test_what_does_not_fit_is_refused(words, device, message):
         (["--log_dir=a", "--show_batch=a.png"], "log_dir has no effect with show_batch, which writes nothing of a tr"),
         (["--enable_profiling", "--dry_run"], "enable_profiling has no effect with dry_run, which writes nothing of"),
         (["--log_dir=a", "--enable_profiling"], ""),
+        (["--color_jitter=0.2", "--auto_augment=none", "--vertical_flip=0.5"], ""),
+        (
+            ["--color_jitter=0.2", "--auto_augment=autoaugment"],
+            "color_jitter has no effect: the operations of auto_augment take its place\n",
+        ),
+        (
+            ["--color_jitter=0.2", "--rand_augment=9"],
+            "color_jitter has no effect: the operations of rand_augment take its place\n",
+        ),
         (["--optimizer=nesterov", "--momentum=0.5", "--layer_decay=0.5"], ""),
         (["--loss_scale_mode=dynamic", "--amp_level=O2"], ""),
     ],

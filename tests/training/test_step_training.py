@@ -26,7 +26,8 @@ def test_with_everything_on_a_run_stopped_inside_an_epoch_goes_on_to_the_same_lo
 ):
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")  # the tests' own choice, which has no bfloat16
     words = [
-        "--rand_augment=9", "--mixup=0.2", "--cutmix=1.0", "--random_erasing=0.5", "--gradient_accumulation=2",
+        "--vertical_flip=0.5", "--rand_augment=9", "--mixup=0.2", "--cutmix=1.0", "--random_erasing=0.5",
+        "--dropout_rate=0.3", "--gradient_accumulation=2",
         "--clip_grad_norm=1", "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--amp_level=O2",
         "--optimizer=lamb", "--layer_decay=0.75", "--scale_lr=True", "--loss_scale_mode=dynamic",
         f"--loss_scale={LARGE}", "--batch_size=2", "--epoch_size=1", "--log_steps=1", "--resume=auto",
