@@ -57,9 +57,16 @@ def _stages(args: argparse.Namespace) -> list[Stage]:
     """Return what is to be done, in order; a stage is asked for its command when those before it have ended."""
     folder, images, bad = args.folder, args.images, args.bad_images
 
+    def if_bad(option: str) -> list[str]:
+        return [option] if bad.exists() and bad.stat().st_size else []
+
     def common() -> list[str]:
-        skip = ["--bad_images=skip"] if bad.exists() and bad.stat().st_size else []
+        skip = if_bad("--bad_images=skip") if args.is_divided else []  # else the division has left them out
         return ["--device_target=CPU", f"--test_data_dir={images / 'val'}", *skip]
+
+    def split() -> list[str]:
+        options = [f"--val={args.val}", *if_bad(f"--leave_out={bad}")]
+        return ["tools/split_dataset.py", str(args.data), str(images), *options]
 
     def train() -> list[str]:
         given = {name: getattr(args, name) for name in TRAINING}
@@ -90,10 +97,9 @@ def _stages(args: argparse.Namespace) -> list[Stage]:
         ]
 
     check = ["tools/check_dataset.py", str(args.data), f"--list={bad}"]
-    split = ["tools/split_dataset.py", str(args.data), str(images), f"--val={args.val}"]
     own = [Stage("check", lambda: check, bad, accepted=(0, 1))]  # 1: there are bad images, which are left out
     if not args.is_divided:
-        own.append(Stage("split", lambda: split, images))
+        own.append(Stage("split", split, images))
     digits = [Stage("data", lambda: ["tools/make_sample_dataset.py", str(images)], images / "dataset.json")]
     return [
         *(own if args.data else digits),
