@@ -26,7 +26,7 @@ from src.common.folder_lock import only_writer
 from src.common.stages import Stage, call
 from src.data.image_folders import class_names
 from src.model_utils.command import run_command
-from tools.walkthrough.options import ROOT, TRAINING, check_options, parse
+from tools.walkthrough.options import FINE_TUNING, ROOT, TRAINING, check_options, parse
 from tools.walkthrough.result import figures_of, newest, rows_of, to_lines
 
 
@@ -72,8 +72,9 @@ def _stages(args: argparse.Namespace) -> list[Stage]:
         return ["tools/split_dataset.py", str(args.data), str(images), *options]
 
     def train() -> list[str]:
-        given = {name: getattr(args, name) for name in TRAINING}
-        options = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        given = {**FINE_TUNING} if args.pretrained else {}
+        given.update((name, value) for name in TRAINING if (value := getattr(args, name)) is not None)
+        options = [f"--{name}={value}" for name, value in given.items()]
         if args.data:
             options.append(f"--num_classes={len(class_names(str(images / 'train')))}")
         checkpoints = numbered_checkpoints(args.model)

@@ -104,6 +104,8 @@ def test_own_images_are_checked_divided_trained_on_evaluated_and_exported(comman
         f"--pretrained={weights}",
         "--num_classes=2",
         "--epoch_size=3",
+        "--lr_max=0.002",
+        "--head_lr_scale=10",
     }
     table = capsys.readouterr().out.split("== result\n")[1]
     checkpoint = out / "model_0" / "Xception-rank0-3_7.ckpt"
