@@ -9,6 +9,9 @@ from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.checkpoints.named import named_checkpoints
 from src.common.files import printable

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.common.files import expand_home, printable, user_path
 from src.common.output import raw

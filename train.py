@@ -9,6 +9,9 @@ from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found with PYTHONSAFEPATH too
     sys.path.insert(0, str(Path(__file__).resolve().parent))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.common.event_file import MISSING_TENSORBOARD, has_tensorboard
 from src.common.mindspore_log import silence_mindspore

@@ -152,7 +152,7 @@ def test_every_page_is_linked_from_the_beginning(page):
 
 def test_every_option_in_the_pages_exists_and_takes_its_value(monkeypatch):
     monkeypatch.chdir(ROOT)
-    keys = {f"--{key}" for key in vars(parse_config([], lambda _: "CPU"))["_values"]}
+    keys = {"--config_path", *(f"--{key}" for key in vars(parse_config([], lambda _: "CPU"))["_values"])}
     wrong, seen = [], set()
     for command, words in commands():
         seen.add(command)

@@ -1,4 +1,4 @@
-"""What must answer at once, or where there is no MindSpore, imports none."""
+"""What must answer at once, or where there is no MindSpore, imports none; a Python without anything is told."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ def test_help_imports_no_mindspore(program):
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("usage: ")
     assert program not in OPTIONS or "--image_size" in result.stdout
+
+
+@pytest.mark.parametrize("program", [program for program in PROGRAMS if not program.startswith("scripts/")])
+def test_a_python_without_the_requirements_is_told_in_one_line(program):
+    # -S hides the installed packages, as another terminal does where the environment is not active.
+    words = [sys.executable, "-S", "-E", program, "--help"]
+    result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"error: {sys.executable} has no module numpy: activate the environment in this terminal "
+        "(source .venv/bin/activate), or pip install -r requirements.txt\n"
+    )
 
 
 def test_the_launcher_imports_no_mindspore_for_anything_that_it_does():

@@ -14,6 +14,9 @@ from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.common.files import atomic_write, printable, user_path
 from src.data.class_map import ClassMap, read_class_map

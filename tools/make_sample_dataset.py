@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.common.packages import check_packages
+
+    check_packages()
+
+from PIL import Image
 
 from src.common.files import atomic_write, user_path
 from src.common.progress import Progress

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.common.packages import check_packages
+
+    check_packages()
+
+import numpy as np
 
 from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision

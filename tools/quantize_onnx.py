@@ -13,10 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.common.packages import check_packages
+
+    check_packages()
+
+import numpy as np
 
 from src.common.files import atomic_write, expand_home, printable, user_path
 from src.common.mindspore_log import silence_mindspore

@@ -16,6 +16,9 @@ from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.checkpoints.names import numbered_checkpoints
 from src.common.files import atomic_write, printable
@@ -23,7 +26,7 @@ from src.common.folder_lock import only_writer
 from src.common.stages import Stage, call
 from src.data.image_folders import class_names
 from src.model_utils.command import run_command
-from tools.walkthrough.options import ROOT, TRAINING, check_options, parse
+from tools.walkthrough.options import FINE_TUNING, ROOT, TRAINING, check_options, parse
 from tools.walkthrough.result import figures_of, newest, rows_of, to_lines
 
 
@@ -57,13 +60,21 @@ def _stages(args: argparse.Namespace) -> list[Stage]:
     """Return what is to be done, in order; a stage is asked for its command when those before it have ended."""
     folder, images, bad = args.folder, args.images, args.bad_images
 
+    def if_bad(option: str) -> list[str]:
+        return [option] if bad.exists() and bad.stat().st_size else []
+
     def common() -> list[str]:
-        skip = ["--bad_images=skip"] if bad.exists() and bad.stat().st_size else []
+        skip = if_bad("--bad_images=skip") if args.is_divided else []  # else the division has left them out
         return ["--device_target=CPU", f"--test_data_dir={images / 'val'}", *skip]
 
+    def split() -> list[str]:
+        options = [f"--val={args.val}", *if_bad(f"--leave_out={bad}")]
+        return ["tools/split_dataset.py", str(args.data), str(images), *options]
+
     def train() -> list[str]:
-        given = {name: getattr(args, name) for name in TRAINING}
-        options = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        given = {**FINE_TUNING} if args.pretrained else {}
+        given.update((name, value) for name in TRAINING if (value := getattr(args, name)) is not None)
+        options = [f"--{name}={value}" for name, value in given.items()]
         if args.data:
             options.append(f"--num_classes={len(class_names(str(images / 'train')))}")
         checkpoints = numbered_checkpoints(args.model)
@@ -90,10 +101,9 @@ def _stages(args: argparse.Namespace) -> list[Stage]:
         ]
 
     check = ["tools/check_dataset.py", str(args.data), f"--list={bad}"]
-    split = ["tools/split_dataset.py", str(args.data), str(images), f"--val={args.val}"]
     own = [Stage("check", lambda: check, bad, accepted=(0, 1))]  # 1: there are bad images, which are left out
     if not args.is_divided:
-        own.append(Stage("split", lambda: split, images))
+        own.append(Stage("split", split, images))
     digits = [Stage("data", lambda: ["tools/make_sample_dataset.py", str(images)], images / "dataset.json")]
     return [
         *(own if args.data else digits),

@@ -16,6 +16,9 @@ from typing import Any
 
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError

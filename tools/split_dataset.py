@@ -11,6 +11,9 @@ from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from src.common.packages import check_packages
+
+    check_packages()
 
 from src.common.files import check_free_space, naming, printable, temporary_path, to_csv, user_path
 from src.common.progress import Progress
@@ -43,12 +46,13 @@ def main(argv: Sequence[str]) -> int:
     """
     args = _parse(argv)
     listing = list_data(str(args.data), args.recursive)
-    counts_by_class = {name: len(paths) for name, paths in listing.images.items()}
-    print("\n".join(describe_images(str(args.data), counts_by_class, listing.unread)), flush=True)
+    print("\n".join(describe_images(str(args.data), _counts(listing), listing.unread)), flush=True)
+    if args.leave_out:
+        listing = _without(listing, args.leave_out)
     if listing.not_regular:
         raise ValueError(f"{printable(listing.not_regular[0])} is no regular file: remove it")
     parts = dict(zip(("train", "val", "test"), _divide(args, listing), strict=False))
-    for name in [name for name, count in counts_by_class.items() if count < len(parts)]:
+    for name in [name for name, count in _counts(listing).items() if count < len(parts)]:
         print(f"warning: class {printable(name)} has fewer images than there are parts", file=sys.stderr, flush=True)
     _write(args, listing, parts)
     for part, classes in parts.items():
@@ -78,6 +82,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="BITS",
         help=f"keep images together whose hashes differ in so many of {HASH_BITS} bits or fewer; 4 is usual",
     )
+    parser.add_argument(
+        "--leave_out",
+        type=user_path,
+        metavar="FILE",
+        help="leave out the images in this file, a path a line, as check_dataset.py --list writes it",
+    )
     add_recursive(parser)
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     args = parser.parse_args(argv)
@@ -96,12 +106,29 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
+def _counts(listing: Listing) -> dict[str, int]:
+    return {name: len(paths) for name, paths in listing.images.items()}
+
+
+def _without(listing: Listing, file: Path) -> Listing:
+    """Return the images that a file does not list, and say how many it does."""
+    listed = {os.path.abspath(os.fsdecode(line)) for line in file.read_bytes().split(b"\n") if line}
+    kept = {
+        name: [path for path in paths if os.path.abspath(path) not in listed] for name, paths in listing.images.items()
+    }
+    for name in [name for name, paths in kept.items() if not paths and listing.images[name]]:
+        raise ValueError(f"{printable(file)} lists all images of class {printable(name)}: mend or remove its folder")
+    left_out = len(listing.paths) - sum(map(len, kept.values()))
+    print(f"{left_out:,} of them left out, as {printable(file)} lists them", flush=True)
+    return listing.part(kept, listing.unread)
+
+
 def _divide(args: argparse.Namespace, listing: Listing) -> list[Part]:
     """Return the images of each part, and say which had to stay together."""
     paths = listing.paths
     alike = find_duplicates(paths)
     if alike:
-        print(f"{sum(map(len, alike)):,} images are {len(alike):,} files and their copies, and stay together")
+        print(f"{sum(map(len, alike)):,} images are equal to another one, and stay together with it")
     if args.near_duplicates is not None:
         near, undecoded = find_near_duplicates(paths, args.near_duplicates)
         print(f"{len({path for group in near for path in group}):,} images look like others, and stay with them")
@@ -113,8 +140,9 @@ def _divide(args: argparse.Namespace, listing: Listing) -> list[Part]:
     if across:
         print(
             printable(
-                f"warning: {len(across):,} times images of different classes are alike, such as {across[0][0]} and "
+                f"warning: images that are alike have different classes: {across[0][0]} and "
                 f"{next(path for path in across[0] if class_of[path] != class_of[across[0][0]])}"
+                + (f", and {len(across) - 1:,} times more" if len(across) > 1 else "")
             ),
             file=sys.stderr,
             flush=True,

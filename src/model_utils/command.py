@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from src.common.files import printable
 from src.common.output import Output, safe_output
+from src.common.packages import REQUIRED, missing
 from src.common.system_errors import describe
 from src.common.utf8 import use_utf8
 from src.model_utils.config import ConfigError
@@ -93,6 +94,8 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
 
 def _describe(error: Exception, debug: bool) -> str:
     """Return an error as one line of limited length."""
+    if isinstance(error, ModuleNotFoundError) and error.name in REQUIRED:
+        return missing(error.name)
     message = describe(error) if isinstance(error, OSError) else str(error)
     # Below a line of dashes MindSpore tells its developers where in its code it was.
     message = re.split(r"\n-{20,}\n", message)[0]

@@ -21,6 +21,7 @@ FIGURES = [
     "result: {'Loss': 2.0, 'Top_1_Acc': 0.5, 'Top_5_Acc': 1.0} ckpt= x",
     "evaluated 4 images, each once",
 ]
+DATA = "data: 1438 images in 10 classes of digits/train; validation: 359 of digits/val"
 
 
 class Commands:
@@ -51,7 +52,7 @@ class Commands:
             touch(Path(given["eval_report"]), "report.html", "per_class.csv", "confusion_matrix.png")
         elif name == "export":
             Path(f"{given['file_name']}.mindir").touch()
-        return self.statuses.get(name, 0), FIGURES if name == "eval" else []
+        return self.statuses.get(name, 0), {"train": [DATA], "eval": FIGURES}.get(name, [])
 
     def options_of(self, name: str) -> set[str]:
         (found,) = [options for command, *options in self.calls if command == name]
@@ -103,10 +104,12 @@ def test_own_images_are_checked_divided_trained_on_evaluated_and_exported(comman
         f"--pretrained={weights}",
         "--num_classes=2",
         "--epoch_size=3",
+        "--lr_max=0.002",
+        "--head_lr_scale=10",
     }
     table = capsys.readouterr().out.split("== result\n")[1]
     checkpoint = out / "model_0" / "Xception-rank0-3_7.ckpt"
-    for line in ("training images      4 in 2 classes", "held-out images      4", "top-1                50.00 %"):
+    for line in ("training images      1438 in 10 classes", "held-out images      4", "top-1                50.00 %"):
         assert line in table
     assert f"checkpoint           {checkpoint} " in table
     assert str(out / "xception.mindir") in table
@@ -122,16 +125,18 @@ def test_the_size_of_the_images_is_for_the_checkpoint_to_tell_after_training(com
 def test_bad_images_are_left_out_and_told(commands, photos, tmp_path, capsys):
     commands.bad, commands.statuses["check_dataset"] = "photos/cat/0.jpg\n", 1
     assert run(tmp_path / "out", f"--data={photos}") == 0
-    assert "--bad_images=skip" in commands.options_of("train") & commands.options_of("eval")
+    assert f"--leave_out={tmp_path / 'out' / 'bad_images.txt'}" in commands.options_of("split_dataset")
     assert f"images left out      those in {tmp_path / 'out' / 'bad_images.txt'}" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_divided_already_is_used_as_it_is(commands, tmp_path):
     make_images(tmp_path / "data" / "train")
     make_images(tmp_path / "data" / "val")
+    commands.bad = "data/train/cat/0.jpg\n"
     assert run(tmp_path / "out", f"--data={tmp_path / 'data'}") == 0
     assert "split_dataset" not in [name for name, *_ in commands.calls]
     assert f"--train_data_dir={tmp_path / 'data' / 'train'}" in commands.options_of("train")
+    assert "--bad_images=skip" in commands.options_of("train") & commands.options_of("eval")
 
 
 def test_a_stage_that_fails_ends_it_and_a_second_call_goes_on_there(commands, photos, tmp_path, capsys):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.common.files import to_list
 from src.data.held_out import hold_out
 from src.data.image_source import open_images
 from src.model_utils.command import run_command
@@ -59,8 +60,8 @@ def test_copies_of_an_image_are_in_one_part_whatever_their_names_and_classes(dat
     assert len(holding) == 1
     assert os.path.exists(tmp_path / "out" / holding[0] / "cat" / "7.jpg")
     output = capsys.readouterr()
-    assert "21 images are 1 files and their copies, and stay together" in output.out
-    assert "warning: 1 times images of different classes are alike, such as " in output.err
+    assert "21 images are equal to another one, and stay together with it" in output.out
+    assert "warning: images that are alike have different classes: " in output.err and "more" not in output.err
 
 
 def test_an_image_that_was_stored_smaller_or_again_looks_like_itself(tmp_path):
@@ -79,6 +80,24 @@ def test_an_image_that_was_stored_smaller_or_again_looks_like_itself(tmp_path):
     )
 
 
+def test_images_that_a_file_lists_are_in_no_part_and_are_counted(data, tmp_path, monkeypatch, capsys):
+    (tmp_path / "bad.txt").write_bytes(to_list(["data/cat/7.jpg", tmp_path / "data" / "dog" / "8.jpg", "data/x.gif"]))
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "out", "--val=0.2", "--leave_out=bad.txt"]) == 0
+    output = capsys.readouterr()
+    assert "2 of them left out, as bad.txt lists them" in output.out and output.err.count("warning") == 0
+    found = names(tmp_path / "out" / "train") | names(tmp_path / "out" / "val")
+    assert found == names(data) - {os.path.join("cat", "7.jpg"), os.path.join("dog", "8.jpg")}
+
+
+def test_a_class_of_which_nothing_is_left_is_named(data, tmp_path, capsys):
+    (tmp_path / "bad.txt").write_bytes(to_list((data / "cat").iterdir()))
+    words = [str(data), str(tmp_path / "out"), f"--leave_out={tmp_path / 'bad.txt'}"]
+    assert run_command(main, words) == 1
+    assert "bad.txt lists all images of class cat: mend or remove its folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -87,6 +106,7 @@ def test_an_image_that_was_stored_smaller_or_again_looks_like_itself(tmp_path):
         (["{data}", "{out}", "--val=0.6", "--test=0.4"], "both together below 1, got 0.6 and 0.4"),
         (["{data}", "{out}", "--val=0"], "--val must be above 0"),
         (["{data}", "{out}", "--near_duplicates=64"], "--near_duplicates must be from 0 to 63, got 64"),
+        (["{data}", "{out}", "--leave_out={data}/no.txt"], "data/no.txt"),
         (["{data}/absent", "{out}"], "cannot read the data set folder"),
     ],
 )

@@ -12,6 +12,8 @@ from src.model_utils.config import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = ("image_size", "batch_size", "epoch_size", "lr_max")  # options of train.py that can be given here
+# What is trained already learns at a third of the rate for random weights, its new classifier at ten times that.
+FINE_TUNING = {"lr_max": 0.002, "head_lr_scale": 10}
 _OF_IMAGES = ("data", "val")
 _PARTS = ("train", "val")
 _VAL = 0.2

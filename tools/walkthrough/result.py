@@ -11,7 +11,6 @@ from pathlib import Path
 
 from src.checkpoints.names import CURVES, METRICS, numbered_checkpoints
 from src.common.files import printable
-from src.data.image_folders import class_names, find_images
 from src.model_utils.config import ConfigError
 
 _REPORT = ("report.html", "per_class.csv", "confusion_matrix.png")
@@ -32,13 +31,15 @@ def to_lines(rows: Sequence[tuple[str, object]]) -> list[str]:
 
 
 def figures_of(lines: Sequence[str]) -> dict[str, float]:
-    """Return the last figures that a command has printed, and of how many images."""
+    """Return the last figures that a command has printed, and of how many images and classes."""
     figures: dict[str, float] = {}
     for line in lines:
         if found := re.match(r"result: (\{.*?\})", line):
             figures.update(ast.literal_eval(found[1]))
         elif found := re.match(r"evaluated (\d+) images", line):
             figures["images"] = int(found[1])
+        elif found := re.match(r"data: (\d+) images in (\d+) classes", line):
+            figures.update(images=int(found[1]), classes=int(found[2]))
     return figures
 
 
@@ -74,9 +75,8 @@ def rows_of(args: argparse.Namespace) -> list[tuple[str, object]]:
         json.loads((folder / name).read_text(encoding="utf-8")) for name in ("train.json", "eval.json")
     )
     files = [args.model / METRICS, args.model / CURVES, *(folder / "report" / name for name in _REPORT)]
-    train = args.images / "train"
     rows: list[tuple[str, object]] = [
-        ("training images", f"{len(find_images(train))} in {len(class_names(str(train)))} classes"),
+        ("training images", "{images} in {classes} classes".format_map(trained)),
         ("held-out images", evaluated["images"]),
         ("epochs", re.findall(r"\d+", checkpoint.stem)[1]),
         ("top-1", _percent(evaluated["Top_1_Acc"])),
