@@ -17,6 +17,7 @@ from src.common.event_file import MISSING_TENSORBOARD, has_tensorboard
 from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision
+from src.cpu.shared_memory import share_memory
 from src.cpu.threads import share_cores
 from src.launch.platform import take_place
 from src.model_utils.command import run_command
@@ -49,6 +50,7 @@ def run_train(config: Config) -> None:
     share = find_share(group)
     config = share_threads(config, share, group)
     share_cores(library, share)
+    share_memory(config, library, group)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without
 

@@ -32,6 +32,11 @@ class Share:
     ranks: int
 
 
+def machine_number() -> int:
+    """Return a number of this machine, other than that of another one, until it starts anew; 0 where none is told."""
+    return zlib.crc32(_BOOT.read_bytes()) if _BOOT.exists() else 0
+
+
 def find_share(group: Group) -> Share | None:
     """Return what this rank has of its machine; all ranks call this at the same point.
 
@@ -44,7 +49,7 @@ def find_share(group: Group) -> Share | None:
     if group.size == 1 or not hasattr(os, "sched_getaffinity"):
         return None
     own = np.zeros(1 + _MOST // 64, np.int64)
-    own[0] = zlib.crc32(_BOOT.read_bytes())
+    own[0] = machine_number()
     mine = np.zeros(_MOST, np.uint8)
     mine[[number for number in os.sched_getaffinity(0) if number < _MOST]] = 1
     own[1:] = np.packbits(mine).view(np.int64)

@@ -11,6 +11,8 @@ from mindspore import nn
 
 from src.cpu.cells import Operators
 from src.cpu.operators import CpuXception
+from src.cpu.reducer import SharedMemoryReducer
+from src.cpu.shared_memory import shares_memory
 from src.data.augmentation import Augmentation
 from src.data.normalization import WithNormalization
 from src.loss import CrossEntropySmooth
@@ -146,15 +148,19 @@ def build_model(
         precision = {"loss_scale_manager": manager, "keep_batchnorm_fp32": True}
     is_plain = averaged is None and scaling is None and not config.clip_grad_norm and config.gradient_accumulation == 1
     if is_plain and optimizer.loss_scale == loss_scale(config):
-        return ms.Model(with_normalization, loss, optimizer, amp_level=level, **precision)
-    network_and_loss = ms.amp.build_train_network(with_normalization, optimizer, loss, level, **precision).network
-    step = TrainingStep(
-        network_and_loss,
-        optimizer,
-        loss_scale(config) if scaling is None else scaling,
-        micro_batches=config.gradient_accumulation,
-        clip_norm=config.clip_grad_norm,
-        average=None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
-        micro_batch=network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
-    )
-    return ms.Model(step.set_train())
+        model = ms.Model(with_normalization, loss, optimizer, amp_level=level, **precision)
+    else:
+        network_and_loss = ms.amp.build_train_network(with_normalization, optimizer, loss, level, **precision).network
+        step = TrainingStep(
+            network_and_loss,
+            optimizer,
+            loss_scale(config) if scaling is None else scaling,
+            micro_batches=config.gradient_accumulation,
+            clip_norm=config.clip_grad_norm,
+            average=None if averaged is None else WeightAverage(averaged, network, config.ema_decay),
+            micro_batch=network.dropout.micro_batch if isinstance(network.dropout, ReplayableDropout) else None,
+        )
+        model = ms.Model(step.set_train())
+    if library and shares_memory(library):
+        model.train_network.grad_reducer = SharedMemoryReducer(library, optimizer.parameters)
+    return model

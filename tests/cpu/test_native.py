@@ -16,7 +16,10 @@ from tests.helpers.project import ROOT
 
 pytestmark = pytest.mark.slow
 
-_TESTS = ["block_test", "kernels_test", "evaluation_test", "convolution_test", "classifier_test", "thread_pool_test"]
+_TESTS = [
+    "block_test", "kernels_test", "evaluation_test", "convolution_test", "classifier_test", "thread_pool_test",
+    "all_reduce_test",
+]  # fmt: skip
 
 
 def test_they_compute_what_they_should_within_their_memory(tmp_path):
@@ -27,7 +30,7 @@ def test_they_compute_what_they_should_within_their_memory(tmp_path):
 
 def test_threads_do_not_use_the_same_memory_at_once(tmp_path):
     flags = ["-O1", own_instructions(), "-fsanitize=thread"]
-    tests = ["classifier_test", "thread_pool_test"]
+    tests = ["classifier_test", "thread_pool_test", "all_reduce_test"]
     run_tests(tmp_path, flags, tests, ONEDNN_MAX_CPU_ISA="ALL", TSAN_OPTIONS="die_after_fork=0")
 
 

@@ -15,6 +15,8 @@ from mindspore import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.cpu.reducer import SharedMemoryReducer
+from src.cpu.shared_memory import share_memory, shares_memory
 from src.cpu.threads import share_cores
 from src.data.class_matching import ModelClasses
 from src.data.image_source import open_images
@@ -33,6 +35,7 @@ from src.training.step import follow
 from src.Xception import Xception, xception
 from tests.helpers.deterministic import set_weights
 from tests.helpers.logits import Logits, dataset_of
+from tests.helpers.no_memory import no_memory
 
 BATCH, STEPS, CLASSES = 3, 3, 3
 OPTIONS = (
@@ -156,13 +159,22 @@ def with_options(optimizer: str) -> Config:
     return configuration(*OPTIONS, *OF_PARTS, f"--optimizer={optimizer}")
 
 
-def train_with_options(optimizer: str, folder: str, group: Group) -> dict[str, np.ndarray]:
-    """Train the small network with all options on; return its weights and their averages by name."""
+def train_with_options(optimizer: str, folder: str, group: Group, library: Path | None = None) -> dict[str, np.ndarray]:
+    """Train the small network with all options on; return its weights and their averages by name.
+
+    Args:
+        optimizer: Name of the optimizer.
+        folder: The images.
+        group: The ranks.
+        library: Averages the gradients in the place of MindSpore, if given.
+    """
     config = with_options(optimizer)
     network = build_small()
     averaged = follow(Small(), network)
     optimizer = build_optimizer(config, network, build_schedule(config, OPTIONS_STEPS))
     model = build_model(config, network, optimizer, averaged)
+    if library:
+        model.train_network.grad_reducer = SharedMemoryReducer(library, network.trainable_params())
     model.train(1, batches(folder, group.rank, group.size, config), dataset_sink_mode=False)
     return {p.name: p.asnumpy() for cell in (network, averaged) for p in cell.trainable_params()}
 
@@ -185,6 +197,9 @@ def main(folder: str, out: str, library: str) -> None:
     group = join_group(config)
     share_cores(Path(library), find_share(group))
     found = {name: sum_over_ranks(values, group) for name, values in values_of(group.rank).items()}
+    found |= no_memory(config, Path(library), group)
+    share_memory(config, Path(library), group)
+    found["shares"] = np.array(shares_memory(Path(library)))
     share = find_share(group)
     found["threads"] = np.array(ctypes.CDLL(library).XceptionThreads())
     found["loader threads"] = np.array(share_threads(config, share, group).num_parallel_workers)
@@ -207,6 +222,8 @@ def main(folder: str, out: str, library: str) -> None:
     for optimizer in OPTIMIZERS:
         trained = train_with_options(optimizer, folder, group)
         found |= {f"all options {optimizer} {name}": value for name, value in trained.items()}
+    trained = train_with_options(OPTIMIZERS[0], folder, group, Path(library))
+    found |= {f"by memory {name}": value for name, value in trained.items()}
     found["overflows"] = overflows(group)
     np.savez(Path(out, f"rank{group.rank}.npz"), **found)
 

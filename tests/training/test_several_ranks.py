@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 
 import mindspore as ms
 import numpy as np
@@ -101,6 +102,32 @@ def test_bad_images_are_not_looked_for_in_folders_that_differ_between_ranks(both
 def test_two_ranks_on_the_same_cores_share_them(both, library):
     expected = max(ctypes.CDLL(str(library)).XceptionUsableThreads() // 2, 1)
     assert [int(found["threads"]) for found in both] == [expected] * 2
+
+
+def test_ranks_of_one_machine_share_memory_and_average_to_the_bit_as_mindspore_does(both):
+    name = f"all options {OPTIMIZERS[0]} "
+    for found in both:
+        assert found["shares"]
+        weights = [key.removeprefix(name) for key in found if key.startswith(name)]
+        assert len(weights) > 8
+        assert [key for key in weights if not np.array_equal(found[f"by memory {key}"], found[name + key])] == []
+
+
+@pytest.mark.parametrize(
+    ("way", "rank", "reason"),
+    [
+        ("other operators", None, ""),
+        ("no memory", 0, "[Errno 28] No space left on device"),
+        ("other processes", 1, "/proc/PATH is not what rank 0 has made: do all see the same processes?"),
+        ("no right", 1, "it is not allowed"),
+    ],
+)
+def test_where_one_rank_cannot_share_memory_none_does_and_one_says_why(both, way, rank, reason):
+    for number, found in enumerate(both):
+        assert not found[f"{way}: shares"]
+        said = re.sub(r"/proc/\d+/fd/\d+", "/proc/PATH", str(found[f"{way}: said"]))
+        begin = "the ranks share no memory, so they average their gradients by sockets: "
+        assert said == (f"{begin}{reason}\n" if number == rank else "")
 
 
 def test_two_ranks_get_the_weights_of_averaged_gradients(both, few_digits, library):

@@ -16,6 +16,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
 from src.cpu.library import build_cpu_library, build_evaluation_library
 from src.cpu.precision import settle_precision
+from src.cpu.shared_memory import share_memory
 from src.cpu.threads import share_cores
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
@@ -68,6 +69,7 @@ def _own_workload(args: argparse.Namespace, config: Config) -> Workload:
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
     share_cores(library, find_share(group))
+    share_memory(config, library, group)
 
     from tools.benchmarks.workloads import build_workload  # MindSpore takes seconds to import: --help does without
 

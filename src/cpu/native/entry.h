@@ -54,4 +54,18 @@ int Enter(char *error, Index error_size, const Work &work) {
   return 1;
 }
 
+// What the operator said that has failed last.
+inline char last_failure[512];
+
+// The same for an operator that MindSpore calls, which gives it no room for an error.
+template <typename Work>
+int EnterOperator(const char *name, const Work &work) {
+  char error[400];
+  const int status = Enter(error, sizeof(error), work);
+  if (status) {
+    std::snprintf(last_failure, sizeof(last_failure), "%s in C++ fails: %s", name, error);
+  }
+  return status;
+}
+
 }  // namespace xception

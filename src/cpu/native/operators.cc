@@ -205,25 +205,18 @@ void CallTailBackward(ThreadPool &pool, Tensors tensors) {
   TailBackward(pool, spec, x, kept, dfeatures, gradients);
 }
 
-char last_failure[512];
-
 // Calls call(the threads, the tensors, a value of the activations' type); returns 0, or 1 and keeps what has failed.
 template <typename Call>
 int Run(const char *name, int count, void **tensors, Index **sizes, const char **types, const Call &call) {
   const auto is_bfloat16 = [](const char *type) { return !std::strcmp(type, "bfloat16"); };
   const bool is_half = std::any_of(types, types + count, is_bfloat16);
-  char error[400];
-  const int status = Enter(error, sizeof(error), [&](ThreadPool &pool) {
+  return EnterOperator(name, [&](ThreadPool &pool) {
     if (is_half) {
       call(pool, Tensors(tensors, sizes), BFloat16{});
     } else {
       call(pool, Tensors(tensors, sizes), 0.0F);
     }
   });
-  if (status) {
-    std::snprintf(last_failure, sizeof(last_failure), "%s in C++ fails: %s", name, error);
-  }
-  return status;
 }
 
 }  // namespace
