@@ -9,6 +9,7 @@ usage() {
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 answer_help "${1:-}" # of the other words pytest makes what it will
+export PIP_NO_COMPILE=0 # which turns --no-compile on: of the modules most are never imported
 setup_venv requirements-dev.txt requirements-convert-test.txt
 "$VENV_PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps \
     -r "$ROOT/requirements-convert-test-no-deps.txt" || die 1 "installation failed: see pip's message above"
@@ -23,8 +24,10 @@ if [[ ! -x "$shellcheck" ]]; then # pip has none for this processor
     command -v shellcheck >/dev/null || install_packages shellcheck
 fi
 "$shellcheck" -x scripts/*.sh scripts/cuda_home/bin/nvcc ascend310_infer/*.sh .ci/run
-"$bin/mypy"
+"$bin/mypy" & # beside what waits for downloads
+types=$!
 bash scripts/setup_lite.sh
+wait "$types"
 if ! command -v chromium chromium-browser google-chrome chrome >/dev/null; then
     # In a process of its own, as the rest can go on without it.
     (install_packages chromium) || printf 'without Chromium or Chrome, the test that shows report.html is skipped\n' >&2
@@ -33,5 +36,6 @@ if [[ "$(uname -m)" != aarch64 ]] && ! { command -v aarch64-linux-gnu-g++ && com
     (install_packages g++-aarch64-linux-gnu qemu-user) ||
         printf 'without a compiler for ARM and QEMU, the test that computes as an ARM processor does is skipped\n' >&2
 fi
-# Two at a time: most of a test is starting MindSpore and compiling, which take one core.
-"$VENV_PYTHON" -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder "$@"
+unset PIP_NO_COMPILE
+# Three at a time on two cores: most of a test takes one, and many wait, for signals, ranks that meet, or disks.
+"$VENV_PYTHON" -m pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder "$@"

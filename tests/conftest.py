@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -26,27 +27,27 @@ from tests.helpers.sharing import base_folder, made_once
 from tests.helpers.training_run import options, run
 from tools.make_sample_dataset import make_sample_dataset
 
-# Of the slow files those that take longest, so that at the end no process waits for another one's long file.
+# Of the slow files those that take longest, so that at the end no process waits for another one's long file; those that
+# wait for signals and ranks stand among those that compute.
 LONGEST_FIRST = (
     "tests/ascend310_infer/test_program.py",  # with all that use the C++ program
-    "tests/ascend310_infer/test_build.py",
     "tests/training/test_rank_commands.py",
-    "tests/training/test_several_ranks.py",
     "tests/cpu/test_native.py",
     "tests/launch/test_launch_training.py",
     "tests/test_readme.py",
+    "tests/training/test_several_ranks.py",
     "tests/training/test_fine_tuning_training.py",
-    "tests/tools/test_benchmark.py",
-    "tests/cpu/test_operators.py",
     "tests/training/test_faults.py",
-    "tests/test_xception.py",
-    "tests/tools/test_keras_models.py",
-    "tests/export/test_every_form.py",
-    "tests/export/test_described_files.py",
+    "tests/tools/test_benchmark.py",
+    "tests/ascend310_infer/test_build.py",
+    "tests/cpu/test_operators.py",
     "tests/data/test_usable_images.py",
-    "tests/scripts/test_scripts.py",
-    "tests/training/test_step_training.py",
+    "tests/test_xception.py",
+    "tests/export/test_every_form.py",
+    "tests/tools/test_keras_models.py",
     "tests/training/test_training.py",
+    "tests/export/test_described_files.py",
+    "tests/scripts/test_scripts.py",
 )
 
 
@@ -62,7 +63,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the fast files first, and of the others those that take longest.
 
-    Where two processes share the tests, a file belongs to one of them, and so do all files that build the C++ program.
+    Where processes share the tests, a file belongs to one of them, and so do all files that build the C++ program.
     """
     assert [path for path in LONGEST_FIRST if not (ROOT / path).is_file()] == []
 
@@ -77,6 +78,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = "inference program" if item.path in builders else item.path.relative_to(ROOT).as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look at what the modules hold: MindSpore asks for one after every compilation."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

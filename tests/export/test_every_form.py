@@ -21,6 +21,7 @@ import predict
 from src.checkpoints.weights import read_metadata, save_weights
 from src.dataset import read_image
 from src.evaluation.engines import image_loss
+from src.export import exporter
 from src.metadata.metadata import Metadata, Provenance
 from src.metadata.model_entries import read_model_metadata
 from src.model_utils.command import run_command
@@ -134,10 +135,18 @@ def test_a_label_file_has_the_networks_numbers(alone, few_digits, tmp_path, caps
     assert {(line.split("/")[0], line.rsplit(":")[-1]) for line in lines} == {("0", "1"), ("1", "2"), ("2", "0")}
 
 
-def test_export_of_it_tells_the_same(alone, tmp_path, capsys):
+def test_export_of_it_tells_the_same(alone, tmp_path, capsys, monkeypatch):
     if alone.suffix != ".ckpt":
         pytest.skip("only checkpoints are exported")
+    asked = []
+
+    def export_network(network, file_name, form, device, metadata):  # of a checkpoint it is what `alone` holds
+        asked.append((form.shape, metadata))
+        (tmp_path / "net.mindir").touch()
+        return exporter.Exported(tmp_path / "net.mindir", 0.0)
+
+    monkeypatch.setattr(exporter, "export_network", export_network)
     words = ["--device_target=CPU", f"--ckpt_file={alone}", f"--file_name={tmp_path / 'net'}"]
     assert run_command(export.main, words) == 0
     assert f"input 1 x 3 x {SIZE} x {SIZE}" in capsys.readouterr().out
-    assert read_model_metadata(tmp_path / "net.mindir") == MEANT
+    assert asked == [((1, 3, SIZE, SIZE), MEANT)]

@@ -49,29 +49,35 @@ def onednn() -> Path:
     return Path(found.origin).with_name("lib") / "libdnnl.so.3"
 
 
-def compile_objects(folder: Path, flags: list[str], names: list[str]) -> list[Path]:
-    """Compile sources of src/cpu/native and tests/cpu, two at a time, and return what has been made, in their order."""
-    objects = [folder / f"{name}.o" for name in names]
-    waiting = list(zip(names, objects, strict=True))
+def compile_objects(flags: list[str], sources: list[Path]) -> list[Path]:
+    """Compile sources, two at a time, and return what has been made beside them, in their order."""
+    waiting = list(sources)
     running: list[subprocess.Popen] = []
     while waiting or running:
         while waiting and len(running) < 2:
-            name, made = waiting.pop(0)
-            source = next(place / f"{name}.cc" for place in (_NATIVE, _TESTS) if (place / f"{name}.cc").exists())
+            source = waiting.pop(0)
             options = [*_FLAGS, *flags, f"-I{_NATIVE}", f"-I{_TESTS}"]
-            command: list[str | Path] = ["c++", *options, "-c", source, "-o", made]
+            command: list[str | Path] = ["c++", *options, "-c", source, "-o", source.with_suffix(".o")]
             running.append(subprocess.Popen(command))
         assert running.pop(0).wait() == 0
-    return objects
+    return [source.with_suffix(".o") for source in sources]
+
+
+def unity(folder: Path, name: str, sources: list[Path]) -> Path:
+    """Write a source that includes others, so that their headers are compiled once."""
+    path = folder / f"{name}.cc"
+    path.write_text("".join(f'#include "{source}"\n' for source in sources))
+    return path
 
 
 def run_tests(folder: Path, flags: list[str], tests: list[str], **variables: str) -> None:
     """Build each of some tests with the sources that they need, run it, and fail with what it says."""
-    sources = [path.stem for path in sorted(_NATIVE.glob("*.cc")) if path.stem != "operators"]
-    objects = compile_objects(folder, flags, [*tests, *sources])
-    for test, made in zip(tests, objects, strict=False):
+    needed = unity(folder, "sources", [path for path in sorted(_NATIVE.glob("*.cc")) if path.stem != "operators"])
+    mains = [unity(folder, test, [_TESTS / f"{test}.cc"]) for test in tests]
+    sources, *objects = compile_objects(flags, [needed, *mains])
+    for test, made in zip(tests, objects, strict=True):
         link: list[str | Path] = [onednn(), "-Xlinker", "-rpath", "-Xlinker", onednn().parent, "-o", folder / test]
-        subprocess.run(["c++", "-pthread", *flags, made, *objects[len(tests) :], *link], check=True)
+        subprocess.run(["c++", "-pthread", *flags, made, sources, *link], check=True)
         result = subprocess.run(
             [folder / test], env={**os.environ, **variables}, capture_output=True, text=True, check=False
         )

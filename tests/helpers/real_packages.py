@@ -124,7 +124,8 @@ def make_keras_models(folder: Path) -> None:
         for name in names:
             (made.save_weights if ".weights." in name else made.save)(folder / name)
         raw = np.load(folder / "raw.npy")
-        probabilities = made.predict(raw / 127.5 - 1 if names[0].startswith("plain") else raw, verbose=0)
+        # Called, not by `predict`, which would compile each of these models for one batch.
+        probabilities = np.array(made(raw / 127.5 - 1 if names[0].startswith("plain") else raw, training=False))
         for name in names:
             np.save(folder / f"{name}.npy", probabilities)
 

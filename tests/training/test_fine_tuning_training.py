@@ -6,9 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import train as train_door
+from src.checkpoints.weights import read_weights
 from src.model_utils.command import run_command
 
 pytestmark = pytest.mark.slow
@@ -30,7 +32,7 @@ def some(digits: Path, classes: str, images: int, out: Path) -> Path:
     return out
 
 
-def test_one_epoch_from_a_trained_body_reaches_more_than_from_scratch(digits, tmp_path, capsys):
+def test_one_epoch_from_a_trained_body_which_stays_as_it_is_reaches_much_more_than_chance(digits, tmp_path, capsys):
     def train(name: str, *words: str) -> str:
         assert run_command(train_door.main, [*SHARED, f"--save_checkpoint_path={tmp_path / name}", *words]) == 0
         return capsys.readouterr().out
@@ -40,11 +42,14 @@ def test_one_epoch_from_a_trained_body_reaches_more_than_from_scratch(digits, tm
     few = some(digits / "train", NEW, 16, tmp_path / "few")
     held_out = some(digits / "val", NEW, 25, tmp_path / "held out")
     words = [f"--train_data_dir={few}", f"--test_data_dir={held_out}", "--eval_while_train", "--batch_size=8"]
-    words += ["--epoch_size=1", "--lr_max=0.004", "--head_lr_scale=25", "--save_checkpoint=False"]
-    scratch = train("scratch", *words)
+    words += ["--epoch_size=1", "--lr_max=0.004", "--head_lr_scale=25", "--freeze=features"]
+    body = tmp_path / "body" / "model_0" / "Xception-rank0-4_25.ckpt"
     # Other digits, though as many: the classifier is new.
-    pretrained = f"--pretrained={tmp_path / 'body' / 'model_0' / 'Xception-rank0-4_25.ckpt'}"
-    tuned = train("tuned", *words, pretrained, "--freeze=features")
-    before, after = (float(RESULT.search(output)[1]) for output in (scratch, tuned))
-    # From a trained body 0.61; with the seeds 2 and 3 it is 0.34 and 0.54. Chance varies by 0.036 in 125 images.
-    assert after > before + 0.12, f"top-1 from scratch {before:.2f}, from a trained body {after:.2f}"
+    top_1 = float(RESULT.search(train("tuned", *words, f"--pretrained={body}"))[1])
+    # Here 0.61; with the seeds 2 and 3 it is 0.34 and 0.54. Chance, 0.2, varies by 0.036 in 125 images.
+    assert top_1 > 0.32, f"top-1 from a trained body {top_1:.2f}"
+    before, after = (
+        read_weights(path).values for path in (body, tmp_path / "tuned" / "model_0" / "Xception-rank0-1_10.ckpt")
+    )
+    moved = {name for name, value in before.items() if not np.array_equal(value, after[name])}
+    assert moved == {"fc.weight", "fc.bias"}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import eval as eval_door
 import train as train_door
 from src.checkpoints.file import DamagedCheckpoint, read_checkpoint
 from src.checkpoints.weights import load_network, read_metadata, save_weights
@@ -21,7 +22,7 @@ from src.Xception import xception
 from tests.helpers import small_training
 from tests.helpers.project import ROOT
 from tests.helpers.small_training import train_small
-from tests.helpers.training_run import BATCH, EPOCHS, options, run
+from tests.helpers.training_run import BATCH, EPOCHS, RESULT, options, run
 
 pytestmark = pytest.mark.slow
 
@@ -67,11 +68,18 @@ def test_every_checkpoint_tells_all_that_its_weights_mean(trained, few_digits):
         assert provenance.training_list == open_images(str(few_digits / "train")).digest()
 
 
-def test_so_do_those_with_averaged_weights_and_another_padding(few_digits, tmp_path):
+def test_so_do_those_with_averaged_weights_and_another_padding_which_evaluation_takes_as_validation_did(
+    few_digits, tmp_path, capsys
+):
     network = xception(3, "symmetric")
     save_weights(tmp_path / "a.ckpt", network, Metadata(tuple("xyz"), 71, 0.875, "bicubic", pool_padding="symmetric"))
     words = ["--ema_decay=0.9", "--epoch_size=1", "--eval_while_train", f"--pretrained={tmp_path}/a.ckpt"]
-    assert run_command(train_door.main, options(few_digits, tmp_path / "out", *words)) == 0
+    words = options(few_digits, tmp_path / "out", *words)
+    assert run_command(train_door.main, words) == 0
+    best = tmp_path / "out" / "model_0" / "Xception-best.ckpt"
+    assert run_command(eval_door.main, [*words, f"--checkpoint_path={best}"]) == 0
+    validated, evaluated = RESULT.findall(capsys.readouterr().out)
+    assert validated == evaluated
     for name in ("Xception-rank0-1_5.ckpt", "Xception-best.ckpt"):
         metadata = read_metadata(tmp_path / "out" / "model_0" / name)
         assert (metadata.class_names, metadata.pool_padding) == (("0", "1", "2"), "symmetric")

@@ -190,19 +190,32 @@ def test_a_loss_that_diverges_stops_with_step_and_rate_and_keeps_the_checkpoints
     load_small(small_copy / "Xception-rank0-1_5.ckpt")
 
 
-def test_bfloat16_trains_and_writes_ordinary_checkpoints(few_digits, tmp_path, monkeypatch):
+def test_bfloat16_trains_with_a_loss_scale_writes_ordinary_checkpoints_and_goes_on_exactly(
+    few_digits, tmp_path, monkeypatch
+):
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")  # the tests' own choice, which has no bfloat16
-    words = options(few_digits, tmp_path, "--amp_level=O2", "--epoch_size=1", "--eval_while_train=True")
-    result = run("train.py", words, tmp_path)
-    assert result.returncode == 0, result.stderr
+    scale = 2.0**126  # gradients overflow with it, but not for long
+    words = [
+        "--amp_level=O2", "--loss_scale_mode=dynamic", f"--loss_scale={scale}", "--epoch_size=1", "--log_steps=1",
+        "--save_checkpoint_steps=2",
+    ]  # fmt: skip
+    whole = run("train.py", options(few_digits, tmp_path / "whole", *words, "--eval_while_train=True"), tmp_path)
+    assert whole.returncode == 0, whole.stderr
     has_bfloat16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    assert ("has no avx512_bf16: computing in float32\n" in result.stderr) != has_bfloat16
-    assert len(losses(result.stdout)) == 3
-    assert all(0 < float(loss) < 20 for loss in losses(result.stdout).values())
-    assert len(RESULT.findall(result.stdout)) == 1
-    checkpoint = tmp_path / "model_0" / "Xception-rank0-1_5.ckpt"
+    assert ("has no avx512_bf16: computing in float32\n" in whole.stderr) != has_bfloat16
+    # Where there is no bfloat16 it trains in float32, without a loss scale.
+    skipped = re.findall(r"^loss scale .*: 1 of the last 1 steps overflowed", whole.stdout, re.MULTILINE)
+    assert (0 < len(skipped) < 5) == has_bfloat16
+    expected = losses(whole.stdout)
+    assert len(expected) == 5
+    assert all(0 < float(loss) < 20 for loss in expected.values())
+    assert len(RESULT.findall(whole.stdout)) == 1
+    checkpoint = tmp_path / "whole" / "model_0" / "Xception-rank0-1_5.ckpt"
     load_weights(xception(3), checkpoint)
     assert read_metadata(checkpoint).amp_level == ("O2" if has_bfloat16 else "O0")
+    inside = f"--resume={checkpoint.with_stem('Xception-rank0-1_2')}"
+    resumed = run("train.py", options(few_digits, tmp_path / "parts", *words, inside), tmp_path)
+    assert losses(resumed.stdout) == {place: loss for place, loss in expected.items() if place > (1, 2)}, resumed.stderr
 
 
 @pytest.mark.parametrize("level", ["O2", "O3"])
