@@ -32,8 +32,8 @@ def share_cores(library: Path | None, share: Share | None, group: Group = ALONE)
     if threads < cores and group.rank == 0:
         print(
             f"{_VARIABLE} is {os.environ[_VARIABLE]}, so the operators in C++ compute by {threads} of the {cores} "
-            f"cores that {'each rank' if share else 'this process'} could use: unset it to use all (a process that has "
-            "imported MindSpore, such as a notebook, hands on 1 to those it starts)",
+            f"cores that {'each rank' if share else 'this process'} could use: {_VARIABLE}={cores} has them use all "
+            "(MindSpore sets it to 1 for what a process starts that has imported it, as msrun or a notebook)",
             file=sys.stderr,
             flush=True,
         )

@@ -47,9 +47,9 @@ def test_omp_num_threads_counts_instead_up_to_the_cores(functions, library, monk
 @pytest.mark.parametrize(
     ("text", "share", "group", "said"),
     [
-        ("1", None, ALONE, "compute by 1 of the 4 cores that this process could use: unset it"),
-        ("3,2", None, ALONE, "compute by 3 of the 4 cores that this process could use: unset it"),
-        ("1", Share(2, 4, 2), Group(0, 2), "compute by 1 of the 2 cores that each rank could use: unset it"),
+        ("1", None, ALONE, "compute by 1 of the 4 cores that this process could use: OMP_NUM_THREADS=4"),
+        ("3,2", None, ALONE, "compute by 3 of the 4 cores that this process could use: OMP_NUM_THREADS=4"),
+        ("1", Share(2, 4, 2), Group(0, 2), "compute by 1 of the 2 cores that each rank could use: OMP_NUM_THREADS=2"),
         ("1", Share(2, 4, 2), Group(1, 2), ""),  # the first rank says it
         ("2", Share(2, 4, 2), Group(0, 2), ""),  # as many as it has
         ("4", None, ALONE, ""),
