@@ -55,7 +55,7 @@ def run_eval(config: Config) -> None:
     group = join_group(config)
     share = find_share(group)
     config = share_threads(config, share, group)
-    share_cores(library, share)
+    share_cores(library, share, group)
 
     from src.evaluation.checkpoint import (  # MindSpore takes seconds: --help does without
         comparison,

@@ -49,7 +49,7 @@ def run_train(config: Config) -> None:
     group = join_group(config)
     share = find_share(group)
     config = share_threads(config, share, group)
-    share_cores(library, share)
+    share_cores(library, share, group)
     share_memory(config, library, group)
 
     from src.training.trainer import train  # MindSpore takes seconds to import: --help does without

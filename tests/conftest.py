@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import mindspore as ms
 import mindspore.dataset as ds
@@ -113,6 +114,18 @@ def _cache(base):
     """Neither takes anything from the cache of the person who runs the tests, nor leaves anything there."""
     (base / "a cache").mkdir(exist_ok=True)
     os.environ["XDG_CACHE_HOME"] = str(base / "a cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _variables():
+    """Starts processes with the variables that Python knows: MindSpore adds OMP_NUM_THREADS=1 below it."""
+    start = subprocess.Popen.__init__
+
+    def begin(self: subprocess.Popen, *words: object, env: dict[str, str] | None = None, **more: object) -> None:
+        start(self, *words, env=dict(os.environ) if env is None else env, **more)
+
+    with mock.patch.object(subprocess.Popen, "__init__", begin):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from src.checkpoints.names import BEST_CHECKPOINT, checkpoint_name
 from src.checkpoints.position import Position
 from src.checkpoints.record import recorded_checkpoints
 from src.checkpoints.training_state import TrainingState, save_training
+from src.common.same_disk import SameDisk
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class CheckpointKeeper:
         self._state = state
         self._keep = keep
         self._best = best
+        self._disk = SameDisk(folder)
         self._saved: Position | None = None  # what the newest numbered checkpoint holds
 
     def save_if_due(self, position: Position) -> None:
@@ -65,6 +67,7 @@ class CheckpointKeeper:
             return path
         save_training(path, self._state, position)
         self._saved = position
+        self._disk.say_change()
         # Only now may an old one go: a failed save leaves all there were.
         recorded = [old for old in recorded_checkpoints(self._folder, with_best=False) if old.position]
         for old in recorded[: -self._keep.newest]:

@@ -167,7 +167,7 @@ def replace_file(temporary: str | os.PathLike[str], final: str | os.PathLike[str
     # Flushed before the rename: else a power cut could leave the new name with the content still missing.
     with naming(final):
         _sync(temporary, os.O_RDWR)
-    os.replace(temporary, final)
+        os.replace(temporary, final)
     try:
         with naming(final):
             _sync(Path(final).parent, os.O_RDONLY)

@@ -22,8 +22,9 @@ def silenced_logging() -> Iterator[None]:
 def silence_mindspore() -> None:
     """Keep MindSpore's log to what this project does not say itself; to be called before MindSpore is imported.
 
-    Its compiler warns of its cache of graphs, found or not; its data sets log what they raise. Levels that a user has
-    set count instead.
+    Its compiler warns of its cache of graphs, found or not; its data sets log what they raise; each step of the ranks'
+    meeting is a warning. Errors of the compiler and of the meeting are still logged. Levels that a user has set count
+    instead.
     """
     if "GLOG_v" not in os.environ:
-        os.environ.setdefault("MS_SUBMODULE_LOG_v", "{PIPELINE:3,MD:4}")
+        os.environ.setdefault("MS_SUBMODULE_LOG_v", "{PIPELINE:3,MD:4,DISTRIBUTED:3}")

@@ -142,7 +142,8 @@ def _whole_library(compiler: Sequence[str], library: Path, words: Sequence[str])
     if os.path.lexists(library):
         print(f"{printable(library)} is of no use ({problem}): compiling it anew", file=sys.stderr, flush=True)
     try:
-        _compile(compiler, library, words)
+        with naming(library):
+            _compile(compiler, library, words)
     except OSError as error:
         raise OSError(f"{printable(shlex.join(compiler))} cannot make {printable(library)}: {_text(error)}") from error
     problem = _problem_of(library)
@@ -185,8 +186,8 @@ def _compile(compiler: Sequence[str], library: Path, words: Sequence[str]) -> No
         if not made.exists():
             raise OSError("it ends as if all were well, but has made nothing")
         data = made.read_bytes()
-        with naming(whole):  # not what was made, which ccache may keep a link to
-            whole.write_bytes(data + hashlib.sha256(data).digest())
+        # Not what was made, which ccache may keep a link to.
+        whole.write_bytes(data + hashlib.sha256(data).digest())
         close_to_others(whole)
         replace_file(whole, library)
     finally:

@@ -7,25 +7,37 @@ import os
 import sys
 from pathlib import Path
 
+from src.model_utils.local_adapter import ALONE, Group
 from src.model_utils.shared_processors import Share
 
 _VARIABLE = "OMP_NUM_THREADS"
 
 
-def share_cores(library: Path | None, share: Share | None) -> None:
+def share_cores(library: Path | None, share: Share | None, group: Group = ALONE) -> None:
     """Have the operators compute by as many threads as this process has cores for itself.
 
-    The variable OMP_NUM_THREADS, where a user has set it, counts instead, up to the cores.
+    The variable OMP_NUM_THREADS, where it is set, counts instead, up to the cores; the first rank says it where that
+    leaves cores idle, since it need not be the user who has set it.
 
     Args:
         library: The operators, as build_cpu_library of src.cpu.library returns them; None for MindSpore's.
         share: What this rank has of its machine; None for all that it may use.
+        group: The processes that train or evaluate together.
     """
     if library is None:
         return
     usable = _usable(library)
-    threads = _asked_for() or (share.threads if share else usable)
-    ctypes.CDLL(str(library)).XceptionUseThreads(min(threads, usable))
+    cores = min(share.threads, usable) if share else usable
+    threads = min(_asked_for() or cores, usable)
+    if threads < cores and group.rank == 0:
+        print(
+            f"{_VARIABLE} is {os.environ[_VARIABLE]}, so the operators in C++ compute by {threads} of the {cores} "
+            f"cores that {'each rank' if share else 'this process'} could use: {_VARIABLE}={cores} has them use all "
+            "(MindSpore sets it to 1 for what a process starts that has imported it, as msrun or a notebook)",
+            file=sys.stderr,
+            flush=True,
+        )
+    ctypes.CDLL(str(library)).XceptionUseThreads(threads)
 
 
 def _usable(library: Path) -> int:

@@ -134,13 +134,14 @@ def describe_images(path: str, counts: Mapping[str, int], unread: Counter[str]) 
     count = sum(counts.values())
     line = f"{count:,} images in {len(counts):,} classes of {printable(path)}"
     if unread:
-        line += "; not read: " + ", ".join(
-            f"{number:,} {printable(what)}" for what, number in unread.most_common(_KINDS)
-        )
+        kinds = unread.most_common(_KINDS)
+        rest = unread.total() - sum(number for _, number in kinds)
+        kinds += [("others", rest)] if rest else []
+        line += "; not read: " + ", ".join(f"{number:,} {printable(what)}" for what, number in kinds)
     lines = [line]
-    if sum(unread.values()) > _LARGE_SHARE * count:
+    if unread.total() > _LARGE_SHARE * count:
         hint = "; --recursive reads those in sub-folders" if unread[IN_FOLDERS] else ""
-        lines.append(f"warning: {sum(unread.values()):,} files of {printable(path)} are not read{hint}")
+        lines.append(f"warning: {unread.total():,} files of {printable(path)} are not read{hint}")
     return lines
 
 

@@ -48,11 +48,13 @@ def join_group(config: Config) -> Group:
     import mindspore as ms
     from mindspore import communication
 
+    place = f"{os.environ.get('MS_SCHED_HOST')}:{os.environ.get('MS_SCHED_PORT')}"
+    if os.environ.get("MS_ROLE") == "MS_WORKER":  # said beforehand: MindSpore lets no other thread run while it waits
+        print(f"waiting at {place} for all {os.environ.get('MS_WORKER_NUM')} ranks to start", flush=True)
     try:
         communication.init()
     except (RuntimeError, ValueError, TypeError) as error:
         if "MS_ROLE" in os.environ:
-            place = f"{os.environ.get('MS_SCHED_HOST')}:{os.environ.get('MS_SCHED_PORT')}"
             problem = str(error).partition("\n")[0]
             raise ConfigError(
                 f"the ranks do not meet at {place}: {problem}; see that all are started and that nobody else uses the "

@@ -85,7 +85,9 @@ class MetricsLog:
         if row == self._last:
             return
         with naming(self.path), self.path.open("a", encoding="utf-8", newline="") as stream:
-            stream.write(_to_line(row))
+            # Somebody has taken it away: without its header the next training could not read it.
+            header = "" if stream.tell() else to_csv([_NAMES])
+            stream.write(header + _to_line(row))
             stream.flush()
             os.fsync(stream.fileno())
         self._last = row

@@ -94,6 +94,8 @@ def build_optimizer(config: Config, network: Xception, schedule: np.ndarray) -> 
         network: The network.
         schedule: Float32 (steps,), the learning rate of every step.
     """
+    if schedule.size == 1:  # MindSpore warns of rates of one step; a second one changes nothing
+        schedule = np.pad(schedule, (0, 1), mode="edge")
     groups = parameter_groups(config, network.trainable_params(), schedule)
     rates, decay = ms.Tensor(schedule), config.weight_decay
     if config.optimizer == "adamw":

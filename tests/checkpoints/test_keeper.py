@@ -10,6 +10,7 @@ from src.checkpoints.keeper import CheckpointKeeper, Keep
 from src.checkpoints.position import Position
 from src.checkpoints.record import read_position
 from src.checkpoints.training_state import load_training
+from tests.helpers.mounts import mounted, take_away
 from tests.helpers.small_network import build_state
 
 STEPS = 4
@@ -42,6 +43,21 @@ def test_a_checkpoint_that_has_just_been_saved_is_not_written_again(tmp_path):
     before = path.stat()
     assert checkpoints.save(Position(1, 0, STEPS)) == path
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_disk_that_goes_is_told_once_and_checkpoints_are_saved_all_the_same(tmp_path, capsys):
+    folder = tmp_path / "disk" / "model_0"
+    with mounted(tmp_path / "disk"):
+        folder.mkdir()
+        checkpoints = keeper(folder)
+        checkpoints.save(Position(1, 0, STEPS))
+        assert capsys.readouterr().err == ""
+        take_away(tmp_path / "disk")
+        for epoch in (2, 3):
+            checkpoints.save(Position(epoch, 0, STEPS))
+    assert names(folder) == ["rank0-2_4.ckpt", "rank0-3_4.ckpt"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {folder} lies on another disk than before: was that one unmounted?")
 
 
 def test_the_best_checkpoint_is_the_first_with_its_top_1_which_the_newest_one_records_too(tmp_path):

@@ -165,6 +165,17 @@ def test_replace_file_without_a_new_file_keeps_the_old_one(tmp_path):
     assert (tmp_path / "old").read_text() == "old"
 
 
+def test_replace_file_names_the_file_and_not_the_temporary_one(tmp_path):
+    final = tmp_path / "final"
+    (final / "mine").mkdir(parents=True)
+    temporary = temporary_path(final)
+    temporary.touch()
+    with pytest.raises(IsADirectoryError) as caught:
+        replace_file(temporary, final)
+    assert caught.value.filename == str(final)
+    assert (final / "mine").exists()
+
+
 def test_replace_file_works_in_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("new").write_text("new")

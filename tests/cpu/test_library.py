@@ -80,6 +80,15 @@ def test_a_spoilt_library_is_compiled_anew(compiler, library, tmp_path, capsys, 
     assert output.count("\n") == 1 and f"{path} is of no use" in output and "compiling it anew" in output
 
 
+def test_a_folder_in_the_place_of_the_library_stays_and_is_named(compiler, tmp_path, capsys):
+    library = build(tmp_path / "own")
+    library.unlink()
+    (library / "mine").mkdir(parents=True)
+    assert build(tmp_path / "own") is None
+    assert capsys.readouterr().err.endswith(f"{compiler} cannot make {library}: Is a directory: {library}\n")
+    assert (library / "mine").exists()
+
+
 @pytest.mark.parametrize("kind", LIBRARIES)
 def test_a_library_that_cannot_be_used_never_comes_into_this_process(tmp_path, monkeypatch, capsys, kind):
     monkeypatch.setattr(module, "_LOAD_SECONDS", 2)

@@ -8,6 +8,7 @@ import pytest
 
 from src.cpu import threads
 from src.cpu.threads import share_cores
+from src.model_utils.local_adapter import ALONE, Group
 from src.model_utils.shared_processors import Share
 
 pytestmark = pytest.mark.slow
@@ -38,4 +39,28 @@ def test_omp_num_threads_counts_instead_up_to_the_cores(functions, library, monk
     share_cores(library, Share(2, 4, 2))
     assert functions.XceptionThreads() == expected
     is_bad = bool(text) and expected == 2
-    assert capsys.readouterr().err == f"OMP_NUM_THREADS is {text!r}, no number from 1 on: not used\n" * is_bad
+    said = [line for line in capsys.readouterr().err.splitlines() if "compute by" not in line]
+    assert said == [f"OMP_NUM_THREADS is {text!r}, no number from 1 on: not used"] * is_bad
+
+
+@pytest.mark.usefixtures("functions")
+@pytest.mark.parametrize(
+    ("text", "share", "group", "said"),
+    [
+        ("1", None, ALONE, "compute by 1 of the 4 cores that this process could use: OMP_NUM_THREADS=4"),
+        ("3,2", None, ALONE, "compute by 3 of the 4 cores that this process could use: OMP_NUM_THREADS=4"),
+        ("1", Share(2, 4, 2), Group(0, 2), "compute by 1 of the 2 cores that each rank could use: OMP_NUM_THREADS=2"),
+        ("1", Share(2, 4, 2), Group(1, 2), ""),  # the first rank says it
+        ("2", Share(2, 4, 2), Group(0, 2), ""),  # as many as it has
+        ("4", None, ALONE, ""),
+        ("", None, ALONE, ""),
+    ],
+)
+def test_cores_that_omp_num_threads_leaves_idle_are_told(library, monkeypatch, capsys, text, share, group, said):
+    monkeypatch.setattr(threads, "_usable", lambda _: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    share_cores(library, share, group)
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"OMP_NUM_THREADS is {text}, so") if said else errors == ""
+    assert said in errors
+    assert len(errors.splitlines()) == bool(said)

@@ -6,10 +6,12 @@ import os
 import re
 import struct
 import zlib
+from collections import Counter
 
 import pytest
 
 from src.data.image_source import open_images
+from src.data.listing import describe_images
 from src.data.usable_images import check_folder, usable_images
 from src.dataset import readable_errors
 from src.model_utils.config import parse_config
@@ -144,6 +146,13 @@ def test_what_is_not_read_is_said_at_the_start(tmp_path, capsys):
         "1 beside the class folders",
     }
     assert said.err == f"warning: 5 files of {tmp_path} are not read; --recursive reads those in sub-folders\n"
+
+
+def test_rare_kinds_of_what_is_not_read_are_counted_together():
+    unread = Counter({f".{kind}": number for kind, number in zip("abcdefg", (9, 8, 7, 6, 5, 2, 1), strict=True)})
+    first, warning = describe_images("photos", {"cat": 20}, unread)
+    assert first == "20 images in 1 classes of photos; not read: 9 .a, 8 .b, 7 .c, 6 .d, 5 .e, 3 others"
+    assert warning == "warning: 38 files of photos are not read"
 
 
 def test_an_empty_class_folder_is_named_before_the_number_of_classes(tmp_path):

@@ -70,6 +70,14 @@ def resumed(killed, few_digits) -> tuple[Path, tuple[int, str, str]]:
     return folder, running.wait()
 
 
+def test_logs_hold_no_warning_of_how_the_ranks_meet(resumed):
+    logs = [(resumed[0] / f"train_parallel{rank}" / "log.txt").read_text() for rank in ("0", "1", "_scheduler")]
+    for log in logs[:2]:
+        assert "for all 2 ranks to start" in log
+    for log in logs:
+        assert "[WARNING] DISTRIBUTED" not in log
+
+
 def test_a_run_with_a_killed_rank_goes_on_from_its_last_checkpoint(resumed):
     folder, (status, output, errors) = resumed
     assert (status, errors) == (0, "")

@@ -53,6 +53,16 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
         log.append(Row(1, 1, 0.1, 0.5, 9))
 
 
+def test_a_file_that_is_taken_away_meanwhile_begins_anew_with_its_header(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.csv")
+    rows = [Row(1, step, 0.1, 2.0, 9.0) for step in (1, 2, 3)]
+    log.append(rows[0])
+    log.path.unlink()
+    for row in rows[1:]:
+        log.append(row)
+    assert read_metrics(log.path) == rows[1:]
+
+
 def test_the_file_reads_as_documented(tmp_path):
     path = tmp_path / "new folder" / "metrics.csv"
     write(path, [Row(1, 10, 0.4, 2.5, 36.1), Row(1, 45, 0.3, 2.25, 35.0, val_top_1=0.5, val_top_5=0.875, val_loss=1.5)])

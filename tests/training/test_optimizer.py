@@ -61,6 +61,21 @@ def test_its_steps_are_mindspores(in_groups, decay):
     assert_same(values(networks[0]), values(networks[1]))
 
 
+@pytest.mark.parametrize("words", [(), EVERYTHING])
+def test_a_training_of_one_step_has_no_warning_of_its_rate(monkeypatch, words):
+    warned = []
+    monkeypatch.setattr(ms.log, "warning", lambda *message: warned.append(message))
+    network = twins()[0]
+    optimizer = build_optimizer(configuration("momentum", *words), network, RATES[:1])
+    before = values(network)
+    take_steps(optimizer, network, range(1))
+    assert warned == []
+    moved = values(network)["fc.bias"] - before["fc.bias"]
+    factor = FACTORS["fc"] if words else 1.0
+    decayed = gradients_of(network, 0)[-1] + (0.0 if words else 1e-4 * before["fc.bias"])
+    assert moved == pytest.approx(-factor * RATES[0] * decayed, rel=1e-4)
+
+
 def expected(optimizer: str, weight: np.ndarray, gradients: list[np.ndarray], factor: float, decay: float):
     """Return a weight after steps with these gradients, as the formulas in MindSpore's documentation have it."""
     first = second = np.zeros_like(weight, np.float64)

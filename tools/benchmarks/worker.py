@@ -68,7 +68,7 @@ def _own_workload(args: argparse.Namespace, config: Config) -> Workload:
     use_device(config, library is not None or is_converted(config))
     config = config if is_converted(config) else settle_precision(config, library)
     group = join_group(config)
-    share_cores(library, find_share(group))
+    share_cores(library, find_share(group), group)
     share_memory(config, library, group)
 
     from tools.benchmarks.workloads import build_workload  # MindSpore takes seconds to import: --help does without
