@@ -14,6 +14,7 @@ from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision
 from src.cpu.threads import share_cores
+from src.launch.leaving import leave
 from src.launch.platform import take_place
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
@@ -51,4 +52,4 @@ def run_train(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main, prints_results=False))
+    sys.exit(leave(run_command(main, prints_results=False)))
