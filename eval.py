@@ -19,6 +19,7 @@ from src.common.mindspore_log import silence_mindspore
 from src.cpu.library import build_evaluation_library
 from src.cpu.precision import settle_precision
 from src.cpu.threads import share_cores
+from src.launch.leaving import leave
 from src.launch.platform import take_place
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
@@ -79,4 +80,4 @@ def run_eval(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(leave(run_command(main)))

@@ -19,6 +19,7 @@ from src.cpu.library import build_cpu_library
 from src.cpu.precision import settle_precision
 from src.cpu.shared_memory import share_memory
 from src.cpu.threads import share_cores
+from src.launch.leaving import leave
 from src.launch.platform import take_place
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, ConfigError, parse_config
@@ -60,4 +61,4 @@ def run_train(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main, prints_results=False))
+    sys.exit(leave(run_command(main, prints_results=False)))

@@ -19,6 +19,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.common.files import printable
 from src.launch.commands import CLUSTER, MPIRUN, SINGLE, Launch, Program, Ranks, build_commands, choose_launcher
 from src.launch.cores import divide_cores
 from src.launch.guard import guard
@@ -30,6 +31,7 @@ from src.launch.supervisor import Supervisor
 from src.launch.visible_devices import choose_devices, visible_devices
 from src.model_utils.command import run_command
 from src.model_utils.config import ConfigError
+from src.model_utils.device_variable import VARIABLE
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED_PORT = 8118  # where the ranks of several machines meet unless told otherwise, as msrun has it
@@ -89,6 +91,7 @@ def _plan(arguments: argparse.Namespace) -> Launch:
     ranks = _table_ranks(table, arguments.master_port) if table else _ranks(arguments)
     device = _device(arguments)
     devices = choose_devices(device, ranks.devices, os.environ, by_number=table is not None)
+    _note_variable(devices)
     ranks = replace(ranks, devices=devices, cores=_cores(arguments.bind_core, len(devices)))
     has_mpirun = not arguments.dynamic_cluster and shutil.which("mpirun") is not None
     launcher = choose_launcher(device, ranks, has_mpirun)
@@ -97,6 +100,15 @@ def _plan(arguments: argparse.Namespace) -> Launch:
         options.append("--is_distributed=True")
     program = Program(arguments.python, _ROOT / arguments.door, [*options, *arguments.options], arguments.log)
     return Launch(launcher, device, ranks, program)
+
+
+def _note_variable(devices: Sequence[int]) -> None:
+    """Say on stderr if the variable DEVICE_ID names another device than those of this run."""
+    own = os.environ.get(VARIABLE)
+    names = ", ".join(map(str, devices))
+    if own and own != names:
+        those = "those of this run are" if len(devices) > 1 else "that of this run is"
+        print(f"the variable {VARIABLE}={printable(own)} has no effect: {those} {names}", file=sys.stderr, flush=True)
 
 
 def _ranks(arguments: argparse.Namespace) -> Ranks:

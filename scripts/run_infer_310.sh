@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From an exported model to its accuracy: builds the inference program, runs it on every image and scores the results.
-set -Eeuo pipefail
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # called by sh
+set -Eeuo pipefail +o posix
 
 usage() {
     cat <<'TEXT'

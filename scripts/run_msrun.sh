@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train on several devices of one or several machines, of any kind.
-set -Eeuo pipefail
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # called by sh
+set -Eeuo pipefail +o posix
 
 usage() {
     cat <<'TEXT'

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv with the requirements of development and of the weight conversion's tests, and MindSpore Lite for the C++ program, then runs the linters, the type check and every test.
-set -Eeuo pipefail
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # called by sh
+set -Eeuo pipefail +o posix
 
 usage() {
     echo "usage: bash scripts/run_tests.sh [options for pytest]"

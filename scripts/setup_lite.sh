@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Gets what the C++ program of ascend310_infer/ is built and tested with on a CPU: MindSpore Lite and the packages of
 # Debian and Ubuntu.
-set -Eeuo pipefail
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # called by sh
+set -Eeuo pipefail +o posix
 
 usage() {
     cat <<'TEXT'

@@ -129,6 +129,8 @@ class _TableError(ValueError):
 
 def _parse(content: Any) -> RankTable:
     _require(isinstance(content, dict), "it must hold an object with version, server_count and server_list")
+    is_older = "group_list" in content and "version" not in content
+    _require(not is_older, "it has group_list, as before version 1.0: write it by today's hccl_tools")
     _require(content.get("version") == "1.0", f'version must be "1.0", not {_show(content.get("version"))}')
     status = content.get("status", "completed")
     _require(status == "completed", f'status must be "completed", not {_show(status)}')

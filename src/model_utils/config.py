@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from src.model_utils.config_file import read_documents
+from src.model_utils.config_file import read_documents, say_other_sections
 from src.model_utils.config_values import ConfigError, Value, check, show_value
 from src.model_utils.device_variable import device_of_environment
 from src.model_utils.former import FORMER, drop_former
@@ -143,6 +143,7 @@ def parse_config(argv: Sequence[str], resolve_device: Callable[[str], str], desc
     except ValueError as error:
         raise ConfigError(str(error)) from error
     section = _SECTIONS[device]
+    say_other_sections([home for home, _ in found if home], section, device)
     if "device_id" not in given and not given.get("is_distributed", values["", "is_distributed"]):
         given |= device_of_environment(device, allowed["device_id"])
     # A key that stands in both places (batch_size) takes its option in both.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,20 @@ def read_documents(path: Path) -> list[dict[Any, Any]]:
         if not isinstance(document, dict):
             raise ConfigError(f"{path}: expected lines of the form 'key: value', got {show_value(document)}")
     return documents + [{}] * (3 - len(documents))
+
+
+def say_other_sections(found: Iterable[str], own: str, device: str) -> None:
+    """Say on stderr if the sections of a file are all those of other devices.
+
+    Args:
+        found: The section of each of its keys that has one.
+        own: The section of the device in use.
+        device: Its name.
+    """
+    sections = list(dict.fromkeys(found))
+    if sections and own not in sections:
+        what = f"{' and '.join(sections)} of the file given with --config_path"
+        print(f"{what}: no effect on {device}, whose section is {own}", file=sys.stderr, flush=True)
 
 
 def _refuse_duplicates(nodes: Iterable[yaml.Node], path: Path) -> None:

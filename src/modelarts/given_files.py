@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from pathlib import Path
 
@@ -15,7 +16,8 @@ def find_file(name: str, given: str, copied: Path, code: Path = CODE) -> Path:
 
     Args:
         name: Of the option, for the error.
-        given: Its value: absolute, or relative to the copies or, as in the model zoo, to the folder of the code.
+        given: Its value: absolute, or relative to the copies or, as in the model zoo, to the folder of the code; a
+            pattern such as `nets/*.ckpt` is where a file matches it.
         copied: Its path in the copies, which come first.
         code: The folder of the code.
 
@@ -27,7 +29,7 @@ def find_file(name: str, given: str, copied: Path, code: Path = CODE) -> Path:
     """
     places = list(dict.fromkeys(Path(os.path.abspath(path)) for path in (copied, code / given)))
     for place in places:
-        if place.exists():
+        if place.exists() or glob.glob(str(place), recursive=True):
             return place
     raise FileNotFoundError(f"{name} {given} is not there: looked at {' and '.join(map(str, places))}")
 

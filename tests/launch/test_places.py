@@ -64,6 +64,24 @@ def test_a_device_that_is_not_visible_starts_nothing(bench):
         assert errors.startswith("error: ASCEND_RT_VISIBLE_DEVICES=6,7 shows 2 Ascend devices, ")
 
 
+@pytest.mark.parametrize(
+    ("words", "own", "told"),
+    [
+        (["run_msrun.sh", "Ascend", "2"], "5", "those of this run are 0, 1"),
+        (["run_msrun.sh", "Ascend", "1"], "5", "that of this run is 0"),
+        (["run_train_gpu_fp16.sh", "2"], "5", "those of this run are 0, 1"),
+        (["run_distribute_train.sh", "my table.json"], "0", "those of this run are 0, 1"),
+        (["run_standalone_train.sh", "3"], "5", "that of this run is 3"),
+        (["run_standalone_train.sh", "3"], "3", ""),
+        (["run_train_gpu_fp16.sh", "1"], "5", ""),
+    ],
+)
+def test_a_variable_that_names_another_device_is_told_to_have_no_effect(bench, words, own, told):
+    status, _, errors = bench.launch(*words, "some data", DEVICE_ID=own).wait()
+    line = f"the variable DEVICE_ID={own} has no effect: {told}\n" if told else ""
+    assert (status, errors) == (0, line)
+
+
 # Evaluation on several devices
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from src.launch import platform
-from src.launch.platform import Place, cluster_variables, find_place, launcher_words, take_place
+from src.launch.place import Place, cluster_variables, find_place
+from src.launch.platform import launcher_words, take_place
 from src.model_utils.config import ConfigError
 from tests.helpers.project import ROOT
 
 DOOR = ROOT / "train.py"
 NAMES = ("RANK_ID", "RANK_SIZE", "RANK_TABLE_FILE", "DEVICE_ID", "ASCEND_DEVICE_ID", "MASTER_PORT", "MS_ROLE",
          "MS_WORKER_NUM", "MS_NODE_ID", "MS_SCHED_HOST", "MS_SCHED_PORT", "MA_NUM_GPUS", "MA_NUM_HOSTS",
-         "VC_TASK_INDEX", "VC_WORKER_HOSTS", "OMPI_COMM_WORLD_RANK")  # fmt: skip
+         "VC_TASK_INDEX", "VC_WORKER_HOSTS", "OMPI_COMM_WORLD_RANK", "ASCEND_RT_VISIBLE_DEVICES")  # fmt: skip
 CLUSTER = ("MS_ROLE", "MS_WORKER_NUM", "MS_NODE_ID", "MS_SCHED_HOST", "MS_SCHED_PORT", "DEVICE_ID")
 
 
@@ -152,5 +153,70 @@ def test_what_a_launcher_or_a_person_has_started_goes_on_unchanged(environment, 
 def test_a_process_for_each_card_that_is_to_work_alone_says_so(environment, capsys):
     environment |= each_card(3)
     assert take_place(DOOR, ["--seed=1"]) == ["--seed=1"]
-    told = "note: RANK_SIZE is 8, but is_distributed is false: this process works alone\n"
-    assert capsys.readouterr().err == f"the variable DEVICE_ID=3 has no effect on a CPU\n{told}"
+    assert capsys.readouterr().err == "note: RANK_SIZE is 8, but is_distributed is false: this process works alone\n"
+
+
+def words_of(monkeypatch, argv: list[str]) -> list[str]:
+    """Return the call that a process for each server becomes."""
+    calls = []
+    monkeypatch.setattr(os, "execv", lambda path, words: calls.append(words))
+    take_place(DOOR, argv)
+    return calls[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "device"), [([], "auto"), (["--device_target=GPU"], "GPU"), (["--device_target=auto"], "auto")]
+)
+def test_the_ranks_of_a_server_choose_the_device_that_was_asked_for(environment, monkeypatch, options, device):
+    environment |= {"MA_NUM_GPUS": "8", "MA_NUM_HOSTS": "1"}
+    words = words_of(monkeypatch, ["--is_distributed=True", *options])
+    assert words[words.index("--") - 2] == f"--device_target={device}"
+
+
+def test_a_variable_that_is_empty_is_not_set(environment, monkeypatch):
+    started = []
+    monkeypatch.setattr(platform, "go_on_beside_scheduler", lambda: started.append(True))
+    empty = dict.fromkeys(("MASTER_PORT", "RANK_TABLE_FILE", "MA_NUM_HOSTS", "VC_TASK_INDEX", "MS_ROLE"), "")
+    environment |= {"RANK_ID": "1", "RANK_SIZE": "2", "ASCEND_DEVICE_ID": "", "DEVICE_ID": "1", **empty}
+    assert take_place(DOOR, ["--is_distributed=True"]) == ["--device_id=1", "--is_distributed=True"]
+    assert environment["MS_SCHED_PORT"] == "8118"
+    environment |= {"RANK_ID": "", "RANK_SIZE": "", "MA_NUM_GPUS": "2", "MS_ROLE": ""}
+    assert "--device_num=2" in words_of(monkeypatch, ["--is_distributed=True"])
+
+
+def test_a_port_that_is_none_is_refused():
+    for value in ("65536", "x"):
+        with pytest.raises(ConfigError, match=f"the variable MASTER_PORT must be a number from 0 to 65535: {value}"):
+            cluster_variables(Place(0, 2, 0, "127.0.0.1", has_scheduler=True), {"MASTER_PORT": value})
+
+
+@pytest.mark.parametrize(
+    ("visible", "card", "device"), [("6,7", "7", "1"), ("6,7", "1", "1"), ("7", "7", "0"), ("0,1", "1", "1")]
+)
+def test_a_card_counts_within_what_its_process_sees(environment, visible, card, device):
+    environment |= {"RANK_ID": "1", "RANK_SIZE": "2", "DEVICE_ID": card, "ASCEND_RT_VISIBLE_DEVICES": visible}
+    argv = take_place(DOOR, ["--is_distributed=True", "--device_target=Ascend"])
+    assert argv == ["--device_target=Ascend", f"--device_id={device}", "--is_distributed=True"]
+    assert environment["DEVICE_ID"] == device
+
+
+def test_a_card_that_its_process_does_not_see_is_refused(environment):
+    environment |= {"RANK_ID": "1", "RANK_SIZE": "2", "DEVICE_ID": "5", "ASCEND_RT_VISIBLE_DEVICES": "6,7"}
+    with pytest.raises(ConfigError, match="ASCEND_RT_VISIBLE_DEVICES=6,7 shows 2 Ascend devices"):
+        take_place(DOOR, ["--is_distributed=True"])
+
+
+def test_a_rank_table_of_another_form_is_not_needed_on_a_single_server(tmp_path):
+    path = tmp_path / "jobstart_hccl.json"
+    path.write_text('{"status": "completed", "group_count": "1", "group_list": []}')
+    own = {"RANK_TABLE_FILE": str(path)}
+    for hosts in ({"VC_WORKER_HOSTS": "job-worker-0"}, {"MA_NUM_HOSTS": "1"}):
+        assert find_place(each_card(3, **own, **hosts)) == Place(3, 8, 3, "127.0.0.1", has_scheduler=False)
+    with pytest.raises(ConfigError, match=r"it has group_list, as before version 1\.0: write it by today's"):
+        find_place(each_card(3, **own))
+
+
+def test_what_the_reading_for_the_place_notes_is_left_to_the_door(environment, capsys):
+    environment |= {"RANK_ID": "1", "RANK_SIZE": "2", "DEVICE_ID": "1"}
+    take_place(DOOR, ["--is_distributed=True", "--class_num=3"])
+    assert capsys.readouterr().err == ""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
+
+from tests.helpers.project import ROOT
 
 SCRIPTS = {
     "run_standalone_train.sh": ["0", "some data"],
@@ -22,6 +27,19 @@ def test_help_is_no_error(bench, script):
         status, output, errors = bench.launch(script, *words).wait()
         assert (status, errors) == (0, "")
         assert output.startswith(f"usage: bash scripts/{script} ")
+
+
+ALL = [*(ROOT / "scripts").glob("run_*.sh"), ROOT / "scripts" / "setup_lite.sh", ROOT / "ascend310_infer" / "build.sh"]
+
+
+@pytest.mark.parametrize("script", sorted(ALL), ids=lambda path: path.name)
+def test_a_script_that_is_called_by_sh_goes_on_in_bash_without_its_posix_mode(tmp_path, script):
+    """As the model zoo's pages had it; sh is another shell or bash in that mode, by the system."""
+    for shell in (["sh"], ["bash", "--posix"]):
+        result = subprocess.run([*shell, script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.startswith("usage: bash ")
+    assert re.search(r"(?m)^set -Eeuo pipefail \+o posix$", script.read_text())
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -210,3 +210,13 @@ def test_an_empty_variable_chooses_nothing(monkeypatch, capsys):
     monkeypatch.setenv("DEVICE_ID", "")
     assert parse("--device_target=GPU").device_id == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_sections_of_other_devices_alone_are_told_to_have_no_effect(write, capsys):
+    """As in the model zoo's file, on a CPU."""
+    path = write("config_gpu:\n  epoch_size: 3\nconfig_ascend:\n  epoch_size: 3\n")
+    parse_config([f"--config_path={path}"], lambda _: "GPU")
+    assert capsys.readouterr().err == ""
+    assert parse_config([f"--config_path={path}"], lambda _: "CPU").epoch_size == 250
+    told = "no effect on CPU, whose section is config_cpu"
+    assert capsys.readouterr().err == f"config_gpu and config_ascend of the file given with --config_path: {told}\n"

@@ -23,6 +23,17 @@ def test_a_file_is_found_in_the_copies_then_beside_the_code_and_by_an_absolute_p
     assert str(find_file("ckpt_file", absolute, code / absolute, code)) == absolute
 
 
+def test_a_pattern_is_found_where_files_match_it(tmp_path):
+    """`checkpoint_path: ./{path}/*.ckpt` of the model zoo's page, and several checkpoints for eval.py."""
+    copied, code = tmp_path / "load" / "net/*.ckpt", tmp_path / "code"
+    atomic_write(code / "net/a.ckpt", "beside the code")
+    assert find_file("checkpoint_path", "./net/*.ckpt", copied, code) == code / "net/*.ckpt"
+    atomic_write(tmp_path / "load/net/b.ckpt", "copied")
+    assert find_file("checkpoint_path", "./net/*.ckpt", copied, code) == copied
+    with pytest.raises(FileNotFoundError, match=r"looked at .*load/no\*\.ckpt and .*code/no\*\.ckpt$"):
+        find_file("checkpoint_path", "no*.ckpt", tmp_path / "load/no*.ckpt", code)
+
+
 def test_the_error_names_what_was_looked_at(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         find_file("resume", "a.ckpt", tmp_path / "load/a.ckpt", tmp_path / "code")
