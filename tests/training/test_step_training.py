@@ -12,9 +12,9 @@ from tests.helpers.training_run import losses, options
 
 EVERYTHING = (
     "--vertical_flip=0.5", "--rand_augment=9", "--mixup=0.2", "--cutmix=1.0", "--random_erasing=0.5",
-    "--dropout_rate=0.3", "--gradient_accumulation=2", "--clip_grad_norm=1", "--ema_decay=0.5", "--weight_decay_filter=norm_and_bias", "--optimizer=lamb",
-    "--layer_decay=0.75", "--scale_lr=True", "--batch_size=2", "--epoch_size=1", "--log_steps=1",
-    "--save_checkpoint_steps=2",
+    "--dropout_rate=0.3", "--gradient_accumulation=2", "--clip_grad_norm=1", "--ema_decay=0.5",
+    "--weight_decay_filter=norm_and_bias", "--optimizer=lamb", "--layer_decay=0.75", "--scale_lr=True",
+    "--batch_size=2", "--epoch_size=1", "--log_steps=1", "--save_checkpoint_steps=2",
 )  # fmt: skip
 
 
