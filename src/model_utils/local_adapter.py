@@ -55,7 +55,8 @@ def join_group(config: Config) -> Group:
         communication.init()
     except (RuntimeError, ValueError, TypeError) as error:
         if "MS_ROLE" in os.environ:
-            problem = str(error).partition("\n")[0]
+            # MindSpore goes on with advice about its own logs.
+            problem = str(error).partition("\n")[0].partition(" You can run command")[0].rstrip(".")
             raise ConfigError(
                 f"the ranks do not meet at {place}: {problem}; see that all are started and that nobody else uses the "
                 "port, or name another one as MASTER_PORT"

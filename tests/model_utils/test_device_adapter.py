@@ -167,14 +167,14 @@ def test_a_start_by_a_rank_table_alone_names_the_script_that_takes_it(monkeypatc
 def test_ranks_that_do_not_meet_are_told_where_and_why(monkeypatch, capsys):
     def refuse():
         assert capsys.readouterr().out == "waiting at 10.0.0.1:8118 for all 4 ranks to start\n"
-        raise RuntimeError("Failed to initialize cluster.\n\n---- call stack ----")
+        raise RuntimeError("Some are not spawned. You can run command: 'grep'. Reasons:\n1. ...\n---- call stack ----")
 
     monkeypatch.setattr(communication, "init", refuse)
     values = {"MS_ROLE": "MS_WORKER", "MS_SCHED_HOST": "10.0.0.1", "MS_SCHED_PORT": "8118", "MS_WORKER_NUM": "4"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(
-        ConfigError, match=r"^the ranks do not meet at 10\.0\.0\.1:8118: Failed to initialize cluster\.;"
+        ConfigError, match=r"^the ranks do not meet at 10\.0\.0\.1:8118: Some are not spawned; see that"
     ):
         join_group(parse_config(["--is_distributed=True"], lambda _: "CPU"))
 
