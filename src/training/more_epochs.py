@@ -5,7 +5,7 @@ from __future__ import annotations
 from src.checkpoints.record import read_position
 from src.metadata.metadata import Metadata
 from src.model_utils.config import Config, ConfigError
-from src.training.origin import Origin
+from src.training.origin import AUTO, Origin
 
 _RATES = ("warmup_epochs", "lr_decay_mode", "lr_init", "lr_max", "lr_end")
 
@@ -27,7 +27,8 @@ def add_epochs(config: Config, origin: Origin | None) -> Config:
     if not config.more_epochs:
         return config
     if origin is None or not origin.is_resumed:
-        raise ConfigError(f"more_epochs is {config.more_epochs}, but no training goes on: add --resume=auto or a file")
+        todo = "no checkpoint is there yet, leave it out" if config.resume == AUTO else "add --resume=auto or a file"
+        raise ConfigError(f"more_epochs is {config.more_epochs}, but no training goes on: {todo}")
     if config.max_steps:
         raise ConfigError(
             f"max_steps is {config.max_steps} and more_epochs {config.more_epochs}: leave one of them out"
