@@ -47,7 +47,7 @@ def undisturbed(few_digits, tmp_path_factory) -> dict[int, float]:
         (0, "config.yaml", set()),
         (1, "metrics.csv", set()),
         (3, "Xception-rank0-10_5.ckpt", set()),
-        (5, "metrics.csv", {"Xception-rank0-10_5.ckpt"}),
+        (6, "metrics.csv", {"Xception-rank0-10_5.ckpt"}),
     ],
 )
 def test_a_full_disk_is_one_line_and_training_goes_on_where_it_was(
