@@ -19,6 +19,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: `src` is found from any folder
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.common.counted import counted
 from src.common.files import printable
 from src.launch.commands import CLUSTER, MPIRUN, SINGLE, Launch, Program, Ranks, build_commands, choose_launcher
 from src.launch.cores import divide_cores
@@ -214,7 +215,7 @@ def _describe(launch: Launch) -> str:
     devices = f" on {launch.device} {visible.describe(ranks.devices)}" if visible else ""
     if launch.launcher == SINGLE:
         return devices
-    share = f"{len(ranks.cores[0])} processors each" if ranks.cores else "all processors for each"
+    share = f"{counted(len(ranks.cores[0]), 'processor')} each" if ranks.cores else "all processors for each"
     return f"{devices}, {share} (BIND_CORE)"
 
 

@@ -19,6 +19,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
     check_packages()
 
+from src.common.counted import counted
 from src.common.files import atomic_write, user_path
 from src.common.progress import Progress
 from src.common.workers import available_cores, available_workers
@@ -162,7 +163,7 @@ def _variants(
         yield replace(own, name=f"{ranks} ranks", ranks=ranks, options=options)
     for count in args.cores:
         words = [*alike, f"--cores={','.join(map(str, cores[:count]))}"]
-        yield replace(own, name=f"{count} core{'s' if count > 1 else ''}", options=words)
+        yield replace(own, name=counted(count, "core"), options=words)
     yield from peers_of(own, args.against, settings["precision"] == "half", folder)
 
 

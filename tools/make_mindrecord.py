@@ -13,6 +13,7 @@ if __name__ == "__main__":  # run as a script: `src` is found from any folder
 
     check_packages()
 
+from src.common.counted import counted
 from src.common.files import user_path
 from src.common.workers import available_workers
 from src.data.image_limits import MAX_IMAGE_PIXELS
@@ -106,7 +107,9 @@ def describe(records: RecordSet, out: Path) -> str:
     """Return what a finished set holds, in a line."""
     left_out = f", {len(records.left_out)} damaged ones left out" if records.left_out else ""
     files = len(records.files) // 2
-    return f"{out}: {records.images} images in {len(records.counts)} classes, {files} files, complete{left_out}"
+    return (
+        f"{out}: {records.images} images in {len(records.counts)} classes, {counted(files, 'file')}, complete{left_out}"
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from src.common.counted import counted
 from src.common.files import printable
 from src.data.image_folders import SUFFIX_FORMS, class_names, is_hidden, is_image_name, walk
 
@@ -141,7 +142,8 @@ def describe_images(path: str, counts: Mapping[str, int], unread: Counter[str]) 
     lines = [line]
     if unread.total() > _LARGE_SHARE * count:
         hint = "; --recursive reads those in sub-folders" if unread[IN_FOLDERS] else ""
-        lines.append(f"warning: {unread.total():,} files of {printable(path)} are not read{hint}")
+        are = "is" if unread.total() == 1 else "are"
+        lines.append(f"warning: {counted(unread.total(), 'file')} of {printable(path)} {are} not read{hint}")
     return lines
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.common.counted import counted
 from src.common.stop_signals import STOP_SIGNALS
 from src.launch.processes import adopt_orphans, descendants, send
 from src.launch.rank_entry import LIFELINE, SCHEDULER
@@ -182,8 +183,8 @@ class Supervisor:
             self._is_forwarded = True
             living = self._living()
             print(
-                f"{signal.Signals(self.signal).name}: passed on to {len(living)} processes; waiting for them to end, "
-                "a second signal kills them",
+                f"{signal.Signals(self.signal).name}: passed on to {counted(len(living), 'process', 'processes')}; "
+                "waiting for the end, a second signal kills them",
                 flush=True,
             )
             send(signal.SIGTERM if self.signal == signal.SIGHUP else self.signal, living)

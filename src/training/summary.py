@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from src.common.counted import counted
 from src.data.usable_images import UsableImages
 from src.evaluation.evaluation_set import EvaluationSet
 from src.model_utils.config import Config
@@ -44,17 +45,18 @@ def summarize(
     weights = "random weights" if origin is None else f"weights of {origin.path}"
     yield f"model: Xception, {classes} classes, images of {side} x {side}, {weights}"
     operators = ", operators in C++" if has_library else ""
-    processes = "process" if group.size == 1 else "processes"
+    processes = counted(group.size, "process", "processes")
     yield (
-        f"device: {config.device_target}, {group.size} {processes}, {amp_level(config)}{operators}, {workers(config)} "
+        f"device: {config.device_target}, {processes}, {amp_level(config)}{operators}, {workers(config)} "
         "threads for images"
     )
     yield f"batch: {plan.images_per_step} images a step{_factors(config, group)}"
     rates = f"{plan.schedule[0]:.3g} at first, at most {plan.schedule.max():.3g}, {plan.schedule[-1]:.3g} at last"
     yield f"learning rate: {rates} ({config.lr_decay_mode}, {config.optimizer})"
     left = train.count - plan.steps_per_epoch * plan.images_per_step
-    out = f"; {left} images are left out of each, others each time" if left > 0 else ""
-    yield f"steps: {len(plan.schedule)} in {config.epoch_size} epochs of {plan.steps_per_epoch}{out}"
+    are = "is" if left == 1 else "are"
+    out = f"; {counted(left, 'image')} {are} left out of each, others each time" if left > 0 else ""
+    yield f"steps: {len(plan.schedule)} in {counted(config.epoch_size, 'epoch')} of {plan.steps_per_epoch}{out}"
 
 
 def _factors(config: Config, group: Group) -> str:

@@ -113,7 +113,7 @@ def test_records_take_the_same_images_and_say_what_they_do_not(nested, tmp_path,
     assert run_command(make_mindrecord.main, [str(nested), str(records), "--workers=1", "--recursive"]) == 0
     first, *_, last = capsys.readouterr().out.splitlines()
     assert first == f"6 images in 2 classes of {nested}; not read: 3 hidden, 1 .txt"
-    assert last == f"{records}: 6 images in 2 classes, 1 files, complete"
+    assert last == f"{records}: 6 images in 2 classes, 1 file, complete"
     assert numbers(batches(str(records), False, 1)) == numbers(batches(str(nested), False, 1, recursive=True))
     assert sum(map(len, images_of_folders(str(nested)).values())) == 2
     assert "in sub-folders" in capsys.readouterr().out

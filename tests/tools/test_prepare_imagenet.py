@@ -56,7 +56,7 @@ def test_records_straight_from_the_tars_are_those_folders(tars, tmp_path):
     assert main([str(tmp_path / "folders"), *tars]) == 0
     result = run(TOOL, [str(tmp_path / "records"), *tars, "--mindrecord", "--workers=1"], tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "train: 12 images in 3 classes, 1 files, complete" in result.stdout
+    assert "train: 12 images in 3 classes, 1 file, complete" in result.stdout
     for split in ("train", "val"):
         left, right = (
             [

@@ -73,7 +73,7 @@ def test_the_folder_holds_checkpoints_metrics_classes_and_configuration(trained)
     for line in (
         "batch: 4 images a step",
         "learning rate: 4e-05 at first, at most 0.01, 0.00203 at last (linear, momentum)",
-        "steps: 10 in 2 epochs of 5; 1 images are left out of each, others each time",
+        "steps: 10 in 2 epochs of 5; 1 image is left out of each, others each time",
     ):
         assert line in summary, summary
     assert len(summary) < 12
