@@ -35,7 +35,7 @@ def end(code: str, role: str = "MS_WORKER") -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("number", [SIGABRT, SIGBUS, SIGSEGV])
 @pytest.mark.parametrize("status", [0, 3])
 def test_a_crash_while_a_rank_leaves_changes_its_status_neither_way(number, status):
-    code = f"print('said')\n{CRASH.format(number=number)}\n{END.format(root=str(ROOT), status=status)}"
+    code = f"print('said', flush=True)\n{CRASH.format(number=number)}\n{END.format(root=str(ROOT), status=status)}"
     result = end(code)
     assert (result.returncode, result.stdout) == (status, "said\n")
 
