@@ -118,7 +118,10 @@ def _cache(base):
 
 @pytest.fixture(scope="session", autouse=True)
 def _variables():
-    """Starts processes with the variables that Python knows: MindSpore adds OMP_NUM_THREADS=1 below it."""
+    """Starts processes with the variables that Python knows: MindSpore adds OMP_NUM_THREADS=1 below it, so that what
+    starts this process may have handed it on.
+    """
+    os.environ.pop("OMP_NUM_THREADS", None)
     start = subprocess.Popen.__init__
 
     def begin(self: subprocess.Popen, *words: object, env: dict[str, str] | None = None, **more: object) -> None:

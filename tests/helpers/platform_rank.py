@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from src.launch.leaving import leave
 from src.launch.platform import take_place
 from src.model_utils.config import parse_config
 
@@ -32,3 +33,4 @@ def main(folder: str, *options: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.exit(leave(0))

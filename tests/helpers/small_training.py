@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import train
 from src.checkpoints.names import CURVES
+from src.launch.leaving import leave
 from src.model_utils.command import run_command
 from src.training import epoch_end, model, trainer
 from tests.helpers.training_run import options
@@ -82,4 +83,4 @@ def load_small(checkpoint: Path, num_classes: int = 3) -> Small:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main, prints_results=False))
+    sys.exit(leave(run_command(main, prints_results=False)))

@@ -25,6 +25,7 @@ from src.dataset import create_dataset
 from src.evaluation import counting
 from src.evaluation.engines import by_mindspore, image_loss
 from src.evaluation.evaluation_set import evaluate_test_images, open_evaluation_set
+from src.launch.leaving import leave
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import use_device
 from src.model_utils.local_adapter import Group, average_over_ranks, join_group, sum_over_ranks
@@ -230,3 +231,4 @@ def main(folder: str, out: str, library: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.exit(leave(0))

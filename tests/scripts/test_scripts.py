@@ -129,7 +129,7 @@ def test_the_quick_start_reuses_a_training_and_does_the_rest(tmp_path):
     folder = tmp_path / "quick start"
     digits = Metadata(class_names=tuple("0123456789"), image_size=71)
     save_weights(folder / "model_0" / "Xception-rank0-3_89.ckpt", xception(10), digits)
-    (folder / "train.json").write_text('{"seconds": 200}\n')
+    (folder / "train.json").write_text('{"seconds": 200, "images": 1438, "classes": 10}\n')
     (folder / "quickstart.json").write_text("{}\n")
     result = run(QUICKSTART, "quick start", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

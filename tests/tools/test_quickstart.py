@@ -150,6 +150,15 @@ def test_a_stage_that_fails_ends_it_and_a_second_call_goes_on_there(commands, ph
     assert [name for name, *_ in commands.calls] == ["train", "eval", "export"]
 
 
+def test_a_folder_of_an_earlier_version_which_counted_no_training_images_is_told_without(commands, tmp_path, capsys):
+    assert run(tmp_path / "out") == 0
+    table = capsys.readouterr().out.split("== result\n")[1].splitlines()
+    (tmp_path / "out" / "train.json").write_text('{"seconds": 5}\n')
+    assert run(tmp_path / "out") == 0
+    again = capsys.readouterr().out.split("== result\n")[1].splitlines()
+    assert [line.split("  ")[0] for line in again] == [line.split("  ")[0] for line in table[1:]]
+
+
 def test_an_interrupted_training_goes_on_at_its_newest_checkpoint(commands, photos, tmp_path):
     out = tmp_path / "out"
     assert run(out, f"--data={photos}") == 0

@@ -18,6 +18,7 @@ from src.cpu.library import build_cpu_library, build_evaluation_library
 from src.cpu.precision import settle_precision
 from src.cpu.shared_memory import share_memory
 from src.cpu.threads import share_cores
+from src.launch.leaving import leave
 from src.model_utils.command import run_command
 from src.model_utils.config import Config, parse_config
 from src.model_utils.device_adapter import resolve_device, use_device
@@ -111,4 +112,4 @@ def _peak_memory() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(leave(run_command(main)))

@@ -75,8 +75,10 @@ def rows_of(args: argparse.Namespace) -> list[tuple[str, object]]:
         json.loads((folder / name).read_text(encoding="utf-8")) for name in ("train.json", "eval.json")
     )
     files = [args.model / METRICS, args.model / CURVES, *(folder / "report" / name for name in _REPORT)]
-    rows: list[tuple[str, object]] = [
-        ("training images", "{images} in {classes} classes".format_map(trained)),
+    rows: list[tuple[str, object]] = []
+    if "images" in trained:  # earlier versions did not write it
+        rows.append(("training images", "{images} in {classes} classes".format_map(trained)))
+    rows += [
         ("held-out images", evaluated["images"]),
         ("epochs", re.findall(r"\d+", checkpoint.stem)[1]),
         ("top-1", _percent(evaluated["Top_1_Acc"])),
