@@ -100,6 +100,12 @@ size_t TiffTypeSize(uint64_t type) {
   }
 }
 
+// Whether a TIFF compression is none of those that the decoder of training has, though OpenCV's here may have it.
+bool IsOnlyReadHere(uint64_t compression) {
+  constexpr uint64_t kLzma = 34925, kZstandard = 50000, kWebp = 50001;
+  return compression == kLzma || compression == kZstandard || compression == kWebp;
+}
+
 std::optional<HeaderSize> SizeOfTiff(const Bytes &bytes) {
   const Reader reader(bytes, bytes[0] == 'I');
   const bool is_big = reader.Read(2, 2) == 43;
@@ -122,6 +128,9 @@ std::optional<HeaderSize> SizeOfTiff(const Bytes &bytes) {
     const std::optional<uint64_t> value = reader.Read(size > slot ? reader.Read(place, slot).value_or(~0ULL) : place, size);
     const bool is_width = *tag == 256 || *tag == 322;  // of the image, of a tile
     const bool is_height = *tag == 257 || *tag == 323;
+    if (*tag == 259 && IsOnlyReadHere(value.value_or(0))) {
+      throw ImageError("a TIFF file with the compression " + std::to_string(*value) + ", which training does not read");
+    }
     if (is_width) {
       width = std::max(width, value.value_or(0));
     } else if (is_height) {

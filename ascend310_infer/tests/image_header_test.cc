@@ -74,6 +74,13 @@ TEST(ImageHeader, OfATiffFileIsReadInBothOrdersAndWidths) {
   EXPECT_EQ(SizeOf(Tiff(false, {{256, 3, 7}, {257, 3, 5}, {322, 4, 70000}, {323, 4, 60000}})), (Size{70000, 60000}));
 }
 
+TEST(ImageHeader, OfATiffFileThatTrainingDoesNotReadIsRefused) {
+  for (const uint64_t compression : {34925, 50000, 50001}) {  // LZMA, Zstandard, WebP
+    EXPECT_THROW(SizeOf(Tiff(false, {{256, 3, 70}, {257, 3, 5}, {259, 3, compression}})), ImageError) << compression;
+  }
+  EXPECT_EQ(SizeOf(Tiff(false, {{256, 3, 70}, {257, 3, 5}, {259, 3, 8}})), (Size{70, 5}));
+}
+
 TEST(ImageHeader, OfABitmapMayHaveRowsFromTopToBottom) {
   Bytes bytes = Encode(".bmp", HalfRed(50, 70));
   const std::string height = Number(static_cast<uint32_t>(-50), 4);

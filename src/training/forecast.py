@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mindspore as ms
 
 from src.checkpoints.position import Position
+from src.common.counted import counted
 from src.common.progress import format_duration
 from src.common.resources import free_space, peak_memory
 from src.evaluation.counting import share
@@ -60,15 +61,16 @@ def report(training: Training, measured: Measured, test_images: EvaluationSet | 
         validating = each * times
         yield (
             f"validation: {measured.validation:.3f} s a batch, {format_duration(each)} for "
-            f"{test_images.images.count} images, {times} times"
+            f"{counted(test_images.images.count, 'image')}, {counted(times, 'time')}"
         )
     saving = 0.0
     if measured.saving is not None:
         saving = _saves(training) * measured.saving
         yield f"checkpoint: {measured.checkpoint / 1e6:.1f} MB, written in {measured.saving:.2f} s"
+        kept = counted(_kept(training), "checkpoint")
         yield (
-            f"disk: {_needed(training, measured) / 1e6:.1f} MB at most, for {_kept(training)} checkpoints and one being"
-            f" written; {free_space(training.folder) / 1e6:.1f} MB are free for {training.folder}"
+            f"disk: {_needed(training, measured) / 1e6:.1f} MB at most, for {kept} and one being written; "
+            f"{free_space(training.folder) / 1e6:.1f} MB are free for {training.folder}"
         )
     yield _forecast(training, measured, validating, saving)
 
@@ -93,8 +95,9 @@ def _forecast(training: Training, measured: Measured, validating: float, saving:
     # Where the pipeline is the slower one, the first steps took what it had in store.
     step = max(measured.step, plan.images_per_step / measured.reading)
     whole = measured.first_step + (steps - 1) * step + validating + saving
+    epochs = counted(len(_ends(training)), "epoch")
     return (
-        f"forecast: {format_duration(whole)} for {steps} steps in {len(_ends(training))} epochs, of which "
+        f"forecast: {format_duration(whole)} for {counted(steps, 'step')} in {epochs}, of which "
         f"{format_duration(validating)} are validation and {format_duration(saving)} checkpoints"
     )
 

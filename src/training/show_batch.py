@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mindspore as ms
 
+from src.common.counted import counted
 from src.common.files import atomic_write, move_aside, printable
 from src.training.first_batch import read_first_batch
 from src.training.folder import Training
@@ -33,8 +34,9 @@ def show_batch(training: Training, dataset: ms.dataset.Dataset) -> None:
         print(f"the picture that was there is in {printable(aside)} now", flush=True)
     atomic_write(path, content)
     count = len(batch.images)
+    by_this = " by this process" if training.group.size > 1 else ""
     print(
-        f"{printable(path)}: {min(count, _MOST)} of the {count} images that step {position.step + 1} of epoch "
-        f"{position.epoch + 1} is fed{' by this process' if training.group.size > 1 else ''}; nothing was trained",
+        f"{printable(path)}: {min(count, _MOST)} of the {counted(count, 'image')} that step {position.step + 1} of "
+        f"epoch {position.epoch + 1} is fed{by_this}; nothing was trained",
         flush=True,
     )
