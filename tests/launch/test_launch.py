@@ -104,7 +104,10 @@ def test_a_signal_reaches_every_rank_and_none_is_killed_while_it_saves(bench, nu
 
 def test_a_signal_while_the_ranks_start_ends_them(bench):
     launch = bench.launch("run_msrun.sh", "CPU", "2", "some data", act=SAVES)
-    wait_until(lambda: b"rank_entry" in b"".join(read_command(pid) for pid in launch.processes()), launch)
+    # They are rank_entry for a moment, which a look may miss.
+    wait_until(
+        lambda: are_ready(bench)() or any(b"rank_entry" in read_command(pid) for pid in launch.processes()), launch
+    )
     launch.process.terminate()
     assert launch.wait()[0] == 143
 
