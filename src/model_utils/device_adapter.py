@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 
 from src.common.mindspore_log import silenced_logging
 from src.model_utils.config import Config, ConfigError
 
 DEVICES = ("Ascend", "GPU", "CPU")  # best first: the order in which `auto` looks
 X86 = "x86_64"
+_PREFETCHED = 2  # batches
+_M_ARENA_MAX = -8  # malloc.h
 _INSTRUCTIONS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # oneDNN's variable, and its older name
 
 
@@ -81,6 +85,19 @@ def use_device(config: Config, has_own_convolutions: bool = False) -> None:
         problem = str(error).partition("\n\n")[0]
         raise ConfigError(f"cannot use {config.device_target} {device or 0}: {problem}") from error
     ms.set_context(mode=ms.GRAPH_MODE)
+    if config.device_target == "CPU":
+        _spare_memory()
+
+
+def _spare_memory() -> None:
+    """Have the pipeline's stages hold fewer batches than the 16 of default, and threads take what others have freed."""
+    import mindspore.dataset as ds
+
+    ds.config.set_prefetch_size(_PREFETCHED)
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
+        if mallopt:
+            mallopt(_M_ARENA_MAX, 1)
 
 
 def own_device(config: Config) -> int | None:

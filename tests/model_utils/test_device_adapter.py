@@ -62,14 +62,15 @@ def test_an_absent_device_is_one_line_that_names_what_is_there(monkeypatch, devi
     ]
 
 
-def test_use_device_sets_graph_mode(monkeypatch):
+def test_use_device_sets_graph_mode_and_on_a_cpu_keeps_few_batches(monkeypatch):
     code = (
         "from src.model_utils.config import parse_config\n"
         "from src.model_utils.device_adapter import resolve_device, use_device\n"
         "use_device(parse_config(['--device_target=CPU'], resolve_device))\n"
-        "import mindspore as ms; print(ms.get_context('device_target'), ms.get_context('mode') == ms.GRAPH_MODE)"
+        "import mindspore as ms; print(ms.get_context('device_target'), ms.get_context('mode') == ms.GRAPH_MODE)\n"
+        "print(ms.dataset.config.get_prefetch_size())"
     )
-    assert run_python(code).stdout == "CPU True\n"
+    assert run_python(code).stdout == "CPU True\n2\n"
 
 
 def test_no_convolution_on_cpu_falls_back_to_the_reference_code(monkeypatch):
