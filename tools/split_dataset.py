@@ -113,6 +113,13 @@ def _counts(listing: Listing) -> dict[str, int]:
 def _without(listing: Listing, file: Path) -> Listing:
     """Return the images that a file does not list, and say how many it does."""
     listed = {os.path.abspath(os.fsdecode(line)) for line in file.read_bytes().split(b"\n") if line}
+    if listed and not any(map(os.path.exists, listed)):
+        print(
+            f"warning: nothing that {printable(file)} lists is there: its paths count from the folder where "
+            "check_dataset.py was called",
+            file=sys.stderr,
+            flush=True,
+        )
     kept = {
         name: [path for path in paths if os.path.abspath(path) not in listed] for name, paths in listing.images.items()
     }

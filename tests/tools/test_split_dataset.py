@@ -90,6 +90,15 @@ def test_images_that_a_file_lists_are_in_no_part_and_are_counted(data, tmp_path,
     assert found == names(data) - {os.path.join("cat", "7.jpg"), os.path.join("dog", "8.jpg")}
 
 
+def test_a_list_whose_paths_lead_nowhere_from_here_is_told(data, tmp_path, monkeypatch, capsys):
+    (tmp_path / "bad.txt").write_bytes(to_list(["data/cat/7.jpg"]))
+    monkeypatch.chdir(data)
+    assert main([str(data), str(tmp_path / "out"), "--val=0.2", "--leave_out=../bad.txt"]) == 0
+    output = capsys.readouterr()
+    assert "0 of them left out, as ../bad.txt lists them" in output.out
+    assert "warning: nothing that ../bad.txt lists is there: its paths count from the folder where" in output.err
+
+
 def test_a_class_of_which_nothing_is_left_is_named(data, tmp_path, capsys):
     (tmp_path / "bad.txt").write_bytes(to_list((data / "cat").iterdir()))
     words = [str(data), str(tmp_path / "out"), f"--leave_out={tmp_path / 'bad.txt'}"]
