@@ -33,6 +33,10 @@ class Keep:
     metric: str = TOP_1
     steps: int = 0
 
+    def takes_epoch(self, epoch: int) -> bool:
+        """Tell whether there is a checkpoint after an epoch, counted from 1, whatever its steps."""
+        return epoch % self.every == 0 or epoch == self.last_epoch
+
 
 class CheckpointKeeper:
     """Saves the checkpoints of a training, keeps the newest ones and the best.
@@ -56,7 +60,7 @@ class CheckpointKeeper:
         """Save the checkpoint of a position at the end of an epoch, unless it is passed over, or of all steps."""
         keep = self._keep
         by_steps = keep.steps and position.global_step % keep.steps == 0
-        if position.step or position.epoch % keep.every == 0 or position.epoch == keep.last_epoch or by_steps:
+        if position.step or keep.takes_epoch(position.epoch) or by_steps:
             self.save(position)
 
     def save(self, position: Position) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.checkpoints.keeper import CheckpointKeeper, Keep
@@ -103,13 +103,16 @@ def _keeper(training: Training, best: float) -> CheckpointKeeper | None:
     if not config.save_checkpoint:
         return None
     recipe = training.state.metadata.provenance.recipe if training.state.metadata else {}
-    besides = frozenset(str(recipe.get(KEPT, "")).split())
-    keep = Keep(
+    keep = replace(keep_of(config), besides=frozenset(str(recipe.get(KEPT, "")).split()))
+    return CheckpointKeeper(training.folder, training.state, keep, best)
+
+
+def keep_of(config: Config) -> Keep:
+    """Return which checkpoints a configuration asks for."""
+    return Keep(
         config.save_checkpoint_epochs,
         config.keep_checkpoint_max,
         config.epoch_size,
-        besides=besides,
         metric=config.best_metric,
         steps=config.save_checkpoint_steps,
     )
-    return CheckpointKeeper(training.folder, training.state, keep, best)

@@ -13,7 +13,7 @@ from src.common.progress import format_duration
 from src.common.resources import free_space, peak_memory
 from src.evaluation.counting import share
 from src.evaluation.evaluation_set import EvaluationSet
-from src.training.folder import Training
+from src.training.folder import Training, keep_of
 from src.training.validation import validates_after
 
 
@@ -122,10 +122,9 @@ def _validations(training: Training) -> int:
 
 def _saves(training: Training) -> int:
     """Return how many checkpoints are written at most: by epochs and steps, and two where a validation is the best."""
-    config, steps = training.config, len(training.plan.schedule) - training.start.position.global_step
-    ends = (end.epoch for end in _ends(training))
-    by_epochs = sum(epoch % config.save_checkpoint_epochs == 0 or epoch == config.epoch_size for epoch in ends)
-    by_steps = steps // config.save_checkpoint_steps if config.save_checkpoint_steps else 0
+    keep, steps = keep_of(training.config), len(training.plan.schedule) - training.start.position.global_step
+    by_epochs = sum(keep.takes_epoch(end.epoch) for end in _ends(training))
+    by_steps = steps // keep.steps if keep.steps else 0
     return by_epochs + by_steps + 2 * _validations(training)
 
 
